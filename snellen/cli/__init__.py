@@ -1,0 +1,1 @@
+"""One file, one verb: words in, calls out."""

@@ -1,0 +1,1 @@
+"""Knows nothing of the rest: names, errors, seeds, run folder, event log."""

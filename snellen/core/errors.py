@@ -1,0 +1,80 @@
+"""What Snellen raises: one message that says what came, what was wanted and what to do.
+
+The exit codes are the contract's: 1 findings, 2 usage, 3 data, 4 diverged, 130 interrupted.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SnellenError(Exception):
+    """The base of all; `exit_code` is what the command line ends with."""
+
+    exit_code = 2
+
+
+class UsageError(SnellenError):
+    """A word, a value or a combination that Snellen cannot follow."""
+
+
+class DataError(SnellenError):
+    """A file, a folder, an array or a checkpoint that cannot be used as it is."""
+
+    exit_code = 3
+
+
+class Diverged(SnellenError):
+    """A training whose loss or weights are no longer finite."""
+
+    exit_code = 4
+
+
+class Interrupted(SnellenError):
+    """The user stopped the training; its checkpoint is saved."""
+
+    exit_code = 130
+
+
+class DoctorError(SnellenError):
+    """Raised by `doc.raise_if(level)`; `findings` holds what was found at that level or above."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, findings: tuple = ()) -> None:
+        super().__init__(message)
+        self.findings = findings
+
+
+class UnknownName(UsageError, LookupError):
+    """A name that nothing answers to; says the nearest right ones.
+
+    >>> str(UnknownName("resnet5o", ["resnet50", "vgg16"], "models"))
+    "no 'resnet5o' in models; did you mean resnet50?"
+    """
+
+    def __init__(self, name: str, known: Iterable[str], where: str) -> None:
+        known = sorted(known)
+        near = nearest(name, known)
+        hint = f"did you mean {', '.join(near)}?" if near else f"there are: {shortlist(known)}"
+        super().__init__(f"no {name!r} in {where}; {hint}")
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The known names closest to `name`, best first; empty where nothing is near.
+
+    >>> nearest("epcohs", ["epochs", "batch", "imgsz"])
+    ['epochs']
+    """
+    folded = {k.lower(): k for k in known}
+    return [folded[k] for k in difflib.get_close_matches(name.lower(), folded, count, 0.6)]
+
+
+def shortlist(names: Iterable[str], count: int = 8) -> str:
+    """The first few names in one line, and how many more there are.
+
+    >>> shortlist("abc", 2)
+    'a, b and 1 more'
+    """
+    names = list(names)
+    more = len(names) - count
+    return ", ".join(names[:count]) + (f" and {more} more" if more > 0 else "")

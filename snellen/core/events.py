@@ -1,0 +1,110 @@
+"""The event log: the one format between training, doctor and studio.
+
+One JSON object a line: {"kind": ..., "step": ..., "time": ..., fields of the kind}. Readers skip
+kinds and fields that they do not know; writers may only use what KINDS lists.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .errors import DataError, UnknownName
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "start": ("command", "recipe", "set_by"),
+    "choice": ("setting", "value", "reason"),
+    "note": ("text",),
+    "epoch": ("epoch", "metrics", "seconds"),
+    "metric": ("epoch", "split", "name", "value"),
+    "checkpoint": ("file", "epoch"),
+    "resume": ("file", "epoch", "same"),
+    "finding": ("finding",),
+    "end": ("status", "seconds"),
+    # What the doctor's probes measured: `Chart.record` takes exactly these, live or from the log.
+    "facts": ("values",),
+    "step": ("values",),
+    "layer": ("name", "values"),
+    "param": ("name", "values"),
+    "batch": ("split", "values"),
+    "loss_call": ("values",),
+    "nonfinite": ("values",),
+    "culprit": ("values",),
+}
+
+
+class EventLog:
+    """Appends events to a file as they happen; a crash costs at most the last half line.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = EventLog(Path(folder) / "events.jsonl")
+    ...     log.write("note", 0, text="hello")
+    ...     log.close()
+    ...     [event["text"] for event in read_events(log.path)]
+    ['hello']
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
+
+    def write(self, kind: str, step: int, **fields: Any) -> None:
+        """Append one event; a kind or a field that KINDS does not list is an error."""
+        if kind not in KINDS:
+            raise UnknownName(kind, KINDS, "event kinds")
+        for name in fields:
+            if name not in KINDS[kind]:
+                raise UnknownName(name, KINDS[kind], f"the fields of event {kind!r}")
+        event = {"kind": kind, "step": step, "time": round(time.time(), 3), **fields}
+        self._file.write(json.dumps(plain(event), ensure_ascii=False) + "\n")
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flush and close; a second call does nothing."""
+        self._file.close()
+
+
+def read_events(path: Path) -> Iterator[dict[str, Any]]:
+    """Every whole event of a log, in order; a half-written last line is skipped."""
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield unplain(json.loads(line))
+        except json.JSONDecodeError:
+            if number < len(lines) - 1:
+                raise DataError(f"{path} line {number} is not an event: {line[:60]!r}") from None
+
+
+def plain(value: Any) -> Any:
+    """JSON has no NaN: non-finite numbers become the strings 'nan', 'inf' and '-inf'.
+
+    >>> plain({"loss": float("nan"), "n": (1, 2)})
+    {'loss': 'nan', 'n': [1, 2]}
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return value
+
+
+def unplain(value: Any) -> Any:
+    """The inverse of `plain` for numbers."""
+    if isinstance(value, str) and value in ("nan", "inf", "-inf"):
+        return float(value)
+    if isinstance(value, dict):
+        return {k: unplain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [unplain(v) for v in value]
+    return value

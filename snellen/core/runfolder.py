@@ -1,0 +1,88 @@
+"""The run folder: everything that one training leaves behind, and nothing anywhere else.
+
+runs/<name>-N/ can be moved, copied and read by hand; all paths inside it are relative.
+"""
+
+from pathlib import Path
+
+from .errors import DataError, UsageError
+from .events import EventLog
+
+MARK = "config.yaml"
+
+
+class RunFolder:
+    """Names every file of a run. Making or reading them is their owners' work.
+
+    >>> RunFolder("runs/digits-1").best.as_posix()
+    'runs/digits-1/weights/best.safetensors'
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / MARK
+        self.command = self.path / "command.txt"
+        self.env = self.path / "env.json"
+        self.events = self.path / "events.jsonl"
+        self.metrics = self.path / "metrics.csv"
+        self.findings = self.path / "findings.json"
+        self.sarif = self.path / "findings.sarif"
+        self.weights = self.path / "weights"
+        self.best = self.weights / "best.safetensors"
+        self.plots = self.path / "plots"
+        self.predictions = self.path / "predictions.csv"
+        self.report = self.path / "report.html"
+        self.log = self.path / "log.txt"
+
+    def open_events(self) -> EventLog:
+        """The event log, for appending."""
+        return EventLog(self.events)
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+def create(project: str | Path, name: str) -> RunFolder:
+    """Make runs/<name>-N with the first free N; two trainings at once never share one."""
+    if not name or name in (".", "..") or any(c in name for c in '/\\\0:*?"<>|'):
+        raise UsageError(f"name={name!r} cannot be a folder; use letters, digits, - and _")
+    project = Path(project)
+    try:
+        project.mkdir(parents=True, exist_ok=True)
+        taken = [int(p.name[len(name) + 1 :]) for p in project.glob(f"{glob_safe(name)}-*")
+                 if p.name[len(name) + 1 :].isdecimal()]  # fmt: skip
+        number = max(taken, default=0) + 1
+        while True:
+            folder = RunFolder(project / f"{name}-{number}")
+            try:
+                folder.path.mkdir()
+                break
+            except FileExistsError:
+                number += 1
+        folder.weights.mkdir()
+        folder.plots.mkdir()
+    except OSError as error:
+        raise UsageError(
+            f"project={project} cannot hold a run: {error.strerror}; name a folder you may write to"
+        ) from error
+    return folder
+
+
+def find(path: str | Path) -> RunFolder:
+    """The run at `path`, or an error that says what is there instead."""
+    folder = RunFolder(path)
+    if folder.config.is_file():
+        return folder
+    if not folder.path.exists():
+        raise DataError(f"no run at {path}: there is no such folder; `snellen runs` lists yours")
+    inside = [p.parent.name for p in sorted(folder.path.glob(f"*/{MARK}"))]
+    hint = f"it holds runs: {', '.join(inside[:5])}" if inside else f"it has no {MARK}"
+    raise DataError(f"{path} is not a run; {hint}")
+
+
+def glob_safe(name: str) -> str:
+    """A name with its glob signs quoted."""
+    return "".join(f"[{c}]" if c in "[]*?" else c for c in name)

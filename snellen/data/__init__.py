@@ -1,0 +1,1 @@
+"""Samples, the formats they come in, splits, statistics and batched augmentation."""

@@ -1,0 +1,1 @@
+"""One file, one format: FORMATS names what it reads and how it recognises it."""

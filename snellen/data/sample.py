@@ -1,0 +1,104 @@
+"""Sample, Target, Prediction: the only things that transforms, metrics and drawing know.
+
+All geometry is in pixels of the original image; boxes are x1, y1, x2, y2, half-open, so that a
+box's width is x2 - x1 and the whole image is (0, 0, W, H).
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What is true of an image; a field that a task does not need stays None."""
+
+    label: int | None = None  # one class
+    labels: Tensor | None = None  # labels_N, a class for each box or mask
+    boxes_N4: Tensor | None = None  # float, xyxy, half-open
+    masks_NHW: Tensor | None = None  # bool, one a thing
+    semantic_HW: Tensor | None = None  # int64, a class for each pixel
+    keypoints_NK2: Tensor | None = None  # float x, y
+    visibility_NK: Tensor | None = None  # 0 not labelled, 1 hidden, 2 visible
+    attributes_A: Tensor | None = None  # float 0/1, several can hold at once
+    text: str | None = None
+    identity: int | None = None  # the same person or object across images
+    image_CHW: Tensor | None = None  # a picture as the answer: super-resolution, enhancement
+
+    def given(self) -> dict[str, Any]:
+        """The fields that are set.
+
+        >>> Target(label=3).given()
+        {'label': 3}
+        """
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction(Target):
+    """What a network says of an image: a target with scores.
+
+    `score` belongs to `label`; `scores_K` are the probabilities of all classes; `scores_N` belong
+    to the boxes, masks or people.
+    """
+
+    score: float | None = None
+    scores_K: Tensor | None = None
+    scores_N: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """An image and what is true of it. `image_CHW` is uint8, or float as the user gave it.
+
+    >>> Sample(torch.zeros(1, 8, 6, dtype=torch.uint8), Target(label=3)).size
+    (8, 6)
+    """
+
+    image_CHW: Tensor
+    target: Target
+    index: int = 0  # the row in the innermost data set
+    path: str | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self.image_CHW.shape[-2], self.image_CHW.shape[-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Samples made ready for a network: x_BCHW still uint8 (or the user's float), y by name."""
+
+    x: Tensor
+    y: dict[str, Any]
+    index_B: Tensor  # rows of the sample set
+    sizes_B2: Tensor  # original H, W: `decode` undoes the resize with it
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def select(self, rows: Tensor) -> "Batch":
+        """The rows of a batch, as a batch; how an encoded data set is dealt into steps."""
+        y = {name: pick(value, rows) for name, value in self.y.items()}
+        return Batch(self.x[rows], y, self.index_B[rows], self.sizes_B2[rows])
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on another device, copied without waiting where the memory is pinned."""
+        y = {name: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v
+             for name, v in self.y.items()}  # fmt: skip
+        return Batch(self.x.to(device, non_blocking=True), y, self.index_B, self.sizes_B2)
+
+
+def pick(value: Any, rows: Tensor) -> Any:
+    """Rows of a tensor or of a list.
+
+    >>> pick(["a", "b", "c"], torch.tensor([2, 0]))
+    ['c', 'a']
+    """
+    if isinstance(value, Tensor):
+        return value[rows]
+    return [value[i] for i in rows.tolist()]

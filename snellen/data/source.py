@@ -1,0 +1,123 @@
+"""Where samples come from: an ordered set read on demand, a source with its parts, and problems.
+
+A format (formats/*.py) recognises a path and opens it as a Source. Problems are never dropped
+silently: what could not be read is listed with its file, and left out by a stated policy.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from .sample import Sample
+
+
+class SampleSet(ABC):
+    """An ordered set of samples; `self[i]` may read a file, `len` and `labels` never do."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many samples there are."""
+
+    @abstractmethod
+    def __getitem__(self, i: int) -> Sample:
+        """Sample i, 0 <= i < len; the same one each time."""
+
+    def labels(self) -> Tensor | None:
+        """labels_N int64 without reading an image, or None where only reading tells."""
+        return None
+
+    def path(self, i: int) -> str | None:
+        """The file of sample i, or None where it has none."""
+        return None
+
+    def stacked(self) -> Tensor | None:
+        """All images as one tensor x_NCHW where they already lie in memory so, else None."""
+        return None
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[i] for i in range(len(self)))
+
+
+class Part(SampleSet):
+    """Some rows of a set, as a set: one side of a split. `rows` index the whole."""
+
+    def __init__(self, whole: SampleSet, rows: Sequence[int]) -> None:
+        self.whole, self.rows = whole, list(rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> Sample:
+        return self.whole[self.rows[i]]
+
+    def labels(self) -> Tensor | None:
+        """labels_N of the rows."""
+        labels = self.whole.labels()
+        return None if labels is None else labels[self.rows]
+
+    def path(self, i: int) -> str | None:
+        """The file of row i."""
+        return self.whole.path(self.rows[i])
+
+    def stacked(self) -> Tensor | None:
+        """The rows' images x_NCHW."""
+        images = self.whole.stacked()
+        return None if images is None else images[self.rows]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a data set. `harm`: 'harmless' was read right, 'harmful' was not."""
+
+    id: str
+    message: str
+    harm: str = "harmful"
+    file: str | None = None
+    line: int | None = None
+    samples: tuple[int, ...] = ()
+    do: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else (self.file or "")
+        return f"{where}: {self.message}" if where else self.message
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as it lies there: its parts, its class names and what is wrong with it."""
+
+    name: str
+    format: str
+    train: SampleSet
+    classes: tuple[str, ...]
+    val: SampleSet | None = None
+    test: SampleSet | None = None
+    problems: tuple[Problem, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)  # what `snellen data` prints
+
+
+class Format(ABC):
+    """One way that data lies on a disk (or is generated). Detected without flags."""
+
+    name: str
+    about: str  # one line for the catalogue: what it looks like
+
+    @abstractmethod
+    def detect(self, path: Path) -> bool:
+        """Whether `path` (a file, a folder, or a word such as 'digits') is this format."""
+
+    @abstractmethod
+    def open(self, path: Path) -> Source:
+        """Read the index, not the images; raise DataError with file and line where it cannot."""
+
+    @abstractmethod
+    def example(self, folder: Path) -> Path:
+        """Write a tiny data set of this format, for the contract test; return what to open."""

@@ -1,0 +1,1 @@
+"""Watches any PyTorch training and says what is wrong and what to do."""

@@ -1,0 +1,48 @@
+"""What a check is: a few facts and one pure question. Probes measure, checks judge, reports speak.
+
+A file of checks/ declares CHECKS, and beside them `sick()` and `healthy()`: charts (or lists of
+charts) on which the check must fire, and on which every check must stay quiet.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from ..core import registry
+from .chart import Chart
+from .finding import Finding, fold
+
+
+class Check(ABC):
+    """The facts are printed by `snellen doctor --explain ID` and the catalogue page as they are."""
+
+    id: ClassVar[str]  # FAULTS.md's
+    level: ClassVar[str] = "warning"
+    signal: ClassVar[str]  # what is looked at
+    threshold: ClassVar[Any]  # what number decides
+    source: ClassVar[str]  # who says so
+    why: ClassVar[str]  # what this does to a training
+    do: ClassVar[str]  # what to change first
+    bad: ClassVar[str]  # a line of code that has the fault
+    good: ClassVar[str]  # and the same line mended
+    explains: ClassVar[tuple[str, ...]] = ()  # ids that this one causes: its symptoms
+
+    @abstractmethod
+    def look(self, chart: Chart) -> Finding | None:
+        """The finding with its numbers, or None. Reads the chart; touches nothing else."""
+
+    def finding(self, message: str, **more: Any) -> Finding:
+        """A finding of this check: its level, why and do unless `more` says otherwise."""
+        facts = {"level": self.level, "why": self.why, "do": self.do, **more}
+        return Finding(self.id, message=message, **facts)
+
+
+def all_checks() -> dict[str, Check]:
+    """Every check by its id, the user's own included."""
+    return dict(sorted(registry.collect("snellen.doctor.checks", "CHECKS").items()))
+
+
+def judge(chart: Chart, ignore: tuple[str, ...] = ()) -> tuple[Finding, ...]:
+    """Ask every check; fold symptoms under their roots, the likeliest root first."""
+    checks = all_checks()
+    found = [f for id, check in checks.items() if id not in ignore and (f := check.look(chart))]
+    return fold(found, {id: check.explains for id, check in checks.items()})

@@ -1,0 +1,1 @@
+"""One file, one check: signal, threshold, source, prescription, a sick and a healthy case."""

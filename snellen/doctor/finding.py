@@ -1,0 +1,96 @@
+"""A finding: what is wrong, how sure we are, where, which samples, and what to do first."""
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+LEVELS = ("advice", "warning", "error")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One disease. Its symptoms are folded under it and not reported beside it.
+
+    >>> Finding("lr-too-high", "error", "the loss rose from 2.3 to 4e7", do="divide lr by 10").id
+    'lr-too-high'
+    """
+
+    id: str
+    level: str  # advice | warning | error
+    message: str  # what was seen, with its numbers
+    why: str = ""
+    do: str = ""
+    where: dict[str, Any] = field(default_factory=dict)  # module, parameter, file, line, operation
+    samples: tuple[int, ...] = ()  # rows of the innermost data set
+    samples_of: str = ""  # "train", "val", or "batch" where there was no DataLoader to ask
+    paths: tuple[str, ...] = ()
+    since: int = 0  # completed optimiser steps
+    settings: dict[str, Any] = field(default_factory=dict)  # the fix, where it can be one
+    confidence: float = 0.9
+    evidence: dict[str, Any] = field(default_factory=dict)
+    symptoms: tuple["Finding", ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON, symptoms nested; what findings.json holds."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> "Finding":
+        """The inverse of `as_dict`; unknown keys of a later version are ignored."""
+        known = {k: v for k, v in data.items() if k in Finding.__dataclass_fields__}
+        known["symptoms"] = tuple(Finding.from_dict(s) for s in known.get("symptoms", ()))
+        for name in ("samples", "paths"):
+            known[name] = tuple(known.get(name, ()))
+        return Finding(**known)
+
+
+def at_or_above(findings: tuple[Finding, ...], level: str) -> tuple[Finding, ...]:
+    """The findings at a level or above.
+
+    >>> at_or_above((Finding("a", "advice", ""), Finding("b", "error", "")), "warning")[0].id
+    'b'
+    """
+    return tuple(f for f in findings if LEVELS.index(f.level) >= LEVELS.index(level))
+
+
+def fold(findings: list[Finding], explains: dict[str, tuple[str, ...]]) -> tuple[Finding, ...]:
+    """Put symptoms under their roots; the surest and gravest root first.
+
+    `explains` maps an id to the ids that it causes. A finding goes under the surest root that
+    explains it; chains fold up to their top, and of two that explain each other the surer stays.
+    """
+    ranked = sorted(findings, key=_rank)
+    roots: list[Finding] = []
+    for finding in ranked:
+        above = [r for r in ranked if _is_above(r, finding, explains)]
+        if not above:
+            roots.append(finding)
+    placed = []
+    for root in roots:
+        under = [f for f in ranked if f not in roots and _causes(root.id, f.id, explains)]
+        mine = [f for f in under if next(r for r in roots if _causes(r.id, f.id, explains)) is root]
+        placed.append(replace(root, symptoms=tuple(mine)))
+    return tuple(placed)
+
+
+def _rank(finding: Finding) -> tuple[int, float, int]:
+    return -LEVELS.index(finding.level), -finding.confidence, finding.since
+
+
+def _is_above(root: Finding, finding: Finding, explains: dict[str, tuple[str, ...]]) -> bool:
+    """Whether `finding` folds under `root`; of two that explain each other the surer stays."""
+    if root is finding or not _causes(root.id, finding.id, explains):
+        return False
+    return not _causes(finding.id, root.id, explains) or _rank(root) < _rank(finding)
+
+
+def _causes(root: str, symptom: str, explains: dict[str, tuple[str, ...]]) -> bool:
+    """Whether `root` leads to `symptom`, over any number of links."""
+    seen, todo = {root}, list(explains.get(root, ()))
+    while todo:
+        name = todo.pop()
+        if name == symptom:
+            return True
+        if name not in seen:
+            seen.add(name)
+            todo.extend(explains.get(name, ()))
+    return False

@@ -1,0 +1,24 @@
+"""One file, one probe: measures, never judges, changes nothing of what it looks at.
+
+What probes write and checks read (values of the events; every key is optional, a check that lacks
+one stays quiet). All norms are L2; `step` is the number of completed optimiser steps.
+
+facts       classes, num_samples, batch_size, steps_per_epoch, num_params, has_norm, device,
+            loss_fn, optimizers [{name, lr, momentum, weight_decay}], num_optimizers, pretrained,
+            targets ("class" | "value" | "unknown")
+step        loss, lr, batch, grad_norm, backwards (since the last optimiser step),
+            carried (gradients were not zero before the first backward of this step), train_mode
+layer       facts {kind, depth, module, file, line, activation, out_shape}; rows: mean, std, absmax,
+            zero_share (of values), dead_share (of units silent on every sample), saturated_share,
+            nonfinite, constant (all samples give the same), grad_norm, grad_mean_abs
+param       facts {shape, module, kind, requires_grad, in_optimizer, numel, is_bias, is_norm, file};
+            rows: weight_norm, grad_norm, grad_mean_abs, grad_none, update_norm, update_ratio,
+            changed (bit by bit, over one optimiser step), rows_identical, grad_rows_identical, lr
+batch       min, max, mean, std, absmax, nonfinite_rows, whole_numbers, dtype, shape,
+            constant_share, target_min, target_max, target_dtype, target_shape
+loss_call   function, input_shape, target_shape, input_dtype, target_dtype, input_min, input_max,
+            row_sum_min, row_sum_max, target_min, target_max, reduction, value, classes, error
+nonfinite   what (loss | gradient | weight | input | activation), module, parameter, operation
+culprit     cause (data | sample | step), split, samples, samples_of, paths, module, operation,
+            searched, values (what is in them), field (image | target)
+"""

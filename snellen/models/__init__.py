@@ -1,0 +1,1 @@
+"""One file, one family: the paper, its blocks, and TABLE with claimed sizes."""

@@ -1,0 +1,1 @@
+"""Parts that PyTorch lacks or hides; what PyTorch has is used, not rewritten."""

@@ -1,0 +1,1 @@
+"""The notes' optimisers and schedules by their names, over torch.optim."""

@@ -1,0 +1,1 @@
+"""One file, one task: what a network is trained for, from sample to score."""

@@ -1,0 +1,118 @@
+"""What a task is: everything between a sample and a score, one verb for each stretch of the way.
+
+sample -> check -> encode -> batch -> infer -> raw out -> decode -> prediction -> metric
+                             batch -> loss          oracle(batch) -> what a perfect infer returns
+
+The check that pays most: metric(decode(oracle(encode(samples)))) reaches its ceiling. It runs for
+every task in the tests and at the start of every user's training.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from ..data.sample import Batch, Prediction, Sample, Target
+from ..data.source import Problem, SampleSet, Source
+
+
+class Metric(ABC):
+    """Gathers predictions against targets; all its values lie in [0, 1] but `loss`."""
+
+    @abstractmethod
+    def update(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
+        """Take in one batch."""
+
+    @abstractmethod
+    def compute(self) -> dict[str, float]:
+        """The scores by the contract's names: accuracy, mAP50-95, mIoU ..."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One optimiser's part of a step: which parameters, against which loss."""
+
+    name: str
+    params: tuple[nn.Parameter, ...]
+    loss: Callable[[nn.Module, Batch], Mapping[str, Tensor]]
+
+
+class Task(ABC):
+    """One task a file; `TASKS` of that file names it. Constructors store; `from_source` looks.
+
+    `spec` is plain JSON (classes, input size, channels, statistics ...): it is saved in the
+    checkpoint and `type(task)(spec)` is the same task again.
+    """
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+    score: ClassVar[str]  # the metric that chooses the best epoch; higher is better
+    default_model: ClassVar[str]
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self.spec = dict(spec)
+
+    @classmethod
+    @abstractmethod
+    def from_source(cls, source: Source, imgsz: int | None = None) -> "Task":
+        """Read classes, input size and statistics (of the training part only) off the data."""
+
+    @abstractmethod
+    def check(self, sample: Sample) -> list[Problem]:
+        """What is wrong with a sample for this task; empty where nothing is."""
+
+    @abstractmethod
+    def build(self, backbone: nn.Module) -> nn.Module:
+        """Backbone -> the network of this task (the backbone itself, or a ModuleDict)."""
+
+    @abstractmethod
+    def encode(self, samples: Sequence[Sample]) -> Batch:
+        """Samples -> batch: resized to the task's input, targets as tensors by name."""
+
+    @abstractmethod
+    def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """batch (x normalised) -> named parts; the training minimises their sum."""
+
+    def infer(self, net: nn.Module, batch: Batch) -> Any:
+        """batch -> raw out. Free-running generation and proposals happen here."""
+        return net(batch.x)
+
+    @abstractmethod
+    def decode(self, out: Any, batch: Batch) -> list[Prediction]:
+        """Raw out -> predictions in pixels of the original image. Pure."""
+
+    @abstractmethod
+    def metric(self) -> Metric:
+        """A fresh metric."""
+
+    @abstractmethod
+    def draw(self, sample: Sample, target: Target | None = None) -> Any:
+        """A PIL picture of the image with a target or a prediction on it."""
+
+    def phases(self, net: nn.Module) -> list[Phase]:
+        """One phase by default; a GAN has two, an optimiser each, in this order."""
+        params = tuple(p for p in net.parameters() if p.requires_grad)
+        return [Phase("train", params, self.loss)]
+
+    def source(self, net: nn.Module, seed: int) -> Iterator[Sample] | None:
+        """A stream of samples in place of a data set (replay, video); None where data are given."""
+        return None
+
+    @abstractmethod
+    def oracle(self, batch: Batch) -> Any:
+        """What a perfect `infer` would return for the batch."""
+
+    @abstractmethod
+    def baseline(self, train: SampleSet) -> dict[str, float]:
+        """What a network that learned nothing scores, by the metric's names."""
+
+    @classmethod
+    @abstractmethod
+    def tiny(cls) -> dict[str, Any]:
+        """Settings of a training of at most 60 s on two cores, generated data included."""
+
+    def fit(self, train: SampleSet) -> nn.Module | None:
+        """For kNN, SVM and Gaussian processes: the fitted model; None for tasks with a loss."""
+        return None

@@ -1,0 +1,1 @@
+"""The only training loop, its recipe, its speed policy and its checkpoints."""

@@ -1,0 +1,229 @@
+"""A recipe is data: frozen, printable, comparable, saved beside the weights it made.
+
+It is also the whole list of settings: the command line, its help, its aliases and `sn.train` read
+these fields, so a setting is added here and nowhere else. None means that Snellen chooses.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from functools import cache
+from typing import Any, get_args, get_type_hints
+
+from ..core.errors import UnknownName, UsageError, nearest
+
+
+def setting(
+    default: Any, help: str, aliases: tuple[str, ...] = (), choices: tuple[str, ...] = ()
+) -> Any:
+    """A field of the recipe with what the command line needs to know of it."""
+    meta = {"help": help, "aliases": aliases, "choices": choices}
+    return field(default=default, metadata=meta)
+
+
+@dataclass(frozen=True)
+class Expect:
+    """What the author measured; `make bench` measures it again. README numbers come from here."""
+
+    metric: str
+    score: float
+    minutes: float
+    seeds: int = 3
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training, whole.
+
+    >>> Recipe(data="digits").change(lr="0.05").lr
+    0.05
+    """
+
+    data: str | None = setting(None, "a path, or digits, shapes ...", ("dataset", "data_path"))
+    task: str | None = setting(None, "what to learn; read off the data if not said")
+    model: str | None = setting(None, "a name of `snellen models`", ("arch", "net", "network"))
+    val: str | None = setting(None, "validation data, where `data` has none", ("val_data",))
+    split: float = setting(0.2, "share held out where there is no validation data", ("val_split",))
+    epochs: int | None = setting(
+        None, "passes over the data", ("max_epochs", "num_epochs", "n_epochs")
+    )
+    batch: int | None = setting(None, "samples a step", ("batch_size", "bs", "batchsize"))
+    imgsz: int | None = setting(None, "input height and width", ("img_size", "image_size", "size"))
+    optim: str | None = setting(
+        None, "optimiser", ("optimizer", "optimiser", "opt"), ("sgd", "adam", "adamw", "rmsprop")
+    )
+    lr: float | None = setting(None, "highest learning rate", ("lr0", "learning_rate", "base_lr"))
+    momentum: float | None = setting(None, "momentum, or Adam's beta1")
+    weight_decay: float | None = setting(None, "L2 pull on the weights", ("wd", "decay"))
+    schedule: str | None = setting(
+        None,
+        "learning rate over time",
+        ("lr_schedule", "scheduler"),
+        ("onecycle", "cosine", "constant"),
+    )
+    label_smoothing: float = setting(
+        0.0, "share of each label spread over the classes", ("smoothing",)
+    )
+    augment: str | None = setting(
+        None, "off, or names joined by +: affine+flip+crop+jitter+noise", ("aug", "augmentation")
+    )
+    seed: int = setting(0, "seed of every random number", ("random_seed",))
+    device: str | None = setting(None, "cpu, cuda, cuda:1, mps")
+    workers: int | None = setting(None, "processes that read data", ("num_workers",))
+    amp: str | None = setting(
+        None, "mixed precision", ("precision", "mixed_precision"), ("off", "bf16", "fp16")
+    )
+    channels_last: bool | None = setting(None, "memory format of images", ("memory_format",))
+    threads: int | None = setting(None, "CPU threads", ("num_threads",))
+    compile: bool = setting(False, "torch.compile the network")
+    weights: str | None = setting(
+        None, "a checkpoint to start from", ("pretrained", "checkpoint", "ckpt")
+    )
+    freeze: str | None = setting(
+        None, "parameters to hold still: a prefix of their names, or 'backbone'"
+    )
+    patience: int | None = setting(
+        None, "stop after so many epochs without a better score", ("early_stopping",)
+    )
+    save_minutes: float = setting(
+        1.0, "minutes between checkpoints inside an epoch", ("save_every",)
+    )
+    doctor: bool = setting(True, "watch the training and name what is wrong")
+    speed: str = setting(
+        "auto", "let Snellen choose the fast settings, or off", (), ("auto", "off")
+    )
+    name: str | None = setting(None, "name of the run", ("run_name", "exp_name", "experiment"))
+    project: str = setting(
+        "runs", "folder of the runs", ("output_dir", "out_dir", "output", "logdir", "log_dir")
+    )
+    expect: Expect | None = None
+
+    def change(self, **values: Any) -> "Recipe":
+        """A new recipe with some settings changed; text is read as the setting's own type.
+
+        Raises UsageError for an unknown setting or a value that it cannot take.
+        """
+        return replace(self, **{name: parse(name, value) for name, value in values.items()})
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings by name, without the claim."""
+        return {f.name: getattr(self, f.name) for f in settings()}
+
+
+@cache
+def settings() -> tuple[Field[Any], ...]:
+    """The fields that a user can type, in the order of the help."""
+    return tuple(f for f in fields(Recipe) if f.default is not MISSING and f.metadata)
+
+
+@cache
+def aliases() -> dict[str, str]:
+    """Every other word for a setting -> the setting.
+
+    >>> aliases()["batch_size"]
+    'batch'
+    """
+    return {alias: f.name for f in settings() for alias in f.metadata["aliases"]}
+
+
+def resolve_name(word: str) -> tuple[str, bool]:
+    """A typed word -> (setting, whether it was an alias); an unknown one names the nearest.
+
+    >>> resolve_name("batch-size")
+    ('batch', True)
+    """
+    names = [f.name for f in settings()]
+    plain = word.replace("-", "_")
+    if plain in names:
+        return plain, False
+    if plain in aliases():
+        return aliases()[plain], True
+    near = nearest(plain, [*names, *aliases()], 1)
+    if near:
+        raise UnknownName(
+            word, [aliases().get(near[0], near[0])] if near[0] in aliases() else near, "settings"
+        )
+    raise UnknownName(word, names, "settings")
+
+
+def parse(name: str, value: Any) -> Any:
+    """A value, perhaps typed as text -> the type of the setting; says what would do if it cannot.
+
+    >>> parse("epochs", "5")
+    5
+    """
+    spec = {f.name: f for f in settings()}.get(name)
+    if spec is None:
+        raise UnknownName(name, [f.name for f in settings()], "settings")
+    hint = get_type_hints(Recipe)[name]
+    options = get_args(hint) or (hint,)
+    kind = options[0]
+    if value is None or (
+        isinstance(value, str) and value.lower() in ("none", "auto", "") and type(None) in options
+    ):
+        if type(None) not in options:
+            raise UsageError(f"{name}={value!r} has no automatic value; give {_wanted(kind, spec)}")
+        return None
+    result = _convert(name, value, kind, spec)
+    choices = spec.metadata["choices"]
+    if choices and result not in choices:
+        raise UsageError(f"{name}={value!r} is not one of {', '.join(choices)}")
+    _check_range(name, result)
+    return result
+
+
+def _convert(name: str, value: Any, kind: type, spec: Field[Any]) -> Any:
+    if kind is bool:
+        words = {"true": True, "yes": True, "on": True, "1": True,
+                 "false": False, "no": False, "off": False, "0": False}  # fmt: skip
+        if str(value).lower() in words:
+            return words[str(value).lower()]
+    elif kind is str:
+        if isinstance(value, bool):  # amp=off arrives as a word, amp=True from Python
+            return "off" if not value else "bf16"
+        return str(value)
+    else:
+        try:
+            number = float(value)
+            if kind is float:
+                return number
+            if number == int(number):
+                return int(number)
+        except (TypeError, ValueError, OverflowError):
+            pass
+    raise UsageError(f"{name}={value!r} is not {_wanted(kind, spec)}; for example {_example(name)}")
+
+
+def _wanted(kind: type, spec: Field[Any]) -> str:
+    if spec.metadata["choices"]:
+        return "one of " + ", ".join(spec.metadata["choices"])
+    return {int: "a whole number", float: "a number", bool: "yes or no", str: "a word"}[kind]
+
+
+def _example(name: str) -> str:
+    usual = {"lr": "lr=0.01", "epochs": "epochs=10", "batch": "batch=64", "imgsz": "imgsz=224"}
+    return usual.get(name, f"{name}=1")
+
+
+RANGES: Mapping[str, tuple[float, float, str]] = {
+    # least and greatest value that makes sense, and what is wanted
+    "split": (0.0, 0.9, "between 0 and 0.9"),
+    "epochs": (0, 1e6, "0 or more"),
+    "batch": (1, 1e7, "1 or more"),
+    "imgsz": (1, 1e5, "1 or more pixels"),
+    "lr": (0.0, float("inf"), "a positive number"),
+    "momentum": (0.0, 1.0, "between 0 and 1"),
+    "weight_decay": (0.0, float("inf"), "0 or more"),
+    "label_smoothing": (0.0, 1.0, "between 0 and 1"),
+    "workers": (0, 1024, "0 or more"),
+    "threads": (1, 4096, "1 or more"),
+    "patience": (1, 1e6, "1 or more"),
+    "save_minutes": (0.0, float("inf"), "0 or more"),
+    "seed": (0, 2**63 - 1, "0 or more"),
+}
+
+
+def _check_range(name: str, value: Any) -> None:
+    if name in RANGES:
+        low, high, wanted = RANGES[name]
+        if not low <= value <= high:
+            raise UsageError(f"{name}={value} is out of range; it must be {wanted}")

@@ -1,0 +1,27 @@
+"""Shared by all tests: one torch thread, and the way to real data where it lies."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads on a busy box cost ten times as much
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets: SNELLEN_TEST_DATA, else shared/data beside the clone."""
+    word = os.environ.get("SNELLEN_TEST_DATA")
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(word) if word else beside
+    if not folder.is_dir():
+        pytest.skip("no real data: set SNELLEN_TEST_DATA to the folder that holds them")
+    return folder
