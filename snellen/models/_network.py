@@ -1,0 +1,154 @@
+"""The one shape of all networks here: named stages in order, then a head that gives the logits.
+
+    x_BCHW -> stem -> stage -> ... -> stage -> head -> logits_BK
+                        `-> auxiliary head (only while training) -> net.aux_logits
+
+Parameter names start with their stage's name, so a stage is frozen by that prefix.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..core.errors import UnknownName, UsageError
+
+LARGEST_PROBED = 512  # pixels; no family here needs more than 299
+
+
+class Network(nn.Module):
+    """x_BCHW -> logits_BK in both modes; `aux_logits` holds the auxiliary heads' logits_BK.
+
+    `aux` maps a stage's name to the head that branches off its output while training;
+    `aux_weight` is the paper's weight of each such loss beside the main one.
+
+    >>> head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
+    >>> net = Network({"stem": nn.Conv2d(3, 4, 3)}, head, 3)
+    >>> net(torch.zeros(2, 3, 8, 8)).shape, list(net.features(torch.zeros(2, 3, 8, 8)))
+    (torch.Size([2, 5]), ['stem'])
+    """
+
+    aux_weight = 0.3
+
+    def __init__(
+        self,
+        stages: Mapping[str, nn.Module],
+        head: nn.Sequential,
+        channels: int,
+        *,
+        aux: Mapping[str, nn.Sequential] | None = None,
+    ) -> None:
+        super().__init__()
+        for name, stage in stages.items():
+            self.add_module(name, stage)
+        self.aux = nn.ModuleDict(aux) if aux else None
+        self.head = head
+        self.stages = tuple(stages)
+        self.channels = channels
+        self.aux_logits: tuple[Tensor, ...] = ()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x_BCHW -> logits_BK. Raises UsageError for a size that the architecture cannot take."""
+        try:
+            return self._run(x)
+        except (RuntimeError, ValueError) as error:
+            wrong = wrong_input(self, tuple(x.shape))
+            if wrong is None:
+                raise
+            raise UsageError(wrong) from error
+
+    def _run(self, x: Tensor) -> Tensor:
+        aux_logits = []
+        for name in self.stages:
+            x = getattr(self, name)(x)
+            if self.training and self.aux is not None and name in self.aux:
+                aux_logits.append(self.aux[name](x))
+        self.aux_logits = tuple(aux_logits)
+        return self.head(x)
+
+    def features(self, x: Tensor) -> dict[str, Tensor]:
+        """x_BCHW -> the output of every stage by name, in order; the head is not run."""
+        outputs = {}
+        for name in self.stages:
+            x = outputs[name] = getattr(self, name)(x)
+        return outputs
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "aux_logits": ()}  # tensors with a graph cannot be copied
+
+
+def replace_head(net: Network, classes: int) -> Network:
+    """Give the head (and each auxiliary head) a fresh last layer with `classes` outputs, in place.
+
+    >>> import snellen as sn
+    >>> replace_head(sn.model("lenet5_bn", classes=10), 3).head.fc.out_features
+    3
+    """
+    for head in [net.head, *(net.aux.values() if net.aux is not None else ())]:
+        layers = dict(head.named_modules())
+        name = [n for n, m in layers.items() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
+        head.set_submodule(name, _with_outputs(layers[name], classes))
+    return net
+
+
+def _with_outputs(layer: Any, outputs: int) -> nn.Module:
+    like = {"bias": layer.bias is not None, "device": layer.weight.device}
+    if isinstance(layer, nn.Conv2d):
+        return nn.Conv2d(layer.in_channels, outputs, layer.kernel_size, **like)  # type: ignore[arg-type]
+    return nn.Linear(layer.in_features, outputs, **like)
+
+
+def freeze_through(net: Network, stage: str) -> list[str]:
+    """Hold still every parameter up to and including `stage`; returns the prefixes of their names.
+
+    >>> import snellen as sn
+    >>> freeze_through(sn.model("lenet5_bn", classes=10), "conv1")
+    ['conv1.']
+    """
+    if stage not in net.stages:
+        raise UnknownName(stage, net.stages, "the stages of this network")
+    held = net.stages[: net.stages.index(stage) + 1]
+    for name in held:
+        net.get_submodule(name).requires_grad_(False)
+    return [f"{name}." for name in held]
+
+
+def wrong_input(net: Network, shape: tuple[int, ...]) -> str | None:
+    """What is wrong with an input of this shape and which would do; None where nothing is."""
+    wanted = f"(B, {net.channels}, H, W)"
+    if len(shape) != 4:
+        return f"x has shape {shape}; a batch of images {wanted} is wanted (one image is x[None])"
+    batch, channels, height, width = shape
+    if channels != net.channels:
+        return (
+            f"x has shape {shape}, this network takes {wanted}; "
+            f"build it with channels={channels} or convert the images"
+        )
+    probe = copy.deepcopy(net).to("meta")
+    if _runs(probe, batch, height, width):
+        return None
+    if _runs(probe, 2, height, width):
+        return (
+            f"one image of {height}x{width} leaves batch norm a single value a channel while "
+            "training; give two images or more a batch (drop a last batch of one)"
+        )
+    sizes = [s for s in range(1, LARGEST_PROBED + 1) if _runs(probe, 2, s, s)]
+    if not sizes:
+        return None
+    upper = "" if sizes[-1] == LARGEST_PROBED else f" and at most {sizes[-1]}x{sizes[-1]}"
+    return (
+        f"images of {height}x{width} do not fit this architecture: they must be at least "
+        f"{sizes[0]}x{sizes[0]}{upper}; resize them (imgsz={sizes[0]}) or take another model"
+    )
+
+
+def _runs(probe: Network, *size: int) -> bool:
+    batch, height, width = size
+    try:
+        with torch.no_grad():
+            probe._run(torch.empty(batch, probe.channels, height, width, device="meta"))
+    except (RuntimeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,51 @@
+"""The residual block of ResNet (arXiv:1512.03385), shared by the families that grew from it.
+
+A block returns relu(F(x) + skip(x)): the branch F learns the residual, the gradient keeps a
+straight path.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ._parts import conv_bn
+
+
+class Residual(nn.Module):
+    """x_BCHW -> relu(branch(x) + skip(x)); a skip of None makes the block plain."""
+
+    def __init__(self, branch: nn.Module, skip: nn.Module | None) -> None:
+        super().__init__()
+        self.branch, self.skip, self.act = branch, skip, nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x_BCHW -> (B, cout, H/stride, W/stride)."""
+        out = self.branch(x)
+        return self.act(out if self.skip is None else out + self.skip(x))
+
+
+class PadChannels(nn.Module):
+    """x_BCHW -> every `stride`-th pixel, with zero channels up to cout: the paper's option A."""
+
+    def __init__(self, extra: int, stride: int) -> None:
+        super().__init__()
+        self.extra, self.stride = extra, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x_BCHW -> (B, C + extra, H/stride, W/stride)."""
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
+
+
+def skip_over(cin: int, cout: int, stride: int, kind: str = "projection") -> nn.Module | None:
+    """The way around a branch: identity where the shape stays, else by `kind`.
+
+    "projection" is a 1x1 convolution (option B), "pad" adds zero channels (A), "none" is no way.
+    """
+    if kind == "none":
+        return None
+    if cin == cout and stride == 1:
+        return nn.Identity()
+    return (
+        PadChannels(cout - cin, stride)
+        if kind == "pad"
+        else conv_bn(cin, cout, 1, stride, act=None)
+    )

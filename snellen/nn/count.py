@@ -1,0 +1,112 @@
+"""Sizes of a network without running it: parameters, multiply-adds, activations, receptive field.
+
+Counted are the multiply-adds of convolutions and linear layers, as published tables do: not biases,
+norms, activations or pooling. On the meta device shapes flow and no number is computed.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+Shape = tuple[int, int, int]
+
+
+def count_params(net: nn.Module) -> int:
+    """Every trainable or frozen number of the network, buffers apart.
+
+    >>> count_params(nn.Linear(3, 2))
+    8
+    """
+    return sum(p.numel() for p in net.parameters())
+
+
+def count_macs(net: nn.Module, input: Shape) -> int:
+    """Multiply-adds for one image of shape (C, H, W) in eval mode.
+
+    >>> count_macs(nn.Conv2d(3, 8, 3, padding=1), (3, 10, 10))
+    21600
+    """
+    return sum(layer["macs"] for layer in layers(net, input))
+
+
+def layers(net: nn.Module, input: Shape) -> list[dict[str, Any]]:
+    """One dict for each layer without children, in the order in which they ran.
+
+    Keys: name, kind, shape (of one image's output), params, macs, activation_bytes (float32; an
+    in-place layer needs none), receptive_field (pixels of the input that one output sees, with
+    the padding around the image).
+
+    >>> layers(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)), (1, 8, 8))[1]["receptive_field"]
+    4
+    """
+    net = _meta(net).eval()
+    table: list[dict[str, Any]] = []
+    hooks = [m.register_forward_hook(_recorder(name, table))
+             for name, m in net.named_modules() if not any(m.children())]  # fmt: skip
+    with torch.no_grad(), _Reach(max(input[1:])):
+        net(torch.empty(1, *input, device="meta"))
+    for hook in hooks:
+        hook.remove()
+    return table
+
+
+def _meta(net: nn.Module) -> nn.Module:
+    return copy.deepcopy(net).to("meta")
+
+
+def _recorder(name: str, table: list[dict[str, Any]]) -> Any:
+    def record(layer: nn.Module, _: Any, out: Tensor) -> None:
+        table.append({
+            "name": name,
+            "kind": type(layer).__name__,
+            "shape": list(out.shape[1:]),
+            "params": count_params(layer),
+            "macs": _macs(layer, out),
+            "activation_bytes": 0 if getattr(layer, "inplace", False) else 4 * out.numel(),
+            "receptive_field": getattr(out, "reach", (0, 0))[0],
+        })  # fmt: skip
+
+    return record
+
+
+def _macs(layer: nn.Module, out: Tensor) -> int:
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        return out.numel() * layer.weight[0].numel()
+    return 0
+
+
+class _Reach(TorchDispatchMode):
+    """Marks every tensor with (receptive field, stride) in pixels of an input of side `side`."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        reaches = [a.reach for a in tree_leaves(args) if hasattr(a, "reach")]
+        reach, stride = (
+            max(r for r, _ in reaches or [(1, 1)]),
+            max(s for _, s in reaches or [(1, 1)]),
+        )
+        name = func.overloadpacket.__name__
+        if name in ("mm", "addmm", "bmm", "mean", "_adaptive_avg_pool2d"):
+            reach = max(reach, self.side)
+        elif name in ("convolution", "avg_pool2d", "max_pool2d_with_indices"):
+            kernel, step, dilation = _window(name, args)
+            reach, stride = reach + (kernel - 1) * dilation * stride, stride * step
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, Tensor):
+                leaf.reach = (reach, stride)  # type: ignore[attr-defined]
+        return out
+
+
+def _window(name: str, args: Any) -> tuple[int, int, int]:
+    """(kernel, stride, dilation) of the larger side of a sliding window."""
+    if name == "convolution":
+        return max(args[1].shape[2:]), max(args[3]), max(args[5])
+    return max(args[1]), max(args[2] if len(args) > 2 and args[2] else args[1]), 1

@@ -1,0 +1,171 @@
+"""Every row of every family keeps the promises of a row; a new family is tested unseen."""
+
+import copy
+
+import pytest
+import torch
+
+import snellen as sn
+from snellen.core import registry
+from snellen.core.errors import UnknownName, UsageError
+from snellen.models import describe, layer_table, listing, row
+from snellen.models._network import Network, freeze_through, replace_head
+from snellen.models._row import changed
+from snellen.nn.count import count_macs, count_params, layers
+
+NAMES = listing()
+
+
+def thin(name, classes=7, channels=3, **change):
+    found = row(name)
+    torch.manual_seed(0)
+    return changed(found, name, {**found.thin, **change}).build(classes, channels)
+
+
+def images(name, batch=2, channels=3):
+    side = row(name).thin_size
+    return torch.randn(batch, channels, side, side, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_claims_are_what_the_network_counts(name):
+    """Parameters alone miss a misplaced stride; multiply-adds catch it."""
+    found = row(name)
+    with torch.device("meta"):
+        net = found.build(found.classes, found.input[0])
+    assert count_params(net) == found.params
+    assert (count_params(net.aux) if net.aux else 0) == found.aux_params
+    assert count_macs(net, found.input) == found.macs
+    with torch.device("meta"):
+        logits = net.train()(torch.empty(2, *found.input))
+    assert logits.shape == (2, found.classes)
+    assert len(net.aux_logits) == len(net.aux or ())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_thin_network_learns_with_every_parameter(name):
+    net, x = thin(name, channels=2), images(name, channels=2)
+    logits = net(x)
+    (logits.square().mean() + sum(a.square().mean() for a in net.aux_logits)).backward()
+    assert logits.shape == (2, 7)
+    for parameter, value in net.named_parameters():
+        assert value.grad is not None, parameter
+        assert value.grad.isfinite().all(), parameter
+    copy.deepcopy(net)  # the graph of aux_logits must not forbid it
+    first = net.eval()(x[:1])
+    assert first.shape == (1, 7)
+    assert net.aux_logits == ()
+    assert list(net.features(x)) == list(net.stages)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_network_and_state_dict_round_trip(name):
+    x, one, two = images(name), thin(name).eval(), thin(name).eval()
+    assert torch.equal(one(x), two(x))
+    torch.manual_seed(5)
+    found = row(name)
+    other = changed(found, name, found.thin).build(7, 3).eval()
+    assert not torch.equal(one(x), other(x))
+    other.load_state_dict(one.state_dict())
+    assert torch.equal(one(x), other(x))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_head_and_stages_are_handled_by_name(name):
+    net = thin(name)
+    assert replace_head(net, 3)(images(name)).shape == (2, 3)
+    first = net.stages[0]
+    prefixes = tuple(freeze_through(net, first))
+    for parameter, value in net.named_parameters():
+        assert value.requires_grad != parameter.startswith(prefixes), parameter
+
+
+def test_wrong_inputs_say_which_would_do():
+    with pytest.raises(UsageError, match="channels=1"):
+        sn.model("resnet18")(torch.zeros(2, 1, 32, 32))
+    with pytest.raises(UsageError, match=r"one image is x\[None\]"):
+        sn.model("resnet18")(torch.zeros(3, 32, 32))
+    with pytest.raises(UsageError, match="at least 32x32 and at most 35x35"):
+        sn.model("lenet5", classes=10)(torch.zeros(2, 3, 28, 28))
+    with pytest.raises(UsageError, match="two images or more"):
+        sn.model("resnet18").train()(torch.zeros(1, 3, 32, 32))
+    with pytest.raises(UsageError, match="classes=0"):
+        sn.model("resnet18", classes=0)
+
+
+def test_another_error_inside_a_network_stays_itself():
+    net = sn.model("resnet18").double()
+    with pytest.raises(RuntimeError, match="type"):
+        net(torch.zeros(2, 3, 64, 64))
+
+
+def test_imgsz_fits_the_network_to_the_images():
+    assert sn.model("lenet5_bn", classes=10, channels=1, imgsz=16)(torch.zeros(2, 1, 16, 16)).shape
+    small = sn.model("resnet18", classes=10, imgsz=32)
+    assert small.stem(torch.zeros(1, 3, 32, 32)).shape[2:] == (32, 32)
+    large = sn.model("resnet18", imgsz=32, stem="imagenet")
+    assert large.stem(torch.zeros(1, 3, 32, 32)).shape[2:] == (8, 8)
+
+
+def test_wrong_words_name_the_right_ones():
+    with pytest.raises(UnknownName, match="did you mean resnet50"):
+        sn.model("resnet5o")
+    with pytest.raises(UnknownName, match="did you mean stem"):
+        sn.model("resnet50", stm="small")
+
+
+def test_bare_names_are_torchvisions_then_the_papers():
+    assert describe("resnet50")["macs"] == 4_089_184_256
+    assert row("lenet5") is row("paper:lenet5")
+    assert {"tv:resnet50", "resnet50", "lenet5_bn"} <= set(sn.models())
+
+
+def test_family_dropped_in_as_one_file_is_found(tmp_path, monkeypatch):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "tiny_family.py").write_text(FAMILY)
+    monkeypatch.setenv("SNELLEN_PATH", str(tmp_path))
+    registry.collect.cache_clear()
+    try:
+        assert "tiny" in sn.models()
+        net = sn.model("tiny", classes=3)
+        assert isinstance(net, Network)
+        assert net(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
+        assert describe("tiny")["params"] == count_params(sn.model("tiny", classes=5))
+    finally:
+        registry.collect.cache_clear()
+
+
+FAMILY = """
+from dataclasses import dataclass
+from torch import nn
+from snellen.models._network import Network
+from snellen.models._parts import conv_bn, pooled_head
+from snellen.models._row import Row
+
+@dataclass(frozen=True)
+class Tiny(Row):
+    params: int = 0
+    macs: int = 0
+    width: int = 4
+    input: tuple = (3, 8, 8)
+    classes: int = 5
+    family, paper, thin = "Tiny", "nobody 2026", {}
+
+    def build(self, classes, channels):
+        stages = {"a": conv_bn(channels, self.width, 3)}
+        return Network(stages, pooled_head(self.width, classes), channels)
+
+TABLE = {"tiny": Tiny()}
+"""
+
+
+def test_layer_table_counts_and_reaches():
+    table = layer_table("resnet18")
+    assert sum(line["macs"] for line in table) == describe("resnet18")["macs"]
+    assert sum(line["params"] for line in table) == describe("resnet18")["params"]
+    reach = {line["name"]: line["receptive_field"] for line in table}
+    assert reach["stem.conv"] == 7
+    assert reach["stem.3"] == 11
+    assert reach["layer4.1.branch.1.conv"] == 435  # known from the literature
+    pair = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3, dilation=2), torch.nn.Conv2d(1, 1, 3))
+    assert [line["receptive_field"] for line in layers(pair, (1, 16, 16))] == [5, 7]
