@@ -1,0 +1,134 @@
+"""Arrays of images and labels, from memory or from a file, made a Source.
+
+Images may be N,H,W or N,C,H,W or N,H,W,C; labels whole numbers, words, one-hot rows or booleans.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.errors import DataError
+from .classes import number_labels
+from .sets import ArraySet, plain_dtype
+from .source import Source
+
+FEW_CHANNELS = (1, 2, 3, 4)
+
+
+def from_arrays(
+    x: Any, y: Any, *, name: str = "arrays", names: Sequence[str] | None = None
+) -> Source:
+    """Images x, labels y -> Source with one part; `names` are the classes' where they are known.
+
+    >>> source = from_arrays(np.zeros((4, 8, 8), np.uint8), ["cat", "dog", "cat", "cat"])
+    >>> source.classes, source.train.labels().tolist()
+    (('cat', 'dog'), [0, 1, 0, 0])
+    """
+    x_NCHW = images_tensor(x, name)
+    values = label_values(y, name)
+    if len(values) != len(x_NCHW):
+        raise DataError(f"{name}: {len(x_NCHW)} images and {len(values)} labels; they must match")
+    labels_N, classes, problems = number_labels(values, names, name)
+    facts = {"images": len(x_NCHW), "shape": list(x_NCHW.shape[1:]), "dtype": str(x_NCHW.dtype)}
+    train = ArraySet(x_NCHW, labels_N)
+    return Source(name, "arrays", train, classes, problems=problems, facts=facts)
+
+
+def images_tensor(x: Any, name: str) -> Tensor:
+    """Images in any usual layout -> x_NCHW, uint8 or float32; raises DataError where in doubt.
+
+    >>> images_tensor(np.zeros((2, 8, 6, 3), np.uint8), "x").shape
+    torch.Size([2, 3, 8, 6])
+    """
+    x = _tensor(x, name, "images")
+    if x.ndim == 3:
+        x = x[:, None]
+    elif x.ndim == 4:
+        x = x if channels_first(tuple(x.shape)) else x.permute(0, 3, 1, 2)
+    else:
+        raise DataError(_wrong_shape(x, name))
+    if not x.numel():
+        raise DataError(f"{name}: the images have shape {tuple(x.shape)}, so there are none")
+    return plain_dtype(x).contiguous()
+
+
+def channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether a shape of four axes is N,C,H,W; where both can be, square pictures decide.
+
+    >>> channels_first((9, 3, 32, 32)), channels_first((9, 32, 32, 3))
+    (True, False)
+    """
+    first, last = shape[1] in FEW_CHANNELS, shape[3] in FEW_CHANNELS
+    if first != last:
+        return first
+    return shape[2] == shape[3] or shape[1] != shape[2]
+
+
+def label_values(y: Any, name: str) -> np.ndarray:
+    """Labels as they come -> values_N: whole numbers or words; one-hot rows become numbers."""
+    if isinstance(y, Tensor):
+        y = y.detach().cpu().numpy()
+    values = np.asarray(y)
+    if values.dtype == object:
+        values = _words(values, name)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim == 2 and _is_one_hot(values):
+        values = values.argmax(1)
+    if values.ndim != 1:
+        raise DataError(f"{name}: labels have shape {values.shape}; one a picture is wanted")
+    if values.dtype.kind == "f":
+        values = _whole(values, name)
+    return values.astype(np.int64) if values.dtype.kind in "bui" else values.astype(str)
+
+
+def _tensor(x: Any, name: str, what: str) -> Tensor:
+    if isinstance(x, Tensor):
+        return x.detach()
+    try:
+        array = np.asarray(x)
+    except ValueError as error:  # ragged lists
+        raise DataError(f"{name}: the {what} differ in size ({error}); resize them") from error
+    if array.dtype.kind not in "buif":
+        raise DataError(f"{name}: the {what} are of type {array.dtype}; numbers are wanted")
+    if array.dtype.byteorder not in "=|":
+        array = array.astype(array.dtype.newbyteorder("="))
+    if array.dtype == np.longdouble:
+        array = array.astype(np.float64)
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def _wrong_shape(x: Tensor, name: str) -> str:
+    shape = tuple(x.shape)
+    message = f"{name}: images of shape {shape}; N,H,W or N,C,H,W or N,H,W,C is wanted"
+    side = round(shape[1] ** 0.5) if x.ndim == 2 else 0
+    if side > 1 and side * side == shape[1]:
+        return f"{message}: x.reshape(-1, {side}, {side}) if rows are flattened pictures"
+    return message
+
+
+def _words(values: np.ndarray, name: str) -> np.ndarray:
+    for row, value in enumerate(values.ravel()):
+        if not isinstance(value, str | int | np.integer):
+            raise DataError(
+                f"{name}: label {row} is {value!r} of {type(value).__name__}; "
+                "whole numbers or words are wanted"
+            )
+    return values.astype(str)
+
+
+def _is_one_hot(values: np.ndarray) -> bool:
+    return bool(((values == 0) | (values == 1)).all() and (values.sum(1) == 1).all())
+
+
+def _whole(values: np.ndarray, name: str) -> np.ndarray:
+    bad = np.flatnonzero(~np.isfinite(values) | (values != np.rint(np.nan_to_num(values))))
+    if len(bad):
+        raise DataError(
+            f"{name}: label {bad[0]} is {values[bad[0]]}, no whole number "
+            f"({len(bad)} such); a class for each picture is wanted"
+        )
+    return values.astype(np.int64)

@@ -1,0 +1,109 @@
+"""Class names and numbers: from raw labels to 0..K-1, and one set's numbers to another's."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.errors import DataError, shortlist
+from .sets import Relabelled
+from .source import Problem, SampleSet
+
+
+def number_labels(
+    values: np.ndarray, names: Sequence[str] | None, where: str
+) -> tuple[Tensor, tuple[str, ...], tuple[Problem, ...]]:
+    """Label values -> (labels_N, class names, problems); what fits no class becomes -1.
+
+    Numbers from 0 are kept. Numbers that start elsewhere or leave wide gaps are numbered anew
+    and name their classes, so that nothing is lost.
+    """
+    if values.dtype.kind == "U":
+        words, labels = np.unique(values, return_inverse=True)
+        if names is not None and set(words) <= set(names):
+            words, labels = np.array(names), np.array([list(names).index(v) for v in values])
+        return torch.from_numpy(labels.astype(np.int64)), tuple(words.tolist()), ()
+    table = _classes_of(values) if names is None else np.arange(len(names))
+    position = np.searchsorted(table, values).clip(max=len(table) - 1)
+    labels = np.where(table[position] == values, position, -1)
+    classes = tuple(names) if names is not None else tuple(str(v) for v in table)
+    problems = _stray(values, labels, len(table), where)
+    if names is None and len(table) and table[0] != 0:
+        problems += (_moved(table, where),)
+    return torch.from_numpy(labels.astype(np.int64)), classes, problems
+
+
+def _classes_of(values: np.ndarray) -> np.ndarray:
+    """The numbers that are classes: not negative ones, nor single strays beyond full classes."""
+    kinds, counts = np.unique(values, return_counts=True)
+    keep = kinds >= 0
+    kinds, counts = kinds[keep], counts[keep]
+    if not len(kinds):
+        raise DataError("all labels are negative; whole numbers from 0 are wanted")
+    usual = np.median(counts)
+    while usual >= 20 and len(kinds) > 2 and counts[-1] <= max(1, usual / 50):
+        kinds, counts = kinds[:-1], counts[:-1]
+    top = int(kinds[-1])
+    if kinds[0] == 0 and top + 1 <= 2 * len(kinds) + 10:
+        return np.arange(top + 1)
+    return kinds
+
+
+def _stray(values: np.ndarray, labels: np.ndarray, count: int, where: str) -> tuple[Problem, ...]:
+    rows = np.flatnonzero(labels < 0)
+    if not len(rows):
+        return ()
+    seen = ", ".join(str(v) for v in np.unique(values[rows])[:5])
+    return (
+        Problem(
+            "label-out-of-range",
+            f"{where}: label {seen} on {len(rows)} of {len(values)} samples fits none of the "
+            f"{count} classes; they are left out",
+            samples=tuple(rows.tolist()),
+            do="correct these labels, or name the class they mean",
+        ),
+    )
+
+
+def _moved(table: np.ndarray, where: str) -> Problem:
+    text = f"{table[0]} to {table[-1]}"
+    message = f"{where}: labels are {text}; read as {len(table)} classes of these names"
+    return Problem("label-numbering", message, harm="harmless")
+
+
+def match_classes(
+    classes: Sequence[str], theirs: Sequence[str], part: SampleSet
+) -> tuple[SampleSet, tuple[Problem, ...]]:
+    """A part numbered by `theirs` -> the same by `classes`, and what had to be left out.
+
+    >>> from .sets import ArraySet
+    >>> part = ArraySet(torch.zeros(3, 1, 2, 2), torch.tensor([0, 1, 1]))
+    >>> match_classes(("cat", "dog"), ("dog", "cat"), part)[0].labels().tolist()
+    [1, 0, 0]
+    """
+    if tuple(classes) == tuple(theirs):
+        return part, ()
+    table = [classes.index(name) if name in classes else -1 for name in theirs]
+    labels = part.labels()
+    assert labels is not None
+    used = [theirs[i] for i in labels.unique().tolist() if i >= 0]
+    strange = [name for name in used if name not in classes]
+    if len(strange) == len(used):
+        raise DataError(
+            f"train and val share no class: train has {shortlist(classes, 5)}; "
+            f"val has {shortlist(used, 5)}; check that both are the same kind of data"
+        )
+    new = torch.tensor(table)[labels.clamp(min=0)]
+    rows = ((new >= 0) | (labels < 0)).nonzero()[:, 0].tolist()
+    return Relabelled(part, rows, table), _strange(strange, classes, len(part) - len(rows))
+
+
+def _strange(names: list[str], classes: Sequence[str], count: int) -> tuple[Problem, ...]:
+    if not names:
+        return ()
+    blanks = [n for n in names if n.strip() in [c.strip() for c in classes]]
+    why = f"; {blanks[0]!r} differs from a class of train only by blanks" if blanks else ""
+    message = f"val has {shortlist([repr(n) for n in names], 5)}, which train has not{why}; "
+    message += f"its {count} samples are left out"
+    return (Problem("class-unknown", message, do="give train these classes, or rename them"),)

@@ -1,0 +1,37 @@
+"""What the parts of a data set are called, and how parts read one by one make a Source."""
+
+from dataclasses import replace
+
+from ...core.errors import DataError
+from ..classes import match_classes
+from ..source import Source
+
+PARTS = {  # part -> the words for it, the usual one first
+    "train": ("train", "training", "tr"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing", "t10k"),
+}
+
+
+def part_of(word: str) -> str | None:
+    """A folder's name -> the part it means, or None.
+
+    >>> part_of("Validation"), part_of("cats")
+    ('val', None)
+    """
+    return next((part for part, words in PARTS.items() if word.lower() in words), None)
+
+
+def join_parts(name: str, format: str, parts: dict[str, Source]) -> Source:
+    """{part: Source of that part alone} -> one Source, all numbered by the training classes."""
+    if "train" not in parts:
+        raise DataError(f"{name} has {' and '.join(parts) or 'nothing'} but no train part")
+    whole = replace(parts["train"], name=name, format=format)
+    for part in ("val", "test"):
+        if part in parts:
+            other = parts[part]
+            samples, problems = match_classes(whole.classes, other.classes, other.train)
+            added = (*whole.problems, *other.problems, *problems)
+            whole = replace(whole, problems=added)
+            whole = replace(whole, val=samples) if part == "val" else replace(whole, test=samples)
+    return whole

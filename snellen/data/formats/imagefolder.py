@@ -1,0 +1,166 @@
+"""A folder of folders of pictures: the folder of a picture is its class.
+
+Perhaps with train, val and test (or training, valid, testing ...) between. Folders may be deeper
+(alphabet/character/1.png is of class "alphabet/character"). Nothing is opened but a few headers.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from ...core.errors import DataError, shortlist
+from ..images import read_header
+from ..sets import FileSet
+from ..source import Format, Problem, Source
+from ._folders import Tree, any_image, scan
+from ._index import index_file
+from ._parts import join_parts, part_of
+
+LOOKS = 64  # headers that decide between gray and colour
+
+
+class ImageFolder(Format):
+    """root/<class>/<picture>, or root/<part>/<class>/<picture>."""
+
+    name = "imagefolder"
+    about = "a folder with a folder of pictures for each class, perhaps below train, val, test"
+
+    def detect(self, path: Path) -> bool:
+        """A folder whose folders hold pictures, and no table that lists them."""
+        return path.is_dir() and index_file(path) is None and _has_class(path)
+
+    def open(self, path: Path) -> Source:
+        """List the files; the classes are those of train, by name."""
+        folders = part_folders(path)
+        if not folders:
+            return _one(path)
+        return join_parts(str(path), self.name, {p: _one(f) for p, f in folders.items()})
+
+    def example(self, folder: Path) -> Path:
+        """Two classes of three pictures."""
+        from PIL import Image
+
+        for name, value in (("black", 0), ("white", 255)):
+            (folder / "tiny" / name).mkdir(parents=True)
+            for i in range(3):
+                Image.new("RGB", (8, 8), (value,) * 3).save(folder / "tiny" / name / f"{i}.png")
+        return folder / "tiny"
+
+
+def part_folders(root: Path) -> dict[str, Path]:
+    """{part: folder} where the root is divided into parts, else empty.
+
+    A folder called train that holds pictures itself is a class (of trains), not a part.
+    """
+    found: dict[str, Path] = {}
+    for folder in _subfolders(root):
+        part = part_of(folder.name)
+        if part and _has_class(folder):
+            if part in found:
+                raise DataError(
+                    f"{root} has both {found[part].name} and {folder.name}; keep one of them"
+                )
+            found[part] = folder
+    return found if "train" in found else {}
+
+
+def _one(root: Path) -> Source:
+    """One part: classes are folders, samples their pictures."""
+    tree = scan(root)
+    names = class_names(tree)
+    if not names:
+        raise DataError(f"{root} holds no folder of pictures; make a folder for each class")
+    if len(names) == 1:
+        only = next(iter(names.values()))
+        raise DataError(
+            f"{root} has one class, {only!r}; two are the least: a folder of pictures for each"
+        )
+    classes = tuple(sorted(set(names.values())))
+    number = {name: i for i, name in enumerate(classes)}
+    paths = [(file, number[names[folder]]) for folder in tree.images for file in tree.images[folder]
+             if folder in names]  # fmt: skip
+    labels = torch.tensor([label for _, label in paths], dtype=torch.int64)
+    files = FileSet([file for file, _ in paths], labels, _channels([file for file, _ in paths]))
+    facts = {"images": len(files), "channels": files.channels}
+    problems = (*_problems(root, tree), *_blank_names(root, classes))
+    return Source(str(root), "imagefolder", files, classes, problems=problems, facts=facts)
+
+
+def class_names(tree: Tree) -> dict[str, str]:
+    """{folder with pictures: class}. Below a folder that holds pictures, all are of its class.
+
+    A last part that all share (class/images/1.jpg) says nothing and is dropped.
+
+    >>> class_names(Tree(images={"a/images": ["1.png"], "b/images": ["2.png"]}))
+    {'a/images': 'a', 'b/images': 'b'}
+    """
+    holders = set(tree.images)
+    names = {}
+    for folder in sorted(holders - {""}):
+        parts = folder.split("/")
+        tops = ["/".join(parts[: i + 1]) for i in range(len(parts))]
+        names[folder] = next(top for top in tops if top in holders)
+    ends = {name.rpartition("/")[2] for name in names.values()}
+    if len(names) > 1 and len(ends) == 1 and all("/" in name for name in names.values()):
+        names = {folder: name.rpartition("/")[0] for folder, name in names.items()}
+    return names
+
+
+def _problems(root: Path, tree: Tree) -> Iterator[Problem]:
+    for folder in tree.empty:
+        yield Problem(
+            "class-empty",
+            f"the class folder {folder!r} holds no picture; it is no class of this data set",
+            file=str(root / folder),
+            do="put pictures there or remove the folder",
+        )
+    for file in tree.strays:
+        message = "is no picture by its name; it is not read"
+        yield Problem("file-stray", message, harm="harmless", file=file)
+    if tree.images.get(""):
+        yield Problem(
+            "file-without-class",
+            f"{len(tree.images[''])} pictures lie beside the class folders and are not read: "
+            + shortlist([Path(file).name for file in tree.images[""]], 3),
+            file=str(root),
+            do="move them into the folder of their class",
+        )
+
+
+def _blank_names(root: Path, classes: tuple[str, ...]) -> Iterator[Problem]:
+    for name in classes:
+        if name == name.strip():
+            continue
+        twin = name.strip() in classes
+        also = f", and {name.strip()!r} is another class" if twin else ""
+        yield Problem(
+            "class-name-blanks",
+            f"the class name {name!r} begins or ends with a blank{also}",
+            harm="harmful" if twin else "harmless",
+            file=str(root / name),
+            do="rename the folder, in every part alike",
+        )
+
+
+def _channels(files: list[str]) -> int:
+    """1 where every picture of a spread of them is gray, else 3."""
+    step = max(1, len(files) // LOOKS)
+    grays = []
+    for file in files[::step]:
+        try:
+            grays.append(read_header(file).is_gray)
+        except DataError:
+            continue
+    return 1 if grays and all(grays) else 3
+
+
+def _has_class(root: Path, depth: int = 4) -> bool:
+    return any(any_image(folder, depth) for folder in _subfolders(root))
+
+
+def _subfolders(root: Path) -> list[Path]:
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+
+
+FORMATS = {"imagefolder": ImageFolder()}

@@ -1,0 +1,99 @@
+"""NumPy archives: one .npz with images and labels, or a folder of train.npz, val.npz, test.npz."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...core.errors import DataError, shortlist
+from ..arrays import from_arrays
+from ..source import Format, Source
+from ._parts import PARTS, join_parts
+
+IMAGES = ("x", "X", "images", "image", "data", "imgs", "arr_0")
+LABELS = ("y", "Y", "labels", "label", "targets", "target", "arr_1")
+NAMES = ("names", "classes", "class_names", "label_names")
+
+
+class Npz(Format):
+    """Arrays x, y (or images, labels ...), perhaps x_train, y_train, x_test, y_test."""
+
+    name = "npz"
+    about = "x, y (also x_train, y_train, x_test ...) in a .npz; or train.npz, test.npz in a folder"
+
+    def detect(self, path: Path) -> bool:
+        """A .npz file, or a folder with a train.npz or a single .npz."""
+        return _the_file(path) is not None or (path / "train.npz").is_file()
+
+    def open(self, path: Path) -> Source:
+        """Load the arrays; nothing pickled is ever read."""
+        file = _the_file(path)
+        if file is None:
+            files = {part: path / f"{word}.npz" for part, words in PARTS.items()
+                     for word in words if (path / f"{word}.npz").is_file()}  # fmt: skip
+            parts = {part: _one(file, _load(file), "") for part, file in files.items()}
+        else:
+            arrays = _load(file)
+            parts = {part: _one(file, arrays, suffix) for part, suffix in _suffixes(arrays)}
+        return join_parts(str(path), self.name, parts)
+
+    def example(self, folder: Path) -> Path:
+        """Twelve gray pictures of three classes."""
+        x = np.random.RandomState(0).randint(0, 256, (12, 8, 8)).astype(np.uint8)
+        np.savez(folder / "tiny.npz", x=x, y=np.arange(12) % 3)
+        return folder / "tiny.npz"
+
+
+def _the_file(path: Path) -> Path | None:
+    """The archive itself, or the only one of a folder."""
+    if path.suffix == ".npz" and path.is_file():
+        return path
+    files = list(path.glob("*.npz")) if path.is_dir() else []
+    return files[0] if len(files) == 1 and files[0].stem != "train" else None
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise DataError(
+                f"{path} holds Python objects, which are not read because they could run code; "
+                "save plain arrays: np.savez(file, x=np.stack(images), y=np.array(labels))"
+            ) from error
+        raise DataError(f"{path} cannot be read: {error}") from error
+    except Exception as error:  # zipfile, zlib and struct raise their own kinds on damage
+        raise DataError(f"{path} is no whole .npz file: {error}; write or copy it again") from error
+
+
+def _suffixes(arrays: dict[str, np.ndarray]) -> list[tuple[str, str]]:
+    """[(part, suffix of its keys)]: the parts that an archive holds."""
+    if _find(arrays, IMAGES, ""):
+        return [("train", "")]
+    words = [(part, word) for part, words in PARTS.items() for word in words]
+    return [(part, word) for part, word in words if _find(arrays, IMAGES, word)] or [("train", "")]
+
+
+def _one(path: Path, arrays: dict[str, np.ndarray], part: str) -> Source:
+    images, labels = _find(arrays, IMAGES, part), _find(arrays, LABELS, part)
+    if images is None or labels is None:
+        have = shortlist([f"{key} {value.shape}" for key, value in arrays.items()])
+        missing = "images (x)" if images is None else f"labels (y) beside {images}"
+        raise DataError(f"{path} has no {missing}: it holds {have}; save np.savez(file, x=, y=)")
+    names: Any = next((arrays[key].tolist() for key in NAMES if key in arrays), None)
+    names = None if names is None else [str(name) for name in names]
+    return from_arrays(arrays[images], arrays[labels], name=str(path), names=names)
+
+
+def _find(arrays: dict[str, np.ndarray], words: tuple[str, ...], part: str) -> str | None:
+    """The key for a word and a part: x_train, train_x, xtrain, or x alone where there is none."""
+    for word in words:
+        keys = (f"{word}_{part}", f"{part}_{word}", f"{word}{part}") if part else (word,)
+        for key in keys:
+            if key in arrays:
+                return key
+    return None
+
+
+FORMATS = {"npz": Npz()}

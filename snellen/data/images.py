@@ -1,0 +1,139 @@
+"""Reading pictures safely: any mode of Pillow -> uint8 gray or RGB, upright, bounded, or DataError.
+
+Pixels that the file format stores otherwise (palette, CMYK, 16 bit, float, alpha, EXIF rotation)
+come out as a viewer would show them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from ..core.errors import DataError
+
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".gif", ".webp"),
+    *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2"),
+)
+MAX_PIXELS = 64_000_000  # 190 MB as RGB; a larger header is a bomb or a scan to cut up first
+GRAY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"))
+ORIENTATION = 0x0112  # the EXIF tag
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture's first bytes say, read without decoding it."""
+
+    format: str  # JPEG, PNG ...
+    mode: str  # Pillow's: L, RGB, P, CMYK, I;16 ...
+    width: int
+    height: int
+    frames: int = 1
+    orientation: int = 1
+
+    @property
+    def is_gray(self) -> bool:
+        """Whether one channel says it all."""
+        return self.mode in GRAY_MODES
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file name ends like a picture's.
+
+    >>> is_image_name("a.JPG"), is_image_name("Thumbs.db")
+    (True, False)
+    """
+    return "." + name.rpartition(".")[2].lower() in SUFFIXES
+
+
+def read_header(path: str | Path) -> Header:
+    """Path -> header; raises DataError where the first bytes are no picture's."""
+    try:
+        with Image.open(path) as image:
+            turn = int(image.getexif().get(ORIENTATION, 1) or 1)
+            frames = int(getattr(image, "n_frames", 1))
+            return Header(image.format or "", image.mode, *image.size, frames, turn)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def read_image(path: str | Path, channels: int = 3) -> Tensor:
+    """Path -> image_CHW uint8 with 1 or 3 channels, upright; the first frame of an animation.
+
+    Raises DataError naming the file where it is missing, cut off, too large or no picture.
+    """
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(read_pixels(path, channels), -1, 0)))
+
+
+def read_pixels(path: str | Path, channels: int = 3) -> np.ndarray:
+    """Path -> image_HWC uint8, as `read_image`, for NumPy users."""
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(_too_large(path, image.size))
+            pixels = np.array(upright(image, channels))
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's readers raise nearly any kind on hostile bytes
+        raise _unreadable(path, error) from error
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def upright(image: Image.Image, channels: int) -> Image.Image:
+    """Picture of any mode -> L or RGB, turned as its EXIF tag says.
+
+    >>> upright(Image.new("CMYK", (4, 2)), 3).mode
+    'RGB'
+    """
+    if getattr(image, "n_frames", 1) > 1:
+        image.seek(0)
+    image = eight_bit(ImageOps.exif_transpose(image))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = _on_white(image.convert("RGBA"))
+    return image.convert("L" if channels == 1 else "RGB")
+
+
+def eight_bit(image: Image.Image) -> Image.Image:
+    """Gray of 16 bit, 32 bit or float -> L: 16 bit keeps its high byte, the rest is scaled."""
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        return image
+    values = np.asarray(image)
+    if image.mode != "F" and (image.format == "PNG" or 0 <= values.min() <= values.max() < 2**16):
+        return Image.fromarray((values >> 8).astype(np.uint8))  # 16 bit, also where read as 32
+    values = values.astype(np.float64)
+    low, high = values.min(), values.max()
+    if not np.isfinite(low + high):
+        raise DataError("holds NaN or infinite pixels")
+    if low >= 0 and high <= 1:
+        values = values * 255
+    elif low < 0 or high > 255:
+        values = (values - low) * (255 / max(high - low, 1e-12))
+    return Image.fromarray(np.rint(values).astype(np.uint8))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.getchannel("A").getextrema() == (255, 255):
+        return image.convert("RGB")
+    ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return Image.alpha_composite(ground, image).convert("RGB")
+
+
+def _too_large(path: str | Path, size: tuple[int, int]) -> str:
+    return (
+        f"{path} claims {size[0]} x {size[1]} pixels, more than {MAX_PIXELS // 10**6} million; "
+        "cut it up or shrink it, or leave it out"
+    )
+
+
+def _unreadable(path: str | Path, error: Exception) -> DataError:
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return DataError(f"{path} claims too many pixels to decode; cut it up or shrink it")
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path} is not there any more; check the folder")
+    if isinstance(error, PermissionError | IsADirectoryError):
+        return DataError(f"{path} cannot be opened: {error.strerror}")
+    what = "is not a picture" if isinstance(error, Image.UnidentifiedImageError) else str(error)
+    return DataError(f"{path} cannot be read as a picture: {what}; replace or remove it")

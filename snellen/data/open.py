@@ -1,0 +1,172 @@
+"""Whatever the user names as data -> a Source with a validation part.
+
+A path or a word, (x, y) arrays, a torch Dataset, or a (train, val) pair of any of these.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from ..core import registry
+from ..core.errors import DataError, nearest, shortlist
+from .arrays import from_arrays, label_values
+from .classes import match_classes, number_labels
+from .sets import DatasetSet
+from .source import Format, Part, SampleSet, Source
+from .splits import random_split, stratified_split
+
+
+def open_data(data: Any, *, val: Any = None, split: float = 0.2, seed: int = 0) -> Source:
+    """Data -> Source; `val` is its own, the given one, or `split` of train held out by class.
+
+    With split=0 and no validation data, `val` is None. The same seed holds out the same rows.
+    Raises DataError naming the path, the row or the class that cannot be used.
+
+    >>> source = open_data((np.zeros((10, 8, 8), np.uint8), [0, 1] * 5))
+    >>> len(source.train), len(source.val)
+    (8, 2)
+    """
+    if is_pair(data):
+        if val is not None:
+            raise DataError("data is a (train, val) pair and val= is given too; leave one out")
+        data, val = data
+    source = _open(data)
+    if val is not None:
+        return _with_val(source, _open(val))
+    if source.val is not None or not split:
+        return source
+    return _hold_out(source, split, seed)
+
+
+def is_pair(data: Any) -> bool:
+    """Whether data is (train, val) rather than (x, y).
+
+    >>> x, y = np.zeros((2, 8, 8)), np.zeros(2)
+    >>> is_pair((x, y)), is_pair(((x, y), (x, y))), is_pair(("train/", "val/"))
+    (False, True, True)
+    """
+    two = isinstance(data, tuple | list) and len(data) == 2
+    return two and all(_is_whole(part) for part in data)
+
+
+def _is_whole(data: Any) -> bool:
+    """Whether data can stand alone: a path, a data set, or an (x, y) tuple."""
+    if isinstance(data, str | Path | Dataset | DataLoader | Source | SampleSet):
+        return True
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        return False
+    dims = [getattr(part, "ndim", None) for part in data]
+    return dims[0] is not None and dims[0] >= 2 and dims[1] in (None, 1, 2)
+
+
+def _open(data: Any) -> Source:
+    if isinstance(data, Source):
+        return data
+    if isinstance(data, str | Path):
+        return open_path(data)
+    if isinstance(data, DataLoader):
+        data = data.dataset
+    if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "targets")):
+        return from_dataset(data)
+    if isinstance(data, tuple | list) and len(data) == 2:
+        return from_arrays(*data)
+    size = f" of {len(data)}" if isinstance(data, tuple | list) else ""
+    raise DataError(
+        f"data is a {type(data).__name__}{size}; a path, a word such as digits, (x, y) arrays, "
+        "a torch Dataset or a (train, val) pair is wanted"
+    )
+
+
+def open_path(path: str | Path) -> Source:
+    """A path or a word -> Source by the one format that knows it; an existing path wins."""
+    formats: dict[str, Format] = registry.collect("snellen.data.formats", "FORMATS")
+    place = Path(path).expanduser()
+    able = [name for name, format in formats.items() if format.detect(place)]
+    if len(able) > 1:
+        raise DataError(f"{path} looks like {' and like '.join(able)}; name the file to read")
+    if able:
+        return formats[able[0]].open(place)
+    raise DataError(_unknown(str(path), place, formats))
+
+
+def from_dataset(dataset: Any) -> Source:
+    """A torch Dataset of (image, label) -> Source; labels come from `.targets` or one reading."""
+    name = type(dataset).__name__
+    if isinstance(dataset, TensorDataset) and len(dataset.tensors) == 2:
+        return from_arrays(*dataset.tensors, name=name)
+    if not hasattr(dataset, "__len__"):
+        raise DataError(f"{name} has no length; a data set with __len__ and [i] is wanted")
+    if not len(dataset):
+        raise DataError(f"{name} is empty")
+    values = label_values(_targets(dataset, name), name)
+    labels_N, classes, problems = number_labels(values, _class_names(dataset), name)
+    return Source(name, "dataset", DatasetSet(dataset, labels_N), classes, problems=problems)
+
+
+def _targets(dataset: Any, name: str) -> Any:
+    for attribute in ("targets", "labels"):
+        values = getattr(dataset, attribute, None)
+        if isinstance(values, list | np.ndarray | torch.Tensor) and len(values) == len(dataset):
+            return values
+    labels = []
+    for i in range(len(dataset)):
+        item = dataset[i]
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise DataError(f"{name}[{i}] is {type(item).__name__}; (image, label) is wanted")
+        label = item[1]
+        labels.append(label.item() if isinstance(label, torch.Tensor) else label)
+    return labels
+
+
+def _class_names(dataset: Any) -> Sequence[str] | None:
+    while isinstance(dataset, torch.utils.data.Subset):
+        dataset = dataset.dataset
+    names = getattr(dataset, "classes", None)
+    return [str(n) for n in names] if isinstance(names, tuple | list) and names else None
+
+
+def _hold_out(source: Source, split: float, seed: int) -> Source:
+    labels = source.train.labels()
+    if len(source.train) < 2:
+        raise DataError(f"{source.name} has one sample; two are the least, one to validate on")
+    rows = (random_split(len(source.train), split, seed) if labels is None
+            else stratified_split(labels, split, seed))  # fmt: skip
+    train, val = (Part(source.train, part) for part in rows)
+    return replace(source, train=train, val=val, facts={**source.facts, "split": split})
+
+
+def _with_val(source: Source, other: Source) -> Source:
+    """The other source's validation part, or all of it, under this one's class numbers."""
+    part = other.val or other.test or other.train
+    val, problems = match_classes(source.classes, other.classes, part)
+    return replace(source, val=val, problems=(*source.problems, *other.problems, *problems))
+
+
+def _unknown(word: str, path: Path, formats: dict[str, Format]) -> str:
+    if path.is_dir() or path.is_file():
+        kind = "folder" if path.is_dir() else "file"
+        known = "; ".join(f"{name}: {format.about}" for name, format in sorted(formats.items()))
+        return f"{word} is a {kind} that no format knows ({_contents(path)}). Known are {known}"
+    words = [name for name, format in formats.items() if format.detect(Path(name))]
+    near = nearest(word, words, 1) if path.name == word else []
+    parent = path.parent
+    while not parent.is_dir():
+        parent = parent.parent
+    missing = path.relative_to(parent).parts[0]
+    near += nearest(missing, [p.name for p in parent.iterdir()], 3)
+    if near:
+        return f"no data at {word!r}; did you mean {', '.join(near)}?"
+    there = shortlist(sorted(p.name for p in parent.iterdir() if p.name[0] != "."), 5)
+    return f"no data at {word!r}; {parent} holds {there or 'nothing'}; words: {', '.join(words)}"
+
+
+def _contents(path: Path) -> str:
+    if path.is_file():
+        return f"{path.stat().st_size:,} bytes"
+    names = sorted(p.name + "/" * p.is_dir() for p in path.iterdir())
+    return f"it holds {shortlist(names, 5)}" if names else "it is empty"
