@@ -1,0 +1,1 @@
+"""One section a file; each declares SECTIONS = {name: Section(title, order, build)}."""
