@@ -18,6 +18,8 @@ from .sample import Sample
 class SampleSet(ABC):
     """An ordered set of samples; `self[i]` may read a file, `len` and `labels` never do."""
 
+    repeatable = True  # whether self[i] is the same each time; a user's Dataset may draw at random
+
     @abstractmethod
     def __len__(self) -> int:
         """How many samples there are."""
@@ -47,6 +49,7 @@ class Part(SampleSet):
 
     def __init__(self, whole: SampleSet, rows: Sequence[int]) -> None:
         self.whole, self.rows = whole, list(rows)
+        self.repeatable = whole.repeatable
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from ..data.inputs import Inputs
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 
@@ -50,9 +51,14 @@ class Task(ABC):
     about: ClassVar[str]
     score: ClassVar[str]  # the metric that chooses the best epoch; higher is better
     default_model: ClassVar[str]
+    ceiling: ClassVar[float] = 1.0  # what a perfect answer scores
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
         self.spec = dict(spec)
+
+    def inputs(self) -> Inputs:
+        """What the network is fed: size, channels, statistics."""
+        return Inputs(**self.spec["inputs"])
 
     @classmethod
     @abstractmethod
@@ -82,6 +88,10 @@ class Task(ABC):
     @abstractmethod
     def decode(self, out: Any, batch: Batch) -> list[Prediction]:
         """Raw out -> predictions in pixels of the original image. Pure."""
+
+    @abstractmethod
+    def targets(self, batch: Batch) -> list[Target]:
+        """What is true of each row of a batch, as `decode` would say it."""
 
     @abstractmethod
     def metric(self) -> Metric:

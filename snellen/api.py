@@ -1,0 +1,139 @@
+"""The Python face: `train`, `load` and the Run that both return."""
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from .core.errors import DataError, UsageError
+from .core.events import read_events
+from .core.runfolder import find
+from .data.relabel import in_order_of
+from .data.sample import Prediction
+from .doctor.finding import Finding
+from .doctor.report import html as findings_html
+from .serve.predict import Predictor, restore
+from .train import checkpoint
+from .train import verb
+from .train.evaluate import Compute, evaluate
+from .train.feed import Streamed
+from .train.logbook import plan_of, read_config
+
+
+class Run:
+    """A training on disk: `path`, `metrics` of the best epoch, `findings`, and what it can do.
+
+    `status` is finished, stopped early, diverged or interrupted.
+    """
+
+    def __init__(self, path: str | Path, model: nn.Module | None = None) -> None:
+        self.folder = find(path)
+        self._model = model
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self.folder.path
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """config.yaml."""
+        return read_config(self.folder)
+
+    @cached_property
+    def status(self) -> str:
+        """How the training ended; 'running' where it was killed or still runs."""
+        return next(
+            (e["status"] for e in reversed(self._events()) if e["kind"] == "end"), "running"
+        )
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """The scores of the best epoch, by eval's names; empty where no epoch was finished."""
+        if not self.folder.best.exists():
+            return {}
+        return dict(checkpoint.load_weights(self.folder.best)[1].get("metrics", {}))
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the doctor found."""
+        if not self.folder.findings.exists():
+            return ()
+        document = json.loads(self.folder.findings.read_text(encoding="utf-8"))
+        return tuple(Finding.from_dict(f) for f in document["findings"])
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The best weights, ready to predict."""
+        if not self.folder.best.exists():
+            raise DataError(f"{self.path} has no weights/best.safetensors: no epoch was finished")
+        return restore(self.folder.best, self._model)
+
+    def predict(self, images: Any) -> list[Prediction]:
+        """Paths, pictures or arrays -> a prediction each."""
+        return self.predictor.images(images)
+
+    def evaluate(self, data: Any = None) -> dict[str, float]:
+        """The scores on other data, or on the run's own validation part."""
+        recipe = plan_of(self.config).recipe
+        if data is None and recipe.data is None:
+            raise UsageError(
+                f"{self.path} was trained on arrays, which it did not keep; give data="
+            )
+        predictor, spec = self.predictor, self.predictor.task.spec
+        part, classes = verb.part_to_judge(recipe, data)
+        if "classes" in spec:
+            part = in_order_of(part, classes, spec["classes"])
+        feed = Streamed(part, predictor.task, recipe.batch or 64, 0)
+        return evaluate(predictor.net, predictor.task, feed, Compute(torch.device("cpu"))).metrics
+
+    def predict_files(self, paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
+        """Files -> {"file", "label", "score"} each; a file that cannot be read has "error"."""
+        classes = self.predictor.task.spec.get("classes", [])
+        for path in paths:
+            try:
+                (found,) = self.predict([path])
+            except DataError as error:
+                yield {"file": str(path), "error": str(error)}
+                continue
+            name = classes[found.label] if found.label is not None else None
+            yield {"file": str(path), "label": name, "score": round(found.score or 0.0, 6)}
+
+    def _events(self) -> list[dict[str, Any]]:
+        return list(read_events(self.folder.events)) if self.folder.events.exists() else []
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{k} {v:.4f}" for k, v in self.metrics.items())
+        return f"Run({str(self.path)!r}, {self.status}, {scores or 'no scores'}, {len(self.findings)} findings)"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{k}</th><td>{v:.4f}</td></tr>" for k, v in self.metrics.items())
+        return f"<b>{self.path.name}</b> {self.status}<table>{rows}</table>{findings_html(self.findings)}"
+
+
+def train(data: Any = None, *, model: str | nn.Module | None = None, **settings: Any) -> Run:
+    """Train under the doctor's eyes -> Run. Settings are those of `snellen train --help`.
+
+    data: a path, a word such as "digits", (x, y) arrays, a Dataset, or a (train, val) pair of any
+    of these. model: a name of `sn.models()` or an nn.Module that gives logits_BK. recipe=NAME
+    starts from a recipe, resume=RUN goes on with a run that was broken off.
+
+    A training that diverges or is interrupted still returns its run; `run.status` says so.
+    Raises UsageError and DataError, before anything is computed, for what cannot be followed.
+    """
+    own = model if isinstance(model, nn.Module) else None
+    if isinstance(model, str):
+        settings["model"] = model
+    return Run(verb.train(data, own, settings), own)
+
+
+def load(path: str | Path, model: nn.Module | None = None) -> Run:
+    """A run folder -> Run. No pickle is read; a run of your own module needs `model`."""
+    run = Run(path, model)
+    if run.folder.best.exists():
+        checkpoint.load_weights(run.folder.best)  # a damaged file is refused here, by name
+    return run

@@ -1,0 +1,56 @@
+"""The same classes under another order: labels of one data set in the numbers of another."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ..core.errors import DataError, shortlist
+from .sample import Sample
+from .source import SampleSet
+
+
+class Relabelled(SampleSet):
+    """A set whose label k is called new[k]."""
+
+    def __init__(self, whole: SampleSet, new: Sequence[int]) -> None:
+        self.whole, self.new = whole, torch.tensor(list(new))
+        self.repeatable = whole.repeatable
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    def __getitem__(self, i: int) -> Sample:
+        sample = self.whole[i]
+        label = sample.target.label
+        if label is None:
+            return sample
+        return replace(sample, target=replace(sample.target, label=int(self.new[label])))
+
+    def labels(self) -> Tensor | None:
+        """labels_N in the new numbers."""
+        labels = self.whole.labels()
+        return None if labels is None else self.new[labels]
+
+    def path(self, i: int) -> str | None:
+        """The file of sample i."""
+        return self.whole.path(i)
+
+
+def in_order_of(part: SampleSet, have: Sequence[str], want: Sequence[str]) -> SampleSet:
+    """A part whose classes are `have` -> the same part with the numbers of `want`.
+
+    Raises DataError where a class of the data is none that the network knows.
+    """
+    if list(have) == list(want):
+        return part
+    if set(have) <= set(want):
+        return Relabelled(part, [list(want).index(name) for name in have])
+    if all(name.isdecimal() and int(name) < len(want) for name in have):  # arrays: bare numbers
+        return Relabelled(part, [int(name) for name in have])
+    strange = sorted(set(have) - set(want))
+    raise DataError(
+        f"the data has classes that the network does not know: {shortlist(strange)}; "
+        f"it knows {shortlist(want)}"
+    )

@@ -1,0 +1,187 @@
+"""Classification: one class an image. x_BCHW -> logits_BK -> the likeliest class.
+
+Notes 001 and 003; softmax cross-entropy with optional label smoothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..core.errors import DataError
+from ..data.inputs import Inputs
+from ..data.sample import Batch, Prediction, Sample, Target
+from ..data.source import Problem, SampleSet, Source
+from .task import Metric, Task
+
+
+class Classify(Task):
+    """One label an image.
+
+    spec: {"classes": [...], "inputs": Inputs.as_dict(), "label_smoothing": 0.0}
+    """
+
+    name = "classify"
+    about = "one class an image"
+    score = "accuracy"
+    default_model = "resnet18"
+
+    @property
+    def classes(self) -> list[str]:
+        """The class names, in the order of the logits."""
+        return list(self.spec["classes"])
+
+    @classmethod
+    def from_source(cls, source: Source, imgsz: int | None = None) -> "Classify":
+        """Classes from the data, the input from the training part's images."""
+        if not source.classes:
+            raise DataError(
+                f"{source.name} has no labels; classification wants a folder a class, "
+                "a label column or an array y"
+            )
+        if len(source.classes) < 2:
+            raise DataError(
+                f"{source.name} has one class, {source.classes[0]!r}; "
+                "telling classes apart needs two or more: add a folder (or a label) for another"
+            )
+        inputs = Inputs.of(source.train, imgsz)
+        return cls({"classes": list(source.classes), "inputs": inputs.as_dict()})
+
+    def check(self, sample: Sample) -> list[Problem]:
+        """A label outside the classes, or an image with NaN."""
+        found, label, count = [], sample.target.label, len(self.classes)
+        place: dict[str, Any] = {"file": sample.path, "samples": (sample.index,)}
+        if label is None or not 0 <= label < count:
+            do = f"labels must lie in 0..{count - 1}"
+            found.append(Problem("label-out-of-range", f"label {label}", do=do, **place))
+        if sample.image_CHW.is_floating_point() and not sample.image_CHW.isfinite().all():
+            bad = int((~sample.image_CHW.isfinite()).sum())
+            text = f"{bad} pixels are not finite"
+            found.append(Problem("data-nonfinite", text, do="repair or remove it", **place))
+        return found
+
+    def build(self, backbone: nn.Module) -> nn.Module:
+        """The backbone's logits are the task's."""
+        return backbone
+
+    def encode(self, samples: Sequence[Sample]) -> Batch:
+        """Samples -> x_BCHW at the input size, y = {"label": (B,)}."""
+        inputs = self.inputs()
+        x = torch.stack([inputs.fit(s.image_CHW) for s in samples])
+        labels = torch.tensor([-1 if s.target.label is None else s.target.label for s in samples])
+        index = torch.tensor([s.index for s in samples])
+        sizes = torch.tensor([s.size for s in samples])
+        return Batch(x, {"label": labels}, index, sizes)
+
+    def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """Softmax cross-entropy; auxiliary heads, where the network has them, count 0.3 each."""
+        smoothing = self.spec.get("label_smoothing", 0.0)
+        logits_BK, labels_B = net(batch.x), batch.y["label"]
+        parts = {"loss": F.cross_entropy(logits_BK, labels_B, label_smoothing=smoothing)}
+        for i, aux_BK in enumerate(getattr(net, "aux_logits", None) or () if net.training else ()):
+            parts[f"aux{i}"] = 0.3 * F.cross_entropy(aux_BK, labels_B, label_smoothing=smoothing)
+        return parts
+
+    def decode(self, out: Tensor, batch: Batch) -> list[Prediction]:
+        """logits_BK -> label, its probability, and all K probabilities."""
+        scores_BK = out.detach().float().softmax(1).cpu()
+        top_B, label_B = scores_BK.max(1)
+        return [
+            Prediction(label=label, score=top, scores_K=scores_K)
+            for label, top, scores_K in zip(
+                label_B.tolist(), top_B.tolist(), scores_BK, strict=True
+            )
+        ]
+
+    def targets(self, batch: Batch) -> list[Target]:
+        """What is true of each row of the batch."""
+        return [Target(label=label) for label in batch.y["label"].tolist()]
+
+    def metric(self) -> "Confusion":
+        """Accuracy and its relatives, from the confusion matrix."""
+        return Confusion(len(self.classes))
+
+    def draw(self, sample: Sample, target: Target | None = None) -> Image.Image:
+        """The image with the class written on it."""
+        return draw_label(sample.image_CHW, self._words(target or sample.target))
+
+    def _words(self, target: Target) -> str:
+        name = "?" if target.label is None else self.classes[target.label]
+        score = getattr(target, "score", None)
+        return name if score is None else f"{name} {score:.2f}"
+
+    def oracle(self, batch: Batch) -> Tensor:
+        """Logits that are sure of the truth."""
+        return 20.0 * F.one_hot(batch.y["label"], len(self.classes)).float()
+
+    def baseline(self, train: SampleSet) -> dict[str, float]:
+        """Always saying the most frequent class."""
+        labels = train.labels()
+        if labels is None:
+            labels = torch.tensor([s.target.label for s in train])
+        counts = torch.bincount(labels[labels >= 0], minlength=len(self.classes))
+        return {"accuracy": float(counts.max() / counts.sum().clamp(min=1))}
+
+    @classmethod
+    def tiny(cls) -> dict[str, Any]:
+        """Real digits, a small LeNet, a few seconds."""
+        return {"data": "digits", "model": "lenet5_bn", "epochs": 3, "batch": 64}
+
+
+class Confusion(Metric):
+    """The confusion matrix counts_KK (row: truth, column: prediction) and what follows from it.
+
+    >>> m = Confusion(2)
+    >>> m.update([Prediction(label=1), Prediction(label=0)], [Target(label=1), Target(label=1)])
+    >>> m.compute()["accuracy"]
+    0.5
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self.counts_KK = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+
+    def update(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
+        """Count each (truth, prediction) pair; rows without a label are left out."""
+        pairs = [(t.label, p.label) for p, t in zip(predictions, targets, strict=True)]
+        k = len(self.counts_KK)
+        flat = torch.tensor(
+            [t * k + p for t, p in pairs if t is not None and 0 <= t < k and p is not None]
+        )
+        self.counts_KK += torch.bincount(flat.long(), minlength=k * k).view(k, k)
+
+    def compute(self) -> dict[str, float]:
+        """accuracy, and the means over the classes that occur of precision, recall and F1."""
+        counts = self.counts_KK.double()
+        hit, true, said = counts.diag(), counts.sum(1), counts.sum(0)
+        seen = true > 0
+        precision, recall = hit / said.clamp(min=1), hit / true.clamp(min=1)
+        f1 = 2 * precision * recall / (precision + recall).clamp(min=1e-12)
+        mean = {"precision": precision, "recall": recall, "f1": f1}
+        scores = {name: float(v[seen].mean()) if seen.any() else 0.0 for name, v in mean.items()}
+        return {"accuracy": float(hit.sum() / counts.sum().clamp(min=1)), **scores}
+
+
+def draw_label(image_CHW: Tensor, words: str) -> Image.Image:
+    """image_CHW -> a picture at least 128 pixels wide with words under it."""
+    array = image_CHW if image_CHW.dtype == torch.uint8 else _to_uint8(image_CHW)
+    hwc = array.permute(1, 2, 0).numpy()
+    picture = Image.fromarray(hwc[..., 0] if hwc.shape[2] == 1 else hwc[..., :3]).convert("RGB")
+    scale = max(1, -(-128 // max(picture.width, 1)))
+    big = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+    canvas = Image.new("RGB", (big.width, big.height + 16), "white")
+    canvas.paste(big, (0, 0))
+    ImageDraw.Draw(canvas).text((2, big.height + 2), words, fill="black")
+    return canvas
+
+
+def _to_uint8(image_CHW: Tensor) -> Tensor:
+    """Floats of any range -> 0..255, smallest black; NaN becomes black."""
+    finite = torch.nan_to_num(image_CHW.float(), 0.0, 0.0, 0.0)
+    low, high = finite.min(), finite.max()
+    return ((finite - low) / (high - low).clamp(min=1e-12) * 255).to(torch.uint8)
+
+
+TASKS = {"classify": Classify}

@@ -1,0 +1,156 @@
+"""Deals a data set into steps: the same batches for the same (seed, epoch, step), always.
+
+That is what lets a training be resumed in the middle of an epoch bit for bit: the order is a pure
+function of seed and epoch, and what a sample's own randomness draws is one of seed, epoch and row.
+"""
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ..core.seeds import untouched_rng
+from ..data.sample import Batch, Sample
+from ..data.source import SampleSet
+from ..tasks.task import Task
+
+CHUNK = 256  # samples encoded at once while a set is made resident
+
+
+class Feed(ABC):
+    """Batches of one part of a data set, an epoch at a time."""
+
+    def __init__(self, num_samples: int, batch: int) -> None:
+        self.num_samples, self.batch = num_samples, batch
+        self.steps = max(1, -(-num_samples // batch))
+
+    @abstractmethod
+    def epoch(self, epoch: int, seed: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from step `start` on, shuffled."""
+
+    @abstractmethod
+    def in_order(self) -> Iterator[Batch]:
+        """Every sample once, in order: for evaluation."""
+
+    def rows(self, epoch: int, seed: int) -> Sequence[Tensor]:
+        """The rows of each step: nothing dropped, sizes that differ by one at most.
+
+        1,437 samples in batches of at most 64 are 23 steps of 62 or 63: no runt at the end, on
+        which batch norm would see one sample.
+        """
+        return torch.tensor_split(order(self.num_samples, seed, epoch), self.steps)
+
+
+class Resident(Feed):
+    """The whole part encoded once and held as one tensor; a step is one gather."""
+
+    def __init__(self, data: Batch, batch: int) -> None:
+        super().__init__(len(data), batch)
+        self.data = data
+
+    def epoch(self, epoch: int, seed: int, start: int = 0) -> Iterator[Batch]:
+        """Gathered by row."""
+        return (self.data.select(rows) for rows in self.rows(epoch, seed)[start:])
+
+    def in_order(self) -> Iterator[Batch]:
+        """Slices."""
+        size = max(self.batch, CHUNK)
+        for low in range(0, self.num_samples, size):
+            yield self.data.select(torch.arange(low, min(low + size, self.num_samples)))
+
+
+class Streamed(Feed):
+    """Samples read as they are needed, by worker processes where wanted."""
+
+    def __init__(self, part: SampleSet, task: Task, batch: int, workers: int) -> None:
+        super().__init__(len(part), batch)
+        self.part, self.task, self.workers = part, task, workers
+
+    def epoch(self, epoch: int, seed: int, start: int = 0) -> Iterator[Batch]:
+        """Read by row; the randomness inside the data set is seeded by (seed, epoch, row)."""
+        steps = [rows.tolist() for rows in self.rows(epoch, seed)[start:]]
+        return self._read(steps, (seed, epoch))
+
+    def in_order(self) -> Iterator[Batch]:
+        """Read from first to last."""
+        size, count = max(self.batch, 64), self.num_samples
+        steps = [list(range(low, min(low + size, count))) for low in range(0, count, size)]
+        return self._read(steps, (0, 0))
+
+    def _read(self, steps: list[list[int]], seeds: tuple[int, int]) -> Iterator[Batch]:
+        with untouched_rng():  # the loader draws a base seed; the training must not notice
+            loader: DataLoader[Any] = DataLoader(
+                _Seeded(self.part, seeds),
+                batch_sampler=steps,
+                num_workers=self.workers,
+                collate_fn=self.task.encode,
+            )
+            batches = iter(loader)
+        yield from batches
+
+
+class _Seeded(Dataset[Sample]):
+    """A sample set whose own randomness depends on (seed, epoch, row) and on nothing else."""
+
+    def __init__(self, part: SampleSet, seeds: tuple[int, int]) -> None:
+        self.part, self.seeds = part, seeds
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def __getitem__(self, i: int) -> Sample:
+        with untouched_rng():
+            seed = mix(*self.seeds, i)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
+            torch.manual_seed(seed)
+            return self.part[i]
+
+
+def order(count: int, seed: int, epoch: int) -> Tensor:
+    """A permutation of 0..count-1 that depends on nothing but its arguments."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(mix(seed, epoch)))
+
+
+def mix(*numbers: int) -> int:
+    """Several small integers -> one well-spread 63-bit seed (splitmix64).
+
+    >>> mix(0, 1) != mix(1, 0)
+    True
+    """
+    state = 0
+    for number in numbers:
+        state = (state + number + 0x9E3779B97F4A7C15) % 2**64
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) % 2**64
+        state ^= state >> 31
+    return state % 2**63
+
+
+def encode_all(part: SampleSet, task: Task, each: Callable[[int], None] = lambda n: None) -> Batch:
+    """The whole part as one batch; `each` hears how many samples are done."""
+    chunks = []
+    for low in range(0, len(part), CHUNK):
+        rows = range(low, min(low + CHUNK, len(part)))
+        chunks.append(task.encode([part[i] for i in rows]))
+        each(len(rows))
+    return join(chunks)
+
+
+def join(chunks: Sequence[Batch]) -> Batch:
+    """Batches -> one batch, in order."""
+    y: dict[str, Any] = {}
+    for name, first in chunks[0].y.items():
+        parts = [chunk.y[name] for chunk in chunks]
+        y[name] = torch.cat(parts) if isinstance(first, Tensor) else list(chain(*parts))
+    x, index_B, sizes_B2 = (
+        torch.cat([getattr(chunk, name) for chunk in chunks])
+        for name in ("x", "index_B", "sizes_B2")
+    )
+    return Batch(x, y, index_B, sizes_B2)

@@ -1,0 +1,126 @@
+"""After the last step: the best weights, the findings, the predictions and the report.
+
+Each is written on its own; what fails is said and does not lose the others.
+"""
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..core.files import write_text
+from ..data.source import SampleSet
+from ..doctor import report as doctor_report
+from ..doctor.finding import Finding
+from ..report import write as write_report
+from ..report.facts import Mistake, ReportFacts
+from . import checkpoint
+from .evaluate import Evaluation
+from .logbook import environment
+from .session import Session
+
+EXAMPLES = 1  # pictures a class in the report
+MISTAKES = 24
+
+
+def finish(session: Session, findings: tuple[Finding, ...], note: Callable[[str], None]) -> None:
+    """Everything that the run folder owes once the loop has ended."""
+    folder = session.folder
+    doctor_report.write_json(folder.findings, findings)
+    doctor_report.write_sarif(folder.sarif, findings)
+    for finding in findings:
+        session.book.events.write("finding", finding.since, finding=finding.as_dict())
+    result = None
+    if folder.best.exists():
+        weights, _ = checkpoint.load_weights(folder.best)
+        checkpoint.fit_into(session.loop.net, weights)
+        result = session.evaluate()
+        write_predictions(session, result)
+    try:
+        write_report(folder, report_facts(session, findings, result))
+    except Exception as error:  # a drawing must never cost a training
+        note(f"report.html was not written: {type(error).__name__}: {error}")
+
+
+def write_predictions(session: Session, result: Evaluation) -> None:
+    """predictions.csv: file, label, score of the validation part."""
+    part = _shown_part(session)
+    classes = session.job.task.spec.get("classes", [])
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("file", "label", "score"))
+    for position, prediction in zip(result.index, result.predictions, strict=True):
+        if prediction.label is not None:
+            name = part.path(position) or str(position)
+            rows.writerow((name, classes[prediction.label], f"{prediction.score or 0:.4f}"))
+    write_text(session.folder.predictions, text.getvalue())
+
+
+def report_facts(
+    session: Session, findings: tuple[Finding, ...], result: Evaluation | None
+) -> ReportFacts:
+    """What the report shows, gathered in one place."""
+    job, plan = session.job, session.job.plan
+    classes = tuple(job.task.spec.get("classes", ()))
+    train = job.source.train
+    labels = train.labels()
+    counts = (
+        torch.bincount(labels[labels >= 0], minlength=len(classes)) if labels is not None else []
+    )
+    return ReportFacts(
+        recipe=plan.recipe.as_dict(),
+        set_by=dict(plan.set_by),
+        classes=classes,
+        history=session.best.history,
+        best=session.best.metrics,
+        confusion_KK=getattr(result.metric, "counts_KK", None) if result else None,
+        mistakes=_mistakes(session, result) if result else [],
+        filters_OIHW=first_filters(session.loop.net),
+        chart=session.doc.chart if session.doc else None,
+        findings=findings,
+        choices=[(c.setting, c.value, c.reason) for c in plan.choices],
+        seconds=session.seconds(),
+        environment=environment(),
+        class_counts={name: int(n) for name, n in zip(classes, counts, strict=False)},
+        examples=_examples(train, labels, classes),
+    )
+
+
+def _mistakes(session: Session, result: Evaluation) -> list[Mistake]:
+    """The validation samples that are wrong with the most conviction."""
+    part, classes = _shown_part(session), session.job.task.spec.get("classes", [])
+    wrong = []
+    for position, said, true in zip(result.index, result.predictions, result.targets, strict=True):
+        if said.label is None or true.label is None or said.label == true.label:
+            continue
+        p = 1.0 if said.scores_K is None else float(said.scores_K[true.label])
+        wrong.append((-torch.tensor(p).clamp(min=1e-12).log().item(), position, said, true))
+    wrong.sort(key=lambda row: -row[0])
+    return [
+        Mistake(part[i].image_CHW, classes[true.label], classes[said.label], said.score or 0.0,
+                part.path(i), loss)
+        for loss, i, said, true in wrong[:MISTAKES]
+    ]  # fmt: skip
+
+
+def _examples(train: SampleSet, labels: Tensor | None, classes: tuple[str, ...]) -> dict[str, Any]:
+    """One image of each class (of the first thirty)."""
+    if labels is None:
+        return {}
+    rows = {k: (labels == k).nonzero() for k in range(min(len(classes), 30))}
+    return {classes[k]: train[int(r[0])].image_CHW for k, r in rows.items() if len(r)}
+
+
+def _shown_part(session: Session) -> SampleSet:
+    return session.job.source.val or session.job.source.train
+
+
+def first_filters(net: nn.Module) -> Tensor | None:
+    """The weight of the first convolution (O, I, H, W), or None where there is none."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            return module.weight.detach().cpu().float()
+    return None

@@ -1,0 +1,36 @@
+"""What the doctor is told of Snellen's own training: the data set as items, rows by position."""
+
+from typing import Any
+
+from torch import Tensor
+from torch.utils.data import Dataset, Subset
+
+from ..data.source import Part, SampleSet
+from ..tasks.task import Task
+
+
+class Items(Dataset[tuple[Tensor, Any]]):
+    """A sample set as the network meets it: (x_CHW normalised, y), for replays and scans."""
+
+    def __init__(self, samples: SampleSet, task: Task) -> None:
+        self.samples, self.task = samples, task
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, Any]:
+        batch = self.task.encode([self.samples[i]])
+        y = {name: value[0] for name, value in batch.y.items()}
+        x = self.task.inputs().prepare(batch.x)[0]
+        return x, next(iter(y.values())) if len(y) == 1 else y
+
+    def path(self, i: int) -> str | None:
+        """The file of sample i."""
+        return self.samples.path(i)
+
+
+def items(part: SampleSet, task: Task) -> Dataset[Any]:
+    """A part as the doctor unwinds it: subsets of the innermost set."""
+    if isinstance(part, Part):
+        return Subset(items(part.whole, task), part.rows)
+    return Items(part, task)

@@ -1,0 +1,180 @@
+"""The only training loop. Everything else hangs on it through one listener.
+
+A step: batch -> device, augment, normalise -> for each phase: loss, backward, optimiser. It is a
+pure function of its state: `state()` in the middle of an epoch and `restore` continue bit for bit.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ..core.errors import Diverged
+from ..core.seeds import rng_state, set_rng_state
+from ..data.sample import Batch
+from ..optim.schedules import SCHEDULES
+from ..tasks.task import Phase, Task
+from .evaluate import Compute
+from .feed import Feed, mix
+from .recipe import Recipe
+
+Augment = Callable[[Batch, torch.Generator], Batch]
+
+
+@dataclass
+class Position:
+    """Where a training stands."""
+
+    epoch: int = 0  # the one that is running
+    step_in_epoch: int = 0  # steps of it that are done
+    step: int = 0  # optimiser steps in all
+    loss_sum: float = 0.0  # over the samples of this epoch
+    seen: int = 0  # samples of this epoch
+
+
+class Listener(Protocol):
+    """Who hears of a training: the session that logs, saves and evaluates."""
+
+    def before_step(self, batch: Batch) -> None:
+        """The batch of the coming step, before anything is computed."""
+
+    def after_step(self, loss: float, lr: float, samples: int) -> None:
+        """A step is done."""
+
+    def after_epoch(self, mean_loss: float) -> bool:
+        """An epoch is done; False ends the training."""
+
+
+class Loop:
+    """Trains `net` for `task` on `feed` as `recipe` says; `run` is the verb.
+
+    net, task and feed may be the user's own: nothing here knows classification from anything else.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        task: Task,
+        feed: Feed,
+        *,
+        recipe: Recipe,
+        compute: Compute,
+        augment: Augment | None = None,
+        optimisers: list[tuple[Phase, Optimizer]],
+    ) -> None:
+        self.net, self.task, self.feed = net, task, feed
+        self.recipe, self.compute, self.augment = recipe, compute, augment
+        self.optimisers = optimisers
+        self.generator = torch.Generator(device=compute.device)
+        self.generator.manual_seed(mix(recipe.seed, 1))
+        self.schedule = SCHEDULES[recipe.schedule or "constant"]
+        self.total_steps = max(1, (recipe.epochs or 0) * feed.steps)
+        self.base_lr = [[g["lr"] for g in o.param_groups] for _, o in optimisers]
+        self.scaler = torch.amp.GradScaler(
+            compute.device.type, enabled=compute.amp is torch.float16
+        )
+        self.position = Position()
+
+    def run(self, listener: Listener) -> None:
+        """From the present position to the last epoch, or until the listener says stop.
+
+        Raises Diverged as soon as the loss is not finite, before the weights take it in.
+        """
+        where = self.position
+        while where.epoch < (self.recipe.epochs or 0):
+            self.net.train()
+            self._hold_frozen_still()
+            for batch in self.feed.epoch(where.epoch, self.recipe.seed, where.step_in_epoch):
+                listener.before_step(batch)
+                loss, lr = self._step(batch)
+                where.step += 1
+                where.step_in_epoch += 1
+                where.loss_sum += loss * len(batch)
+                where.seen += len(batch)
+                listener.after_step(loss, lr, len(batch))
+            mean = where.loss_sum / max(where.seen, 1)
+            where.epoch, where.step_in_epoch, where.loss_sum, where.seen = (
+                where.epoch + 1,
+                0,
+                0.0,
+                0,
+            )
+            if not listener.after_epoch(mean):
+                break
+
+    def _step(self, batch: Batch) -> tuple[float, float]:
+        """One batch -> (loss, learning rate) and moved weights."""
+        factor = self.schedule(self.position.step / self.total_steps)
+        if self.augment is not None:
+            batch = self.augment(batch.to(self.compute.device), self.generator)
+        batch = self.compute.ready(self.task, batch)
+        value = 0.0
+        for (phase, optimiser), lrs in zip(self.optimisers, self.base_lr, strict=True):
+            for group, lr in zip(optimiser.param_groups, lrs, strict=True):
+                group["lr"] = lr * factor
+            optimiser.zero_grad(set_to_none=True)
+            with self.compute.autocast():
+                parts = phase.loss(self.net, batch)
+                loss = total(parts)
+            self._backward(loss, optimiser)
+            value = self._finite(loss)
+        return value, self.base_lr[0][0] * factor
+
+    def _backward(self, loss: Tensor, optimiser: Optimizer) -> None:
+        """Gradients, then a step; a loss that is not finite never reaches the weights."""
+        if self.scaler.is_enabled():
+            self.scaler.scale(loss).backward()
+            self.scaler.step(optimiser)
+            self.scaler.update()
+            return
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.compute.device.type == "cpu":
+            self._finite(loss)
+        optimiser.step()
+
+    def _finite(self, loss: Tensor) -> float:
+        value = loss.item()
+        if math.isfinite(value):
+            return value
+        where = self.position
+        raise Diverged(
+            f"the loss is {value} at step {where.step + 1} (epoch {where.epoch + 1}); "
+            "the weights of the step before are kept"
+        )
+
+    def _hold_frozen_still(self) -> None:
+        """Frozen modules stay in eval mode, so that their running statistics rest too."""
+        for module in self.net.modules():
+            own = list(module.parameters(recurse=False))
+            if own and not any(p.requires_grad for p in own):
+                module.eval()
+
+    def state(self) -> dict[str, Any]:
+        """All that the coming steps depend on, weights apart."""
+        return {
+            "position": asdict(self.position),
+            "optimisers": [optimiser.state_dict() for _, optimiser in self.optimisers],
+            "generator": self.generator.get_state(),
+            "scaler": self.scaler.state_dict(),
+            "rng": rng_state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from `state`; the weights are loaded by the caller."""
+        self.position = Position(**state["position"])
+        for (_, optimiser), saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.generator.set_state(state["generator"])
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(state["scaler"])
+        set_rng_state(state["rng"])
+
+
+def total(parts: Any) -> Tensor:
+    """Named parts of a loss -> their sum."""
+    values = list(parts.values())
+    return values[0] if len(values) == 1 else torch.stack([v.reshape(()) for v in values]).sum()

@@ -1,0 +1,94 @@
+"""From what was said to what will be done: every setting filled, and who set it.
+
+A value that the user typed is never overridden; a recipe's comes next; then what `speed=auto`
+reads off the machine; then the usual value.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..optim.build import OPTIMISERS
+from .recipe import Recipe, settings
+from .speed import Choice, Machine, choose
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the choices depend on: the data and the network."""
+
+    num_samples: int
+    batch_bytes: int = 0  # one sample, encoded
+    pictures: bool = True  # uint8 pixels, not the user's own floats
+    model: str = "resnet18"  # the task's usual network
+    params: int = 0
+    macs: int = 0  # multiply-adds of one sample
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe without a blank, who set each value, and why Snellen chose what it chose."""
+
+    recipe: Recipe
+    set_by: Mapping[str, str]
+    choices: tuple[Choice, ...]
+
+    def then(self, facts: Facts, machine: Machine) -> "Plan":
+        """The plan with what is still blank filled by the speed policy."""
+        typed = {k: v for k, v in self.recipe.as_dict().items() if v is not None}
+        return _fill(
+            self, [c for c in choose(self.recipe, facts, machine) if c.setting not in typed]
+        )
+
+
+def resolve(recipe: Recipe, typed: Mapping[str, Any], facts: Facts) -> Plan:
+    """Fill what a training cannot do without; `typed` names what the user set, the rest of
+    `recipe` came from a recipe file or is a default.
+    """
+    set_by = {f.name: _origin(f.name, recipe, typed) for f in settings()}
+    plan = Plan(recipe, set_by, ())
+    return _fill(plan, _usual(recipe, facts))
+
+
+def _origin(name: str, recipe: Recipe, typed: Mapping[str, Any]) -> str:
+    if typed.get(name) is not None:
+        return "you"
+    return "default" if getattr(recipe, name) == getattr(Recipe(), name) else "recipe"
+
+
+def _fill(plan: Plan, choices: list[Choice]) -> Plan:
+    """Put each choice where the plan has a blank."""
+    blanks = [c for c in choices if getattr(plan.recipe, c.setting) is None]
+    recipe = replace(plan.recipe, **{c.setting: c.value for c in blanks})
+    set_by = {**plan.set_by, **{c.setting: c.by for c in blanks}}
+    said = tuple(c for c in blanks if c.by == "speed")
+    return Plan(recipe, set_by, plan.choices + said)
+
+
+def _usual(recipe: Recipe, facts: Facts) -> list[Choice]:
+    """The usual value of every setting that is not about speed."""
+    optim = recipe.optim or "adamw"
+    _, lr, weight_decay, _ = OPTIMISERS[optim]
+    batch = recipe.batch or next((b for b in (16, 32, 64) if facts.num_samples < b * 25), 128)
+    epochs = recipe.epochs if recipe.epochs is not None else usual_epochs(facts.num_samples)
+    usual = {
+        "model": facts.model,
+        "optim": optim,
+        "lr": lr,
+        "momentum": 0.9,
+        "weight_decay": weight_decay,
+        "schedule": "onecycle",
+        "batch": batch,
+        "epochs": epochs,
+        "augment": "crop" if facts.pictures else "off",
+    }
+    return [Choice(name, value, "the usual value", "default") for name, value in usual.items()]
+
+
+def usual_epochs(num_samples: int) -> int:
+    """About 100,000 samples in all, at least 5 and at most 40 passes.
+
+    >>> usual_epochs(600), usual_epochs(60_000)
+    (40, 5)
+    """
+    return max(5, min(40, 100_000 // max(1, num_samples)))

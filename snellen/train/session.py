@@ -1,0 +1,265 @@
+"""One training from start to end: the loop, and all that listens to it.
+
+The order that makes a kill harmless: metrics and events are flushed before the checkpoint that
+covers them is written; a resumed run cuts away what lies after its checkpoint.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from ..core.errors import Diverged, Interrupted, SnellenError
+from ..core.runfolder import RunFolder
+from ..data.augment import compose
+from ..data.sample import Batch
+from ..doctor.watch import Doctor, doctor
+from ..optim.build import build as build_optimiser
+from ..tasks.task import Phase
+from ..version import __version__
+from . import checkpoint
+from .evaluate import Evaluation, evaluate
+from .listening import items
+from .logbook import Logbook
+from .loop import Loop
+from .prepare import Job
+from .progress import Progress
+
+
+@dataclass
+class Standing:
+    """The best so far; part of the checkpoint."""
+
+    score: float = -1.0
+    epoch: int = 0
+    stale: int = 0  # epochs since the best
+    metrics: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Session:
+    """Listens to a loop: shows, logs, evaluates, saves, stops. `train` is the verb."""
+
+    def __init__(self, job: Job, folder: RunFolder, quiet: bool = False) -> None:
+        self.job, self.folder = job, folder
+        self.book = Logbook(folder)
+        self.loop = make_loop(job)
+        self.best = Standing()
+        self.progress = Progress(job.recipe.epochs or 0, job.train.steps, quiet=quiet)
+        self.doc: Doctor | None = None
+        self.status = "running"
+        self.message = ""
+        self._stop = False
+        self._saved = self._began = self._epoch_began = time.monotonic()
+
+    def train(self) -> str:
+        """Run to the end -> finished | stopped early | diverged | interrupted."""
+        recipe = self.job.recipe
+        with _threads(recipe.threads), _signals(self._ask_to_stop), self.progress:
+            try:
+                with self._watching() as self.doc:
+                    self.progress.start_epoch(self._epoch(), self.loop.position.step_in_epoch)
+                    self.loop.run(self)
+                self.status = "finished" if self.status == "running" else self.status
+            except (Diverged, Interrupted) as error:
+                self.status = "diverged" if isinstance(error, Diverged) else "interrupted"
+                self.message = str(error)
+            except SnellenError:
+                self.status = "failed"
+                raise
+            finally:
+                seconds = round(self.seconds(), 3)
+                self.book.events.write("end", self._step(), status=self.status, seconds=seconds)
+                self.book.flush()
+        return self.status
+
+    # The listener's three verbs -------------------------------------------------------------
+
+    def before_step(self, batch: Batch) -> None:
+        """The doctor hears which samples come."""
+        if self.doc is not None:
+            self.doc.rows(batch.index_B)
+
+    def after_step(self, loss: float, lr: float, samples: int) -> None:
+        """Show, and save when the time has come."""
+        self.progress.step(loss, lr, samples)
+        if self._stop:
+            self.save()
+            raise Interrupted(
+                f"stopped after step {self._step()}; its checkpoint is saved: "
+                f"snellen train resume={self.folder} goes on"
+            )
+        if time.monotonic() - self._saved > 60 * self.job.recipe.save_minutes:
+            self.save()
+
+    def after_epoch(self, mean_loss: float) -> bool:
+        """Evaluate, log, keep the best, save; False where patience is at its end."""
+        epoch, step = self.loop.position.epoch, self._step()
+        seconds = time.monotonic() - self._epoch_began
+        self.book.metrics(step, epoch, "train", {"loss": mean_loss})
+        row = {"epoch": epoch, "loss": mean_loss, "lr": self._lr()}
+        if self.job.val is not None:
+            scores = self.evaluate().metrics
+            self.book.metrics(step, epoch, "val", scores)
+            row |= {("val_loss" if name == "loss" else name): v for name, v in scores.items()}
+        else:
+            scores = {"loss": mean_loss}
+        self.best.history.append(row)
+        if self.doc is not None:
+            self.doc.chart.record({"kind": "epoch", "step": step, "metrics": row})
+        self.book.events.write("epoch", step, epoch=epoch, metrics=row, seconds=round(seconds, 3))
+        self._judge_epoch(epoch, scores)
+        self.progress.end_epoch(epoch, {k: v for k, v in row.items() if k != "epoch"}, seconds)
+        self.save()
+        if epoch < (self.job.recipe.epochs or 0):
+            self.progress.start_epoch(self._epoch())
+        self._epoch_began = time.monotonic()
+        patience = self.job.recipe.patience
+        if patience is not None and self.best.stale >= patience:
+            self.status = "stopped early"
+            return False
+        return True
+
+    # ----------------------------------------------------------------------------------------
+
+    def evaluate(self) -> Evaluation:
+        """The validation part, or the training part where there is none."""
+        job = self.job
+        quiet = self.doc.suspended() if self.doc is not None else nullcontext()
+        with quiet:
+            return evaluate(self.loop.net, job.task, job.val or job.train, job.compute)
+
+    def save(self) -> None:
+        """A checkpoint: weights, and all that the coming steps depend on."""
+        self.book.flush()
+        state = {"loop": self.loop.state(), "best": vars(self.best)}
+        weights = self.loop.net.state_dict()
+        self._said(checkpoint.save(self.folder.weights,
+                                   checkpoint.Checkpoint(weights, state, self.meta())).name)  # fmt: skip
+        self._saved = time.monotonic()
+
+    def meta(self) -> dict[str, Any]:
+        """What weights are of; enough to build the network again."""
+        job = self.job
+        return {
+            "snellen": __version__,
+            "task": type(job.task).name,
+            "spec": job.task.spec,
+            "model": job.model,
+            "epoch": self.loop.position.epoch,
+            "step": self._step(),
+            "metrics": self.best.metrics,
+        }
+
+    def restore(self, saved: checkpoint.Checkpoint) -> None:
+        """Continue from a checkpoint."""
+        checkpoint.fit_into(self.loop.net, saved.weights)
+        self.best = Standing(**saved.state["best"])
+        self.loop.restore(saved.state["loop"])
+
+    def _judge_epoch(self, epoch: int, scores: dict[str, float]) -> None:
+        """Keep the weights where the score is the best so far."""
+        name = type(self.job.task).score
+        score = scores.get(name, -scores["loss"])
+        if self.best.epoch and score <= self.best.score:
+            self.best.stale += 1
+            return
+        self.best.score, self.best.epoch, self.best.stale = score, epoch, 0
+        self.best.metrics = dict(scores)
+        checkpoint.save_best(self.folder.best, self.loop.net.state_dict(), self.meta())
+
+    def _watching(self) -> Any:
+        """The doctor around the loop, or nothing with doctor=no."""
+        job = self.job
+        if not job.recipe.doctor:
+            return nullcontext()
+        return doctor(
+            self.loop.net,
+            [optimiser for _, optimiser in self.loop.optimisers],
+            train=items(job.source.train, job.task),
+            classes=len(job.task.spec.get("classes", ())) or None,
+            sink=self.book.measured,
+        )
+
+    def _said(self, file: str) -> None:
+        self.book.events.write(
+            "checkpoint", self._step(), file=file, epoch=self.loop.position.epoch
+        )
+
+    def _ask_to_stop(self) -> None:
+        self._stop = True
+
+    def seconds(self) -> float:
+        """Since the session began."""
+        return time.monotonic() - self._began
+
+    def _step(self) -> int:
+        return self.loop.position.step
+
+    def _epoch(self) -> int:
+        return self.loop.position.epoch + 1
+
+    def _lr(self) -> float:
+        return float(self.loop.optimisers[0][1].param_groups[0]["lr"])
+
+
+def make_loop(job: Job) -> Loop:
+    """The loop of a job: network placed, an optimiser for each phase, augmentation composed."""
+    recipe = job.recipe
+    net = job.compute.place(job.net)
+    optimisers: list[tuple[Phase, Optimizer]] = []
+    for phase in job.task.phases(net):
+        optimiser = build_optimiser(
+            recipe.optim or "adamw",
+            phase.params,
+            lr=recipe.lr or 0.0,
+            momentum=recipe.momentum or 0.0,
+            weight_decay=recipe.weight_decay or 0.0,
+            fused=recipe.speed == "auto",
+        )
+        optimisers.append((phase, optimiser))
+    augment = None if recipe.augment in (None, "off") else compose(recipe.augment)
+    if recipe.compile:
+        net.compile()
+    return Loop(net, job.task, job.train, recipe=recipe, compute=job.compute,
+                augment=augment, optimisers=optimisers)  # fmt: skip
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """The thread count of this training; the process's own again after."""
+    before = torch.get_num_threads()
+    if count is not None and count != before:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _signals(ask: Any) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) asks for a stop at the next step; the second breaks off."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def first(number: int, frame: Any) -> None:
+        ask()
+        for s, handler in before.items():
+            signal.signal(s, handler)
+
+    for s in before:
+        signal.signal(s, first)
+    try:
+        yield
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)

@@ -1,0 +1,146 @@
+"""speed=auto: looks at the machine, the network and the data, and chooses; says what and why.
+
+Figures behind the rules: docs/performance.md. Each choice is a setting: typing it overrides it,
+and the run stores it, so that a resumed run computes the same.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..core.errors import UsageError
+from .recipe import Recipe
+
+if TYPE_CHECKING:
+    from .plan import Facts
+
+TINY_STEP = 3e8  # multiply-adds a step under which threads and bf16 cost more than they give
+RESIDENT_SHARE = 0.25  # of the free memory that an encoded data set may fill
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One setting that was not typed: its value, the reason, and who chose it."""
+
+    setting: str
+    value: Any
+    reason: str
+    by: str = "speed"  # "speed", or "default" for the usual value
+
+    def __str__(self) -> str:
+        return f"{self.setting}={self.value}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the policy knows of the machine."""
+
+    cores: int
+    load: float  # runnable processes over the last minute, ours not counted
+    bf16: bool  # matrix units for bfloat16
+    cuda: bool
+    free_bytes: int
+
+    @staticmethod
+    def here() -> "Machine":
+        """Read off the machine at hand; what a platform does not tell counts as unknown."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+        return Machine(cores or 1, load, has_fast_bf16(), torch.cuda.is_available(), free_memory())
+
+
+def choose(recipe: Recipe, facts: "Facts", machine: Machine) -> list[Choice]:
+    """Every setting of speed, chosen; `speed=off` is plain PyTorch."""
+    device = recipe.device or ("cuda" if machine.cuda else "cpu")
+    where = Choice("device", device, "a GPU is here" if device == "cuda" else "no GPU is here")
+    if recipe.speed == "off":
+        off = {
+            "amp": "off",
+            "channels_last": False,
+            "threads": torch.get_num_threads(),
+            "workers": 0,
+        }
+        return [where, *(Choice(k, v, "speed=off", "default") for k, v in off.items())]
+    step = facts.macs * (recipe.batch or 1)
+    tiny = step < TINY_STEP
+    return [
+        where,
+        _threads(device, tiny, machine),
+        _precision(device, tiny, machine),
+        _memory_format(tiny),
+        Choice("workers", 0, "two cores read no faster with more" if machine.cores <= 2
+               else "the data set is in memory", "speed" if machine.cores <= 2 else "default"),
+    ]  # fmt: skip
+
+
+def _threads(device: str, tiny: bool, machine: Machine) -> Choice:
+    if device != "cpu":
+        return Choice("threads", machine.cores, "the GPU does the work", "default")
+    if tiny:
+        return Choice("threads", 1, "a step is too small to share out")
+    if machine.load > 0.6 * machine.cores:
+        reason = f"load {machine.load:.1f} on {machine.cores} cores: sharing would cost more"
+        return Choice("threads", 1, reason)
+    return Choice("threads", machine.cores, f"{machine.cores} cores, load {machine.load:.1f}")
+
+
+def _precision(device: str, tiny: bool, machine: Machine) -> Choice:
+    if tiny:
+        return Choice("amp", "off", "a tiny network gains nothing from bf16")
+    if device.startswith("cuda") or machine.bf16:
+        return Choice("amp", "bf16", "matrix units for bf16; weights stay fp32")
+    return Choice("amp", "off", "this processor has no bf16 units")
+
+
+def _memory_format(tiny: bool) -> Choice:
+    if tiny:
+        return Choice("channels_last", False, "a tiny network gains nothing from it")
+    return Choice("channels_last", True, "convolutions read channels together")
+
+
+def fits_in_memory(num_bytes: int, machine: Machine) -> bool:
+    """Whether an encoded data set may stay in memory as one tensor."""
+    return num_bytes <= RESIDENT_SHARE * machine.free_bytes
+
+
+def has_fast_bf16() -> bool:
+    """Whether the processor multiplies bfloat16 matrices in hardware (AMX or AVX512-BF16)."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            flags = next((line for line in file if line.startswith("flags")), "").split()
+    except OSError:
+        return False
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def free_memory() -> int:
+    """Bytes that can be had without swapping; 2 GiB where the system does not say."""
+    try:
+        with open("/proc/meminfo") as file:
+            for line in file:
+                if line.startswith("MemAvailable"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 2 << 30
+
+
+def pick_device(word: str) -> torch.device:
+    """A typed device -> torch.device, or an error that lists those that are here.
+
+    >>> pick_device("cpu")
+    device(type='cpu')
+    """
+    here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        here.append("mps")
+    word = {"gpu": "cuda", "0": "cuda:0"}.get(word, word)
+    try:
+        device = torch.device(word)
+    except RuntimeError:
+        device = None
+    if device is None or not any(h == word or h.split(":")[0] == word for h in here):
+        raise UsageError(f"device={word} is not on this machine; it has {', '.join(here)}")
+    return device

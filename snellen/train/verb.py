@@ -1,0 +1,169 @@
+"""The verb `train`: settings in, run folder out; a new run or a resumed one."""
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ..core import registry
+from ..core.errors import UsageError
+from ..core.runfolder import RunFolder, create, find
+from ..data.open import open_data
+from ..data.source import SampleSet
+from ..doctor.report import text as findings_text
+from . import checkpoint
+from .finish import finish
+from .logbook import cut_back, plan_of, read_config, write_config, write_surroundings
+from .prepare import Job, prepare
+from .recipe import Recipe, parse, resolve_name
+from .session import Session
+
+# What a resumed run may be told anew; everything else it keeps, so that it computes the same.
+MAY_CHANGE = ("epochs", "patience", "save_minutes", "device", "workers", "threads", "data", "val")
+CHANGES_RESULT = ("epochs", "device", "threads")
+
+
+def train(data: Any, own: nn.Module | None, settings: Mapping[str, Any]) -> Path:
+    """Train -> the path of the run folder."""
+    words = dict(settings)
+    resume, name, quiet = (
+        words.pop("resume", None),
+        words.pop("recipe", None),
+        words.pop("quiet", False),
+    )
+    typed = read_settings(words)
+    if isinstance(data, str | Path):
+        typed["data"], data = str(data), None
+    say = _Say(quiet)
+    if resume is not None:
+        if name is not None:
+            raise UsageError(f"resume={resume} and recipe={name} cannot both be said")
+        session = resumed(resume, typed, {"data": data, "model": own}, say)
+    else:
+        session = fresh(name, typed, {"data": data, "model": own}, say)
+    try:
+        session.train()
+        findings = session.doc.findings if session.doc is not None else ()
+        finish(session, findings, say)
+    finally:
+        session.book.close()
+    if session.message:
+        say(session.message)
+    if session.doc is not None:
+        say(findings_text(findings))
+    return session.folder.path
+
+
+def read_settings(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Words and values as typed -> settings by their own names, each of its type."""
+    typed: dict[str, Any] = {}
+    for word, value in words.items():
+        name, _ = resolve_name(word)
+        if name in typed and typed[name] != parse(name, value):
+            raise UsageError(f"{name} is said twice: {typed[name]} and {value} ({word})")
+        typed[name] = parse(name, value)
+    return typed
+
+
+def fresh(name: str | None, typed: dict[str, Any], given: dict[str, Any], say: "_Say") -> Session:
+    """A new run: nothing is written before the job is known to be good."""
+    base = registry.get("snellen.recipes", "RECIPES", name) if name else Recipe()
+    recipe = base.change(**typed)
+    job = prepare(recipe, typed, given, say)
+    folder = create(recipe.project, recipe.name or run_name(name, recipe, job))
+    write_surroundings(folder)
+    write_config(folder, job.plan, _what(job))
+    session = Session(job, folder, quiet=say.quiet)
+    for line in say.said:
+        session.book.say(line)
+    session.book.events.write("start", 0, command=sys.argv, recipe=job.recipe.as_dict(),
+                              set_by=dict(job.plan.set_by))  # fmt: skip
+    for choice in job.plan.choices:
+        say(f"speed: {choice}")
+        session.book.events.write("choice", 0, setting=choice.setting, value=choice.value,
+                                  reason=choice.reason)  # fmt: skip
+    return session
+
+
+def resumed(run: str | Path, typed: dict[str, Any], given: dict[str, Any], say: "_Say") -> Session:
+    """A run that was broken off, where its newest good checkpoint stands."""
+    folder = find(run)
+    config = read_config(folder)
+    plan = plan_of(config)
+    _refuse_changes(folder, plan.recipe, typed)
+    saved, refused = checkpoint.load(folder.weights)
+    for line in refused:
+        say(line)
+    recipe = plan.recipe.change(**typed)
+    if recipe.data is None and given["data"] is None:
+        raise UsageError(f"{folder} was trained on arrays: give the same again, "
+                         f"sn.train((x, y), resume={str(folder)!r})")  # fmt: skip
+    job = prepare(recipe, recipe.as_dict(), {**given, "spec": saved.meta["spec"]}, say)
+    changed = [n for n in CHANGES_RESULT if getattr(plan.recipe, n) != getattr(job.recipe, n)]
+    if _what(job)["samples"] != config.get("samples"):
+        changed.append("data")
+    where = f"epoch {saved.meta['epoch']}, step {saved.meta['step']}"
+    say(f"resumed {folder} at {where}" + (
+        f"; {', '.join(changed)} changed, so the result will differ from an unbroken run"
+        if changed else ""))  # fmt: skip
+    cut_back(folder, saved.meta["step"])
+    write_surroundings(folder)
+    if typed:
+        write_config(folder, job.plan, _what(job))
+    session = Session(job, folder, quiet=say.quiet)
+    session.restore(saved)
+    session.book.events.write("resume", saved.meta["step"], file=str(folder.weights),
+                              epoch=saved.meta["epoch"], same=not changed)  # fmt: skip
+    return session
+
+
+def _refuse_changes(folder: RunFolder, recipe: Recipe, typed: dict[str, Any]) -> None:
+    for name, value in typed.items():
+        if name not in MAY_CHANGE and value != getattr(recipe, name):
+            raise UsageError(
+                f"{name}={value} cannot be changed while {folder} goes on with {name}="
+                f"{getattr(recipe, name)}; start a new training with weights={folder.best}"
+            )
+
+
+def _what(job: Job) -> dict[str, Any]:
+    """What config.yaml records beside the settings."""
+    source = job.source
+    parts = {"train": source.train, "val": source.val, "test": source.test}
+    return {
+        "task": type(job.task).name,
+        "format": source.format,
+        "classes": list(source.classes),
+        "samples": {name: len(part) for name, part in parts.items() if part is not None},
+        "network": job.model,
+    }
+
+
+def run_name(recipe_name: str | None, recipe: Recipe, job: Job) -> str:
+    """What the run is called where the user did not say: the recipe, or the data."""
+    word = recipe_name or (Path(recipe.data).stem if recipe.data else job.source.name)
+    return re.sub(r"[^\w.-]+", "_", word).strip("._-") or "run"
+
+
+def part_to_judge(recipe: Recipe, data: Any) -> tuple[SampleSet, tuple[str, ...]]:
+    """What `eval` looks at: the run's own validation part, or all of other data."""
+    if data is None:
+        source = open_data(recipe.data, val=recipe.val, split=recipe.split, seed=recipe.seed)
+        return source.val or source.train, source.classes
+    source = open_data(data, split=0.0)
+    return source.val or source.test or source.train, source.classes
+
+
+class _Say:
+    """Prints a line for the user and remembers it for the log."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet, self.said = quiet, list[str]()
+
+    def __call__(self, text: str) -> None:
+        self.said.append(text)
+        if not self.quiet:
+            print(text, flush=True)
