@@ -1,0 +1,163 @@
+"""What several checks read out of a chart: finite series, trends, the weights that should learn."""
+
+import math
+from collections.abc import Iterable
+from statistics import mean, median
+from typing import Any
+
+from ..chart import Chart, Trace
+
+CROSS_ENTROPY = ("cross_entropy", "crossentropyloss")
+
+
+def finite(values: Iterable[Any]) -> list[float]:
+    """The finite numbers of a series, in order.
+
+    >>> finite([1.0, None, float("nan"), 2])
+    [1.0, 2.0]
+    """
+    numbers = (float(v) for v in values if isinstance(v, int | float))
+    return [v for v in numbers if math.isfinite(v)]
+
+
+def num_optimizers(chart: Chart) -> int:
+    """How many optimisers step; with more than one (a GAN) no single loss has to fall."""
+    return int(chart.facts.get("num_optimizers") or 1)
+
+
+def losses(chart: Chart) -> list[float]:
+    """The finite training losses."""
+    return finite(chart.column("loss"))
+
+
+def ends(series: list[float]) -> tuple[float, float]:
+    """Means of the first and of the last fifth (3 values at least).
+
+    >>> ends([4.0, 4.0, 4.0, 1.0, 1.0, 1.0])
+    (4.0, 1.0)
+    """
+    width = max(3, len(series) // 5)
+    return mean(series[:width]), mean(series[-width:])
+
+
+def progress(chart: Chart) -> float:
+    """By how much of its first size the loss fell; negative where it rose, 0 where unknown.
+
+    Works for losses that go below zero (a Gaussian likelihood).
+    """
+    series = losses(chart)
+    if len(series) < 2:
+        return 0.0
+    first, last = ends(series)
+    return (first - last) / max(abs(first), 1e-12)
+
+
+def went_nonfinite(chart: Chart) -> bool:
+    """Whether loss, weights or activations stopped being numbers."""
+    return any(row.get("what") != "gradient" for row in chart.nonfinite)
+
+
+def weights(chart: Chart, trainable: bool = True) -> list[Trace]:
+    """The weight tensors (no biases, no norm scales), those that are to learn."""
+    return [
+        trace
+        for trace in chart.params.values()
+        if not (trace.facts.get("is_bias") or trace.facts.get("is_norm"))
+        and (not trainable or trace.facts.get("requires_grad", True))
+    ]
+
+
+def update_ratios(chart: Chart, first: int = 20) -> list[tuple[float, str]]:
+    """(median |dw|/|w| over the first sampled steps, name) of each weight that learns, sorted."""
+    found = []
+    for trace in weights(chart):
+        ratios = finite(trace.column("update_ratio"))[:first]
+        if ratios:
+            found.append((median(ratios), trace.name))
+    return sorted(found)
+
+
+def lr_now_and_peak(chart: Chart) -> tuple[float, float]:
+    """The last and the highest learning rate seen; (0, 0) where unknown."""
+    rates = finite(chart.column("lr"))
+    return (rates[-1], max(rates)) if rates else (0.0, 0.0)
+
+
+def lr_is_steady(chart: Chart) -> bool:
+    """Whether the rate is neither warming up nor on its way to zero, as far as was seen."""
+    rates = finite(chart.column("lr"))
+    return bool(rates) and min(rates) > 0.5 * max(rates)
+
+
+def num_classes(chart: Chart) -> int:
+    """The output width that the loss saw, else what the user or the probe said; 0 if unknown."""
+    seen = [row["classes"] for row in chart.loss_calls if row.get("classes")]
+    return int(seen[0] if seen else chart.facts.get("classes") or 0)
+
+
+def is_cross_entropy(chart: Chart) -> bool:
+    """Whether the training minimises a softmax cross-entropy over classes."""
+    if len(chart.loss_calls):
+        return all(row.get("function") in CROSS_ENTROPY for row in chart.loss_calls)
+    return _word(chart.facts.get("loss_fn")) in CROSS_ENTROPY
+
+
+def kind_of(trace: Trace) -> str:
+    """A layer's kind, lower case: 'linear', 'conv2d', 'batchnorm2d', 'relu' ..."""
+    return _word(trace.facts.get("kind"))
+
+
+def activation_of(trace: Trace) -> str:
+    """The nonlinearity that a layer is, lower case; '' where it is none."""
+    return _word(trace.facts.get("activation"))
+
+
+def has_weights(trace: Trace) -> bool:
+    """Whether a layer is a linear map or a convolution."""
+    return kind_of(trace).startswith(("linear", "conv", "lazylinear", "bilinear"))
+
+
+def place(trace: Trace, **more: Any) -> dict[str, Any]:
+    """A finding's `where` for a layer: module, and file and line where they are known."""
+    spot = {key: trace.facts[key] for key in ("file", "line") if trace.facts.get(key)}
+    return {"module": trace.facts.get("module", trace.name), **spot, **more}
+
+
+def parameter_place(trace: Trace) -> dict[str, Any]:
+    """A finding's `where` for a parameter."""
+    spot = {key: trace.facts[key] for key in ("module", "file", "line") if trace.facts.get(key)}
+    return {"parameter": trace.name, **spot}
+
+
+def surer(value: float, threshold: float, least: float = 0.6, most: float = 0.97) -> float:
+    """A confidence that grows with each factor of ten beyond the threshold.
+
+    >>> surer(1.0, 1.0), surer(100.0, 1.0)
+    (0.6, 0.9)
+    """
+    if value <= 0 or threshold <= 0:
+        return most
+    decades = abs(math.log10(value / threshold))
+    return round(min(most, least + 0.15 * decades), 2)
+
+
+def one_digit(value: float) -> float:
+    """A setting that a person would type.
+
+    >>> one_digit(0.00274)
+    0.003
+    """
+    return float(f"{value:.0e}")
+
+
+def short(value: float) -> str:
+    """A number for a sentence: three digits.
+
+    >>> short(2.30258), short(1.5e-7)
+    ('2.3', '1.5e-07')
+    """
+    return f"{value:.3g}"
+
+
+def _word(value: Any) -> str:
+    return str(value or "").rpartition(".")[2].lower()

@@ -1,0 +1,99 @@
+"""Inputs far from unit size make the first layer's gradients far too large or too small."""
+
+from statistics import median
+
+from ..chart import Chart
+from ..check import Check
+from ..finding import Finding
+from ._cases import training
+from ._readings import finite, has_weights, kind_of, short, surer
+
+LARGEST, LEAST_STD, MOST_STD = 20.0, 0.05, 10.0
+TAMED = 4.0  # std after the first weight layer; raw bytes measure 30 and more there
+
+
+class Unnormalised(Check):
+    """Float inputs whose range is far from standard."""
+
+    id = "data-unnormalised"
+    signal = "range and spread of the float inputs that reach the first layer"
+    threshold = {"absmax": LARGEST, "std": (LEAST_STD, MOST_STD)}
+    source = "notes 002, preprocessing; torch-audit TA301 (50), UMLAUT ([-1, 1] is too strict)"
+    why = "the first layer's gradient grows with its input: no one learning rate fits all layers"
+    do = "subtract the mean and divide by the std of the training set (bytes: divide by 255 first)"
+    bad = "x = torch.as_tensor(image).float()            # 0..255"
+    good = "x = torch.as_tensor(image).float() / 255; x = (x - mean) / std"
+    explains = (
+        "data-not-centred", "data-outlier", "init-loss-unexpected", "init-too-large",
+        "init-too-small", "arch-dead-relu", "arch-saturated", "grad-exploding", "grad-vanishing",
+        "lr-too-high", "lr-too-low", "numerics-nan-loss", "output-constant",
+        "weights-not-updating", "params-no-grad", "loss-output-activation",
+    )  # fmt: skip
+
+    def look(self, chart: Chart) -> Finding | None:
+        """Median over the training batches; whole numbers for an embedding do not count."""
+        rows = [r for r in chart.batches.get("train", ()) if "float" in str(r.get("dtype"))]
+        absmax, std = finite(r.get("absmax") for r in rows), finite(r.get("std") for r in rows)
+        if not absmax or not std or _normalises_itself(chart):
+            return None
+        top, spread = median(absmax), median(std)
+        if top <= LARGEST and LEAST_STD <= spread <= MOST_STD:
+            return None
+        if spread < 1e-5 or (spread < LEAST_STD and _is_sparse(rows)):
+            return None
+        if top > LARGEST and MOST_STD >= spread >= LEAST_STD and top < 20 * spread:
+            return None
+        return self._say(top, spread)
+
+    def _say(self, top: float, spread: float) -> Finding:
+        beyond = max(top / LARGEST, spread / MOST_STD, LEAST_STD / spread)
+        return self.finding(
+            f"inputs reach {short(top)} in size, with a std of {short(spread)};"
+            " about 1 is wanted for both",
+            confidence=surer(beyond, 1.0, 0.7),
+            evidence={"absmax": top, "std": spread},
+        )
+
+
+def _normalises_itself(chart: Chart) -> bool:
+    """Whether a norm comes before the first weights, or what leaves them is of normal size."""
+    for trace in chart.layers.values():
+        if "norm" in kind_of(trace):
+            return True
+        if has_weights(trace):
+            first = finite(trace.column("std"))[:1]
+            rows = chart.batches.get("train", ())
+            large = any((r.get("absmax") or 0) > LARGEST for r in rows)
+            return bool(large and first and first[0] < TAMED)
+        if "embedding" in kind_of(trace):
+            return True
+    return False
+
+
+def _is_sparse(rows: list[dict]) -> bool:
+    """Bags of words and one-hot rows: whole numbers, nearly all zero, small std by nature."""
+    return all(row.get("whole_numbers") for row in rows)
+
+
+def sick() -> list[Chart]:
+    """Bytes; and features of a ten-thousandth."""
+    raw = {"min": 0, "max": 255, "absmax": 255, "mean": 33, "std": 78.6, "whole_numbers": True}
+    loud = {"fc1": {"std": 31.0, "absmax": 190.0}}
+    tiny = {"min": -3e-4, "max": 3e-4, "absmax": 3e-4, "std": 1e-4}
+    return [training(batch=raw, layers=loud), training(batch=tiny)]
+
+
+def healthy() -> list[Chart]:
+    """Standardised; in [0, 1]; one far tail; token indices; bytes that the network divides."""
+    raw = {"min": 0, "max": 255, "absmax": 255, "mean": 33, "std": 78.6}
+    tokens = {**raw, "absmax": 9_000, "std": 2_500, "dtype": "int64", "whole_numbers": True}
+    return [
+        training(batch={"min": 0, "max": 1, "mean": 0.13, "std": 0.31, "absmax": 1}),
+        training(batch={"max": 14.0, "absmax": 14.0}),
+        training(batch=tokens),
+        training(batch=raw, layers={"fc1": {"std": 0.4}}),
+        training(batch={"whole_numbers": True, "min": 0, "max": 1, "mean": 1e-3, "std": 0.03}),
+    ]
+
+
+CHECKS = {Unnormalised.id: Unnormalised()}

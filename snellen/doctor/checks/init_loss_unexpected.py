@@ -1,0 +1,73 @@
+"""Before training every class is equally likely: the first loss of C classes is ln C."""
+
+import math
+
+from ..chart import Chart
+from ..check import Check
+from ..finding import Finding
+from ._cases import training
+from ._readings import is_cross_entropy, num_classes, short, surer
+
+
+class InitialLoss(Check):
+    """A first cross-entropy far above that of an even guess."""
+
+    id = "init-loss-unexpected"
+    signal = "cross-entropy of the first batch over ln(classes)"
+    threshold = 1.5
+    source = "notes 003, sanity checks; measured 0.94 to 1.13 on 30 healthy trainings"
+    why = "the network starts confident and wrong: the first steps only unlearn that"
+    do = "give the last layer small weights (std 0.01); still wrong: compare labels with outputs"
+    bad = "nn.init.normal_(net.head.weight, std=1.0)"
+    good = "nn.init.normal_(net.head.weight, std=0.01)"
+    explains = ("grad-exploding",)
+
+    def look(self, chart: Chart) -> Finding | None:
+        """The first call of the loss, before any step; below ln C is legal (fine-tuning)."""
+        classes = num_classes(chart)
+        first = _first_loss(chart)
+        if classes < 2 or first is None or not is_cross_entropy(chart):
+            return None
+        even = math.log(classes)
+        if first <= self.threshold * even:
+            return None
+        return self.finding(
+            f"the first loss is {short(first)}; an even guess of {classes} classes gives"
+            f" {short(even)}",
+            confidence=surer(first / even, self.threshold, 0.65, 0.9),
+            evidence={"first_loss": first, "even_guess": even},
+        )
+
+
+def _first_loss(chart: Chart) -> float | None:
+    """Loss at step 0 where it is a mean of plain cross-entropy."""
+    for row in chart.loss_calls:
+        if row["step"] > 0 or row.get("reduction") not in (None, "mean"):
+            return None
+        value = row.get("value")
+        return float(value) if value is not None and math.isfinite(value) else None
+    for row in chart.steps:
+        if row["step"] <= 1 and row.get("loss") is not None and math.isfinite(row["loss"]):
+            return float(row["loss"])
+        return None
+    return None
+
+
+def sick() -> list[Chart]:
+    """Ten classes and a first loss of 23."""
+    value = {"value": lambda t: 23.0 * math.exp(-t / 15) + 0.1}
+    return [training(loss_call=value, step={"loss": value["value"]})]
+
+
+def healthy() -> list[Chart]:
+    """Fine-tuned; a summed loss; a loss that is not a cross-entropy."""
+    summed = {"value": lambda t: 148 * math.exp(-t / 15), "reduction": "sum"}
+    mse = {"function": "mse_loss", "value": 40.0, "classes": None}
+    return [
+        training(loss_call={"value": 0.5}, facts={"pretrained": True}),
+        training(loss_call=summed, step={"loss": summed["value"]}),
+        training(loss_call=mse, facts={"classes": None, "loss_fn": "MSELoss"}),
+    ]
+
+
+CHECKS = {InitialLoss.id: InitialLoss()}

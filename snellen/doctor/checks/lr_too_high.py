@@ -1,0 +1,134 @@
+"""A step should move a weight by about a thousandth of its size; a tenth is a leap."""
+
+from collections import defaultdict
+from statistics import mean, median
+
+from ..chart import Chart
+from ..check import Check
+from ..finding import Finding
+from ._cases import seen, training
+from ._readings import (
+    finite,
+    losses,
+    lr_now_and_peak,
+    num_optimizers,
+    one_digit,
+    progress,
+    short,
+    surer,
+    weights,
+    went_nonfinite,
+)
+
+LEAP, WATCHED, USUAL = 0.1, 20, 3e-3
+
+
+class LearningRateTooHigh(Check):
+    """Steps that leap over the minimum: the loss grows, oscillates or stays at chance."""
+
+    id = "lr-too-high"
+    signal = "|dw| / |w| a step, median over the weights; and the trend of the loss"
+    threshold = LEAP
+    source = "notes 003, learning rates; torchmortem 0.1; healthy trainings measure up to 0.02"
+    why = "each step leaps over the minimum, so the loss grows or stays where it was"
+    do = "divide the learning rate by ten, or take the value given here"
+    bad = "optimizer = torch.optim.SGD(net.parameters(), lr=10.0)"
+    good = "optimizer = torch.optim.SGD(net.parameters(), lr=0.01)"
+    explains = (
+        "numerics-nan-loss", "arch-dead-relu", "arch-saturated", "grad-exploding",
+        "grad-vanishing", "output-constant", "weights-not-updating", "params-no-grad",
+        "lr-too-low", "gen-overfit", "loss-output-activation",
+    )  # fmt: skip
+
+    def look(self, chart: Chart) -> Finding | None:
+        """Leaps with a loss that does not fall, or a loss that grew many times over."""
+        ratios = _step_ratios(chart)
+        leaps = [step for step, ratio in ratios[:WATCHED] if ratio > LEAP]
+        grew = _growth(chart)
+        if not (_leaps_in_vain(chart, ratios, len(leaps)) or _blew_up(chart, ratios, grew)):
+            return None
+        typical = median([r for _, r in ratios[:WATCHED]] or [0.0])
+        largest = max((r for _, r in ratios[:WATCHED]), default=0.0)
+        seen_losses = losses(chart)
+        return self.finding(
+            f"one step moves the weights by up to {short(largest)} of their size (about 0.001 is"
+            f" usual); the loss went from {short(seen_losses[0])} to {short(seen_losses[-1])}"
+            if seen_losses
+            else f"one step moves the weights by up to {short(largest)} of their size",
+            level="error" if went_nonfinite(chart) or grew > 2 else self.level,
+            settings=_mend(chart, max(typical, largest / 10)),
+            since=leaps[0] if leaps else 0,
+            confidence=surer(max(largest, LEAP), LEAP, 0.75, 0.95),
+            evidence={"update_ratio": typical, "largest": largest, "loss_growth": grew},
+        )
+
+
+def _step_ratios(chart: Chart) -> list[tuple[int, float]]:
+    """(step, median over the weights of |dw|/|w|); weights that are still zero do not count."""
+    by_step: dict[int, list[float]] = defaultdict(list)
+    for trace in weights(chart):
+        for row in trace.rows:
+            size = row.get("weight_norm")
+            if finite([row.get("update_ratio")]) and (size is None or size > 1e-6):
+                by_step[row["step"]].append(row["update_ratio"])
+    return sorted((step, median(values)) for step, values in by_step.items())
+
+
+def _growth(chart: Chart) -> float:
+    """How many times its first size the loss reached, where one optimiser minimises it."""
+    series = losses(chart)
+    if num_optimizers(chart) > 1 or len(series) < 2 or series[0] <= 0:
+        return 1.0
+    return max(series) / max(mean(series[:1]), 1e-12)
+
+
+def _leaps_in_vain(chart: Chart, ratios: list[tuple[int, float]], leaps: int) -> bool:
+    if went_nonfinite(chart):
+        return leaps >= 1
+    if leaps < 5:
+        return False
+    late = [ratio for _, ratio in ratios[len(ratios) // 2 :]]
+    return progress(chart) < 0.3 or median(late) > LEAP
+
+
+def _blew_up(chart: Chart, ratios: list[tuple[int, float]], grew: float) -> bool:
+    """The loss reached 5 times its first value and did not come back, after large steps."""
+    largest = max((ratio for _, ratio in ratios[:WATCHED]), default=LEAP)
+    stays = went_nonfinite(chart) or progress(chart) < 0.1
+    return grew > 5 and stays and largest > LEAP / 2
+
+
+def _mend(chart: Chart, ratio: float) -> dict[str, float]:
+    """The rate that would move the weights by the usual share."""
+    lr = lr_now_and_peak(chart)[1]
+    return {"lr": one_digit(lr * min(0.1, USUAL / max(ratio, 1e-9)))} if lr else {}
+
+
+def sick() -> list[Chart]:
+    """Ten times too large: stuck at chance; a thousand times: overflow within ten steps."""
+    leap = {"*": {"update_ratio": 0.6, "update_norm": 2.8}}
+    stuck = {"loss": lambda t: 2.3 + 3 * (t in (1, 2, 3)) + 0.02 * (t % 3), "lr": 1.0}
+    wild = {"loss": lambda t: 2.3 * 40**t if t < 8 else float("nan"), "lr": 100.0}
+    overflow = seen("nonfinite", 8, what="loss", module="head")
+    return [
+        training(params=leap, step=stuck),
+        training(9, params={"*": {"update_ratio": 30.0}}, step=wild, sick=(overflow,)),
+    ]
+
+
+def healthy() -> list[Chart]:
+    """LBFGS; the first steps of a small regression; a zero head; a GAN's rising loss."""
+    fast = {"*": {"update_ratio": 0.076}}
+    small = {"*": {"update_ratio": lambda t: 0.4 * 0.8**t}}
+    head = {"head.weight": {"weight_norm": lambda t: 0.01 * t, "update_ratio": lambda t: 1 / t
+                            if t else 0.0}}  # fmt: skip
+    return [
+        training(params=fast),
+        training(params=small),
+        training(params=head),
+        training(facts={"num_optimizers": 2, "targets": "unknown", "classes": None},
+                 step={"loss": lambda t: 0.5 + 0.1 * t}, loss_call={"function": "bce"}),
+    ]  # fmt: skip
+
+
+CHECKS = {LearningRateTooHigh.id: LearningRateTooHigh()}

@@ -1,0 +1,152 @@
+"""Findings in words: a terminal, a notebook or report page, and JSON. Judges nothing.
+
+`write_sarif` (for code review tools) and `explain` (what a check says of itself) live beside it.
+"""
+
+import sys
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+from ..core import files
+from ..core.events import plain
+from .explain import explain as explain
+from .finding import Finding
+from .sarif import write_sarif as write_sarif
+
+WIDTH, SHOWN = 96, 10
+COLOURS = {"error": "bold red", "warning": "yellow", "advice": "cyan"}
+INKS = {"error": "#b3261e", "warning": "#9a6700", "advice": "#0b6e99"}
+
+
+def text(
+    findings: Sequence[Finding], *, steps: int | None = None, notes: Sequence[str] = ()
+) -> str:
+    """Findings -> plain lines, root first, its symptoms in one line each.
+
+    >>> print(text([Finding("lr-too-high", "error", "the loss rose to 4e7", do="lr=0.01")]))
+    1. error lr-too-high (sure to 90 %)
+       seen     the loss rose to 4e7
+       do       lr=0.01
+    >>> print(text([], steps=300))
+    the doctor found nothing wrong in 300 steps
+    """
+    blocks = [_block(number, finding) for number, finding in enumerate(findings, 1)]
+    said = "\n".join(blocks) if blocks else _nothing(steps)
+    return "\n".join([said, *(f"note: {note}" for note in notes)])
+
+
+def show(findings: Sequence[Finding], *, steps: int | None = None, file: Any = None) -> None:
+    """Print the report; in colour where `file` (stderr unless given) is a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=file or sys.stderr, soft_wrap=True, highlight=False)
+    coloured = Text(text(findings, steps=steps))
+    for level, style in COLOURS.items():
+        coloured.highlight_regex(rf"(?m)^\d+\. {level} \S+", style)
+    console.print(coloured)
+
+
+def html(findings: Sequence[Finding], *, steps: int | None = None) -> str:
+    """Findings -> one self-contained fragment, every word of theirs escaped.
+
+    >>> html([Finding("a", "error", "<b>")]).count("&lt;b&gt;")
+    1
+    """
+    if not findings:
+        return f'<div class="snellen-doctor"><p>{escape(_nothing(steps))}</p></div>'
+    return f'<div class="snellen-doctor">{"".join(map(_card, findings))}</div>'
+
+
+def document(findings: Sequence[Finding]) -> dict[str, Any]:
+    """Findings -> what findings.json holds; numbers that JSON lacks become words.
+
+    >>> document([])
+    {'version': 1, 'findings': []}
+    """
+    return {"version": 1, "findings": [plain(finding.as_dict()) for finding in findings]}
+
+
+def write_json(path: Path, findings: Sequence[Finding]) -> None:
+    """Write findings.json, all of it or nothing."""
+    files.write_json(Path(path), document(findings))
+
+
+def facts_of(finding: Finding) -> list[tuple[str, str]]:
+    """The lines of one finding: (what it tells, words), those that have something to tell."""
+    settings = ", ".join(f"{key}={value}" for key, value in finding.settings.items())
+    lines = [
+        ("seen", finding.message),
+        ("where", place(finding)),
+        ("samples", samples(finding)),
+        ("since", f"step {finding.since}" if finding.since else ""),
+        ("why", finding.why),
+        ("do", finding.do),
+        ("set", settings),
+    ]
+    return [(name, words) for name, words in lines if words]
+
+
+def place(finding: Finding) -> str:
+    """Module, parameter, operation, file and line of a finding in one line.
+
+    >>> place(Finding("a", "error", "", where={"module": "fc1", "file": "net.py", "line": 7}))
+    'fc1 (net.py:7)'
+    """
+    where = finding.where
+    name = where.get("parameter") or where.get("module") or ""
+    operation = f"in {where['operation']}" if where.get("operation") else ""
+    source = f"{where['file']}:{where.get('line', 1)}" if where.get("file") else ""
+    said = " ".join(word for word in (str(name), operation) if word)
+    return f"{said} ({source})" if said and source else said or source
+
+
+def samples(finding: Finding) -> str:
+    """The samples of a finding, with paths where there are any; the first ten.
+
+    >>> samples(Finding("a", "error", "", samples=(3, 8), samples_of="train"))
+    'train 3, 8'
+    """
+    named = [
+        f"{index} ({finding.paths[i]})" if i < len(finding.paths) else str(index)
+        for i, index in enumerate(finding.samples[:SHOWN])
+    ] or [str(path) for path in finding.paths[:SHOWN]]
+    if not named:
+        return ""
+    more = max(len(finding.samples), len(finding.paths)) - len(named)
+    of = "rows of the batch" if finding.samples_of == "batch" else finding.samples_of
+    return f"{of} {', '.join(named)}".strip() + (f" and {more} more" if more else "")
+
+
+def _nothing(steps: int | None) -> str:
+    return "the doctor found nothing wrong" + (f" in {steps} steps" if steps is not None else "")
+
+
+def _block(number: int, finding: Finding) -> str:
+    sure = f"(sure to {finding.confidence:.0%})".replace("%", " %")
+    lines = [f"{number}. {finding.level} {finding.id} {sure}"]
+    for name, words in facts_of(finding):
+        first, *rest = wrap(words, WIDTH - 12, break_long_words=False) or [""]
+        lines.append(f"   {name:<8} {first}")
+        lines += [" " * 12 + line for line in rest]
+    lines += [f"   so also  {s.id}: {s.message}" for s in finding.symptoms]
+    return "\n".join(lines)
+
+
+def _card(finding: Finding) -> str:
+    ink = INKS.get(finding.level, "#333")
+    rows = [*facts_of(finding), *(("so also", f"{s.id}: {s.message}") for s in finding.symptoms)]
+    cells = "".join(
+        f'<tr><th style="text-align:left;vertical-align:top;padding-right:1em;font-weight:500">'
+        f"{escape(name)}</th><td>{escape(words)}</td></tr>"
+        for name, words in rows
+    )
+    head = f"{finding.level} · {finding.id} · sure to {finding.confidence:.0%}"
+    return (
+        f'<section style="border-left:4px solid {ink};padding:.2em 1em;margin:.6em 0">'
+        f'<h4 style="margin:.2em 0;color:{ink}">{escape(head)}</h4>'
+        f"<table>{cells}</table></section>"
+    )
