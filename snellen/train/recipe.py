@@ -4,6 +4,7 @@ It is also the whole list of settings: the command line, its help, its aliases a
 these fields, so a setting is added here and nowhere else. None means that Snellen chooses.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cache
@@ -171,23 +172,25 @@ def parse(name: str, value: Any) -> Any:
     return result
 
 
+SWITCH = {"true": True, "yes": True, "on": True, "1": True,
+          "false": False, "no": False, "off": False, "0": False}  # fmt: skip
+
+
 def _convert(name: str, value: Any, kind: type, spec: Field[Any]) -> Any:
+    switch, choices = SWITCH.get(str(value).lower()), spec.metadata["choices"]
     if kind is bool:
-        words = {"true": True, "yes": True, "on": True, "1": True,
-                 "false": False, "no": False, "off": False, "0": False}  # fmt: skip
-        if str(value).lower() in words:
-            return words[str(value).lower()]
+        if switch is not None:
+            return switch
     elif kind is str:
-        if isinstance(value, bool):  # amp=off arrives as a word, amp=True from Python
-            return "off" if not value else "bf16"
+        if switch is not None and "off" in choices:  # amp=yes, --amp, amp=True from Python
+            return next(c for c in choices if (c == "off") is not switch)
         return str(value)
     else:
         try:
-            number = float(value)
             if kind is float:
-                return number
-            if number == int(number):
-                return int(number)
+                return float(value)
+            if float(value) == int(float(value)):
+                return int(value) if str(value).isdecimal() else int(float(value))
         except (TypeError, ValueError, OverflowError):
             pass
     raise UsageError(f"{name}={value!r} is not {_wanted(kind, spec)}; for example {_example(name)}")
@@ -225,5 +228,5 @@ RANGES: Mapping[str, tuple[float, float, str]] = {
 def _check_range(name: str, value: Any) -> None:
     if name in RANGES:
         low, high, wanted = RANGES[name]
-        if not low <= value <= high:
+        if not low <= value <= high or math.isinf(value):
             raise UsageError(f"{name}={value} is out of range; it must be {wanted}")

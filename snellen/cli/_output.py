@@ -1,0 +1,96 @@
+"""What the verbs print: tables for people, JSON for programs."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..core.errors import DataError, UsageError, nearest
+
+
+def print_json(value: Any, indent: int | None = None) -> None:
+    """One JSON value to stdout; NaN becomes the string 'nan', as in the event log."""
+    click.echo(json.dumps(_plain(value), indent=indent, ensure_ascii=not _prints_unicode()))
+
+
+def write_json_file(path: str | None, value: Any) -> None:
+    """JSON to a file that the user named; None does nothing."""
+    if path is not None:
+        from ..core.files import write_json
+
+        write_json(Path(writable(path) or path), _plain(value))
+
+
+def writable(path: str | None) -> str | None:
+    """The name of a file to write, or an error before any work is done for it."""
+    if path is None:
+        return None
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise UsageError(f"cannot write {path!r}; name a file in a folder that you may write to")
+    return path
+
+
+def fails(levels: Iterable[str], fail_on: str) -> int:
+    """The exit code: 1 where any level is `fail_on` or graver, else 0.
+
+    >>> fails(["advice"], "warning"), fails(["error"], "warning"), fails(["error"], "never")
+    (0, 1, 0)
+    """
+    order = ("advice", "warning", "error", "never")
+    return int(any(order.index(level) >= order.index(fail_on) for level in levels))
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table to stdout; numbers to the right. Lines are cut to the width of a terminal only."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i, name in enumerate(header):
+        is_number = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    width = None if sys.stdout.isatty() else 1000
+    Console(file=sys.stdout, width=width, highlight=False).print(table)
+
+
+def existing(path: str) -> Path:
+    """The path, or an error that says what lies near it.
+
+    >>> existing("snellen/clii")
+    Traceback (most recent call last):
+    snellen.core.errors.DataError: there is no 'snellen/clii'; did you mean snellen/cli?
+    """
+    if os.path.exists(path):
+        return Path(path)
+    folder, name = os.path.split(path.rstrip("/"))
+    if not os.path.isdir(folder or "."):
+        raise DataError(f"there is no {path!r}, nor a folder {folder!r}")
+    near = [os.path.join(folder, n) for n in nearest(name, os.listdir(folder or "."), 2)]
+    hint = f"; did you mean {' or '.join(near)}?" if near else f" in {os.path.abspath(folder)}"
+    raise DataError(f"there is no {path!r}{hint}")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value)
+
+
+def _plain(value: Any) -> Any:
+    from ..core.events import plain
+
+    return plain(value)
+
+
+def _prints_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

@@ -1,0 +1,98 @@
+"""`snellen doctor`: what is wrong with a training, and what to do first."""
+
+import os
+from pathlib import Path
+
+import click
+
+from ..core.errors import DataError, UnknownName, UsageError
+from ._output import existing, fails, writable, write_json_file
+from ._verbs import FAIL_ON, HELP, Verb
+
+
+@click.command(cls=Verb, context_settings={**HELP, "allow_interspersed_args": False})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="SCRIPT.py [ARGS ...] | RUN")
+@click.option("--json", metavar="FILE", help="Write the findings as JSON.")
+@click.option("--sarif", metavar="FILE", help="Write the findings for code review.")
+@click.option("--preflight", is_flag=True, help="Look at the first step, then stop.")
+@FAIL_ON
+@click.option("--ignore", metavar="ID", multiple=True, help="Leave out a check; can be repeated.")
+@click.option("--explain", metavar="ID", help="Say what a check looks at, and what to do.")
+def command(
+    words: tuple[str, ...],
+    json: str | None,
+    sarif: str | None,
+    preflight: bool,
+    fail_on: str,
+    ignore: tuple[str, ...],
+    explain: str | None,
+) -> int:
+    """Say what is wrong with a training.
+
+    Runs any PyTorch SCRIPT unchanged, watches it, and says what is wrong and what to do. Options stand before SCRIPT; what stands after it goes to the script. For a RUN folder, the
+    recorded run is judged again.
+    """
+    if explain:
+        from ..doctor.explain import explain as explanation
+
+        click.echo(explanation(explain))
+        return 0
+    _must_be_checks(ignore)
+    if not words:
+        raise UsageError("name a script or a run: snellen doctor train.py, snellen doctor runs/a-1")
+    if os.path.isdir(words[0]):
+        if words[1:] or preflight:
+            raise UsageError(f"{words[0]} is a recorded run: it takes no --preflight and no words")
+        return _judge_again(words[0], json, sarif, fail_on=fail_on, ignore=ignore)
+    _must_be_script(words[0])
+    from ..doctor.script import run_script
+
+    return run_script(
+        words[0],
+        list(words[1:]),
+        json=writable(json),
+        sarif=writable(sarif),
+        preflight=preflight,
+        fail_on=fail_on,
+        ignore=ignore,
+    )
+
+
+def _must_be_checks(ids: tuple[str, ...]) -> None:
+    if not ids:
+        return
+    from ..doctor.check import all_checks
+
+    for id in ids:
+        if id not in all_checks():
+            raise UnknownName(id, all_checks(), "checks")
+
+
+def _must_be_script(path: str) -> None:
+    """A script is the user's word, not data: its absence is exit code 2, as with python itself."""
+    try:
+        existing(path)
+    except DataError as error:
+        raise UsageError(f"no script to run: {error}") from None
+
+
+def _judge_again(
+    run: str, json: str | None, sarif: str | None, *, fail_on: str, ignore: tuple[str, ...]
+) -> int:
+    """The checks of today on the measurements of a recorded run."""
+    from ..core.events import read_events
+    from ..core.runfolder import find
+    from ..doctor.chart import Chart
+    from ..doctor.check import judge
+    from ..doctor.report import document, text
+    from ..doctor.sarif import sarif as sarif_of
+
+    folder = find(run)
+    if not Path(folder.events).is_file():
+        raise DataError(f"{run} has no {folder.events.name}: nothing was measured in this run")
+    chart = Chart.replay(read_events(folder.events))
+    findings = judge(chart, ignore)
+    click.echo(text(findings, steps=chart.step))
+    write_json_file(json, document(findings))
+    write_json_file(sarif, sarif_of(findings))
+    return fails((f.level for f in findings), fail_on)
