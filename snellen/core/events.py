@@ -6,6 +6,7 @@ kinds and fields that they do not know; writers may only use what KINDS lists.
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,7 @@ class EventLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        _cut_half_line(path)
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
 
     def write(self, kind: str, step: int, **fields: Any) -> None:
@@ -72,16 +74,23 @@ class EventLog:
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
     """Every whole event of a log, in order; a half-written last line is skipped."""
-    with open(path, encoding="utf-8") as file:
-        lines = file.read().split("\n")
+    lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             yield unplain(json.loads(line))
-        except json.JSONDecodeError:
-            if number < len(lines) - 1:
+        except ValueError:  # not JSON, or not UTF-8
+            if number < len(lines):
                 raise DataError(f"{path} line {number} is not an event: {line[:60]!r}") from None
+
+
+def _cut_half_line(path: Path) -> None:
+    """Drop what a killed writer left after the last newline: appending to it would hide both."""
+    if path.exists():
+        whole = path.read_bytes().rpartition(b"\n")
+        if whole[2]:
+            os.truncate(path, len(whole[0]) + len(whole[1]))
 
 
 def plain(value: Any) -> Any:

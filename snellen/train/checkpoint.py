@@ -1,0 +1,269 @@
+"""Checkpoints that survive kill -9, a full disk and a flipped bit.
+
+A checkpoint is three files: NAME.safetensors (weights), NAME.state.safetensors (optimisers, random
+numbers, place in the data) and NAME.json, which holds the seals of the other two. `last` becomes
+`previous` by a second name for each file, so that one of the two is whole at every moment; the
+JSON is renamed last and is the mark that the trio is complete. No pickle.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core import files, sealed
+from ..core.audit import file_damages
+from ..core.errors import DataError
+from ..core.fit import fit_into
+from ..core.pack import pack, unpack
+from ..core.sealed import Damage, Reading
+
+__all__ = [
+    "Checkpoint",
+    "Damage",
+    "fit_into",
+    "load",
+    "load_weights",
+    "save",
+    "save_best",
+    "verify",
+]
+NAMES = ("last", "previous")  # newest first
+PARTS = (".safetensors", ".state.safetensors", ".json")  # in the order of the renames
+STRANGER = "belongs to another save than the .json beside it"
+PICKLED = (".pt", ".pth", ".bin", ".ckpt")
+
+_written: dict[Path, str] = {}  # folder -> seal of the `last` that this process wrote there
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that continues a training bit by bit.
+
+    `state` nests dicts, lists, tuples, tensors and plain values; `meta` is plain (version, model,
+    task, spec, epoch, step, score ...).
+    """
+
+    weights: dict[str, Tensor]
+    state: dict[str, Any] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write folder/last.*; the old last becomes previous. Returns the path of last.safetensors.
+
+    Raises DataError with the space needed where the disk is full; what was there before stays.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     _ = save(Path(name), Checkpoint({"w": torch.ones(2)}, {"lr": 0.1}, {"epoch": 1}))
+    ...     checkpoint, notes = load(Path(name))
+    >>> checkpoint.weights["w"].tolist(), checkpoint.state, checkpoint.meta, notes
+    ([1.0, 1.0], {'lr': 0.1}, {'epoch': 1}, [])
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tree, tensors = pack(checkpoint.state)
+    meta, seals = checkpoint.meta, {}
+
+    def write_weights(path: Path) -> None:
+        seals["weights"] = sealed.write_tensors(path, checkpoint.weights, {"meta": meta})
+
+    def write_state(path: Path) -> None:
+        seals["state"] = sealed.write_tensors(path, tensors, {"tree": tree})
+
+    def write_mark(path: Path) -> None:
+        text, seals["mark"] = sealed.json_bytes({"meta": meta, "files": dict(seals)})
+        path.write_bytes(text)
+
+    paths = [folder / f"last{part}" for part in PARTS]
+    writers = dict(zip(paths, (write_weights, write_state, write_mark), strict=True))
+    need = sealed.num_bytes(checkpoint.weights) + sealed.num_bytes(tensors)
+    files.write_together(writers, need, before=partial(_rotate, folder))
+    _written[folder.resolve()] = seals["mark"]
+    return paths[0]
+
+
+def save_best(path: Path, weights: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+    """Write one .safetensors that carries `meta` and the hashes of all that is in it."""
+    path, tensors = Path(path), dict(weights)
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(beside: Path) -> None:
+        sealed.write_tensors(beside, tensors, {"meta": dict(meta)})
+
+    files.write_atomically(path, write, sealed.num_bytes(tensors))
+
+
+def load(folder: Path) -> tuple[Checkpoint, list[str]]:
+    """The newest whole one of folder/last and folder/previous, and notes of what was refused.
+
+    Raises DataError that lists every damage where neither is whole. Changes nothing.
+    """
+    folder = Path(folder)
+    refused: list[str] = []
+    for name in NAMES:
+        trio = _read(folder, name)
+        if not trio.damages:
+            checkpoint = trio.checkpoint()
+            return checkpoint, _notes(refused, name, checkpoint.meta)
+        refused += _lines(trio.damages)
+    if not any(_present(folder, name) for name in NAMES):
+        raise DataError(f"no checkpoint in {folder}: none was saved yet, or it lies elsewhere")
+    raise DataError("\n".join([f"no whole checkpoint in {folder}; refused:", *_short(refused)]))
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """A file of weights (or a run folder: its best) -> (tensors by name, meta).
+
+    A .safetensors of other makers has no hashes and gives an empty meta. A .pt or .pth is read by
+    torch.load(weights_only=True) alone, which runs nothing of what the file says.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "weights" / "best.safetensors"
+    if not path.is_file():
+        raise DataError(f"no weights at {path}: there is no such file")
+    if path.suffix in PICKLED:
+        return _load_pickled(path), {}
+    if path.suffix != ".safetensors":
+        raise DataError(f"{path} is not a file of weights; give a .safetensors, .pt or .pth")
+    reading = sealed.read_tensors(path)
+    if reading.damages:
+        refused = _short(_lines(reading.damages))
+        raise DataError("\n".join([f"{path} is damaged and was not used:", *refused]))
+    if "tree" in reading.facts:
+        weights = path.name.replace(".state", "")
+        raise DataError(f"{path} holds the state of a training; its weights are in {weights}")
+    return reading.tensors, reading.facts.get("meta", {})
+
+
+def verify(path: Path) -> list[Damage]:
+    """A run folder, a weights folder or one file -> all that is damaged; [] when all is well.
+
+    What a killed process leaves (an unfinished .tmp, a half rotated trio
+    beside a whole one, half a last line of the log) is no damage:
+    nothing reads it, and the next save sweeps it away.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"nothing to verify at {path}: there is no such file or folder")
+    if path.is_file():
+        return file_damages(path)
+    damages: list[Damage] = []
+    for folder in (path, path / "weights"):
+        damages += _weights_damages(folder)
+        trios = {folder / f"{name}{part}" for name in NAMES for part in PARTS}
+        for file in sorted(folder.glob("*")):
+            damages += file_damages(file) if file.is_file() and file not in trios else []
+    if (path / "weights").is_dir() and not (path / "config.yaml").is_file():
+        damages.append(Damage(path / "config.yaml", None, "is missing"))
+    return damages
+
+
+@dataclass(frozen=True)
+class _Trio:
+    """The three files of one name as they were found: weights, state, mark."""
+
+    readings: tuple[Reading, Reading, Reading]
+    damages: list[Damage]
+
+    def checkpoint(self) -> Checkpoint:
+        weights, state, mark = self.readings
+        tree = unpack(state.facts["tree"], state.tensors)
+        return Checkpoint(weights.tensors, tree, mark.facts["meta"])
+
+    def overtaken_by(self, other: "_Trio") -> bool:
+        """Whether this is what a kill between two renames leaves: part of it is whole `other`."""
+        seals = [reading.seal for reading in self.readings]
+        shared = [a for a, b in zip(seals, other.readings, strict=True) if a and a == b.seal]
+        torn = all(damage.what in (sealed.MISSING, STRANGER) for damage in self.damages)
+        return torn and bool(shared) and not other.damages
+
+
+def _read(folder: Path, name: str) -> _Trio:
+    weights, state = (sealed.read_tensors(folder / f"{name}{part}") for part in PARTS[:2])
+    mark = sealed.read_json(folder / f"{name}.json")
+    damages = [*weights.damages, *state.damages, *mark.damages]
+    partners = mark.facts.get("files", {})
+    for part, reading, key in zip(PARTS, (weights, state), ("weights", "state"), strict=False):
+        if partners and not reading.damages and reading.seal != partners[key]:
+            damages.append(Damage(folder / f"{name}{part}", None, STRANGER))
+    return _Trio((weights, state, mark), damages)
+
+
+def _weights_damages(folder: Path) -> list[Damage]:
+    """The damages of last and previous, but for what a kill in the middle of a save leaves."""
+    trios = {name: _read(folder, name) for name in NAMES if _present(folder, name)}
+    torn = {
+        name for name, trio in trios.items() for other in trios.values()
+        if other is not trio and trio.overtaken_by(other)
+    }  # fmt: skip
+    return [d for name, trio in trios.items() if name not in torn for d in trio.damages]
+
+
+def _rotate(folder: Path) -> None:
+    """Make `last` the previous one, unless it is damaged: a good previous is worth more."""
+    mark = sealed.read_json(folder / "last.json")
+    ours = bool(mark.seal) and mark.seal == _written.get(folder.resolve())
+    if ours or not _read(folder, "last").damages:
+        for part in PARTS:
+            files.link_over(folder / f"last{part}", folder / f"previous{part}")
+        files.sync_folder(folder)
+
+
+def _present(folder: Path, name: str) -> bool:
+    return any((folder / f"{name}{part}").exists() for part in PARTS)
+
+
+def _lines(damages: Iterable[Damage]) -> list[str]:
+    """One line a damage, the tensors of one file folded into one."""
+    by_file: dict[Path, list[Damage]] = {}
+    for damage in damages:
+        by_file.setdefault(damage.file, []).append(damage)
+    more = [f" (and {len(found) - 1} more tensors)" if len(found) > 1 else ""
+            for found in by_file.values()]  # fmt: skip
+    return [f"{found[0]}{rest}" for found, rest in zip(by_file.values(), more, strict=True)]
+
+
+def _short(lines: list[str], count: int = 6) -> list[str]:
+    """At most so many lines, the last of them saying how many are not shown."""
+    if len(lines) <= count:
+        return lines
+    return [*lines[: count - 1], f"and {len(lines) - count + 1} more; `snellen verify` lists all"]
+
+
+def _notes(refused: list[str], name: str, meta: dict[str, Any]) -> list[str]:
+    if not refused:
+        return []
+    place = ", ".join(f"{key} {meta[key]}" for key in ("epoch", "step") if key in meta)
+    return [*refused, f"{name}.* is whole and was used instead ({place or 'no epoch noted'})"]
+
+
+def _load_pickled(path: Path) -> dict[str, Tensor]:
+    """A .pt or .pth -> tensors by name; the usual wrappings are taken off."""
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        Exception
+    ) as error:  # a broken zip, a refused pickle and a short file each raise their own
+        reason = str(error).strip().splitlines()[0][:150] if str(error).strip() else "unreadable"
+        raise DataError(
+            f"{path} cannot be read without running code that it holds ({reason}); "
+            "save net.state_dict() and name that file"
+        ) from error
+    for key in ("state_dict", "model_state_dict", "model", "weights"):
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    if not isinstance(found, dict) or not any(isinstance(v, Tensor) for v in found.values()):
+        raise DataError(
+            f"{path} holds no weights by name; save net.state_dict() and name that file"
+        )
+    tensors = {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+    if all(name.startswith("module.") for name in tensors):  # saved from DataParallel
+        return {name.removeprefix("module."): value for name, value in tensors.items()}
+    return tensors
