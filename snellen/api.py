@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,7 @@ from .data.sample import Prediction
 from .doctor.finding import Finding
 from .doctor.report import html as findings_html
 from .serve.predict import Predictor, restore
-from .train import checkpoint
-from .train import verb
+from .train import checkpoint, verb
 from .train.evaluate import Compute, evaluate
 from .train.feed import Streamed
 from .train.logbook import plan_of, read_config
@@ -107,12 +107,14 @@ class Run:
         return list(read_events(self.folder.events)) if self.folder.events.exists() else []
 
     def __repr__(self) -> str:
-        scores = ", ".join(f"{k} {v:.4f}" for k, v in self.metrics.items())
-        return f"Run({str(self.path)!r}, {self.status}, {scores or 'no scores'}, {len(self.findings)} findings)"
+        scores = ", ".join(f"{k} {v:.4f}" for k, v in self.metrics.items()) or "no scores"
+        found = f"{len(self.findings)} findings"
+        return f"Run({str(self.path)!r}, {self.status}, {scores}, {found})"
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><th>{k}</th><td>{v:.4f}</td></tr>" for k, v in self.metrics.items())
-        return f"<b>{self.path.name}</b> {self.status}<table>{rows}</table>{findings_html(self.findings)}"
+        name = escape(self.path.name)
+        return f"<b>{name}</b> {self.status}<table>{rows}</table>{findings_html(self.findings)}"
 
 
 def train(data: Any = None, *, model: str | nn.Module | None = None, **settings: Any) -> Run:

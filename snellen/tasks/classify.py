@@ -77,12 +77,13 @@ class Classify(Task):
         return Batch(x, {"label": labels}, index, sizes)
 
     def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """Softmax cross-entropy; auxiliary heads, where the network has them, count 0.3 each."""
+        """Softmax cross-entropy; auxiliary heads count by the network's `aux_weight`."""
         smoothing = self.spec.get("label_smoothing", 0.0)
         logits_BK, labels_B = net(batch.x), batch.y["label"]
         parts = {"loss": F.cross_entropy(logits_BK, labels_B, label_smoothing=smoothing)}
-        for i, aux_BK in enumerate(getattr(net, "aux_logits", None) or () if net.training else ()):
-            parts[f"aux{i}"] = 0.3 * F.cross_entropy(aux_BK, labels_B, label_smoothing=smoothing)
+        for i, aux_BK in enumerate(getattr(net, "aux_logits", ()) if net.training else ()):
+            loss = F.cross_entropy(aux_BK, labels_B, label_smoothing=smoothing)
+            parts[f"aux{i}"] = getattr(net, "aux_weight", 0.3) * loss
         return parts
 
     def decode(self, out: Tensor, batch: Batch) -> list[Prediction]:

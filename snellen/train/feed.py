@@ -2,11 +2,13 @@
 
 That is what lets a training be resumed in the middle of an epoch bit for bit: the order is a pure
 function of seed and epoch, and what a sample's own randomness draws is one of seed, epoch and row.
+A batch's `index_B` are positions in the part that is fed.
 """
 
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -110,7 +112,7 @@ class _Seeded(Dataset[Sample]):
             random.seed(seed)
             np.random.seed(seed % 2**32)
             torch.manual_seed(seed)
-            return self.part[i]
+            return replace(self.part[i], index=i)
 
 
 def order(count: int, seed: int, epoch: int) -> Tensor:
@@ -140,7 +142,8 @@ def encode_all(part: SampleSet, task: Task, each: Callable[[int], None] = lambda
         rows = range(low, min(low + CHUNK, len(part)))
         chunks.append(task.encode([part[i] for i in rows]))
         each(len(rows))
-    return join(chunks)
+    whole = join(chunks)
+    return replace(whole, index_B=torch.arange(len(part)))
 
 
 def join(chunks: Sequence[Batch]) -> Batch:

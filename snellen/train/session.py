@@ -139,9 +139,8 @@ class Session:
         """A checkpoint: weights, and all that the coming steps depend on."""
         self.book.flush()
         state = {"loop": self.loop.state(), "best": vars(self.best)}
-        weights = self.loop.net.state_dict()
-        self._said(checkpoint.save(self.folder.weights,
-                                   checkpoint.Checkpoint(weights, state, self.meta())).name)  # fmt: skip
+        whole = checkpoint.Checkpoint(self.loop.net.state_dict(), state, self.meta())
+        self._said(checkpoint.save(self.folder.weights, whole).name)
         self._saved = time.monotonic()
 
     def meta(self) -> dict[str, Any]:

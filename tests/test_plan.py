@@ -1,0 +1,112 @@
+"""A typed value is never overridden; every blank is filled; speed=off is plain PyTorch."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snellen.core.errors import UsageError
+from snellen.train.plan import Facts, resolve
+from snellen.train.recipe import RANGES, Recipe
+from snellen.train.speed import Machine, choose, fits_in_memory, pick_device
+
+TYPED = st.fixed_dictionaries(
+    {},
+    optional={
+        "model": st.sampled_from(["resnet18", "lenet5_bn"]),
+        "epochs": st.integers(0, 1000),
+        "batch": st.integers(1, 4096),
+        "optim": st.sampled_from(["sgd", "adam", "adamw", "rmsprop"]),
+        "lr": st.floats(1e-8, 10),
+        "momentum": st.floats(0, 1),
+        "weight_decay": st.floats(0, 1),
+        "schedule": st.sampled_from(["onecycle", "cosine", "constant"]),
+        "augment": st.sampled_from(["off", "crop", "affine+flip"]),
+        "device": st.just("cpu"),
+        "amp": st.sampled_from(["off", "bf16"]),
+        "channels_last": st.booleans(),
+        "threads": st.integers(1, 64),
+        "workers": st.integers(0, 8),
+        "speed": st.sampled_from(["auto", "off"]),
+        "seed": st.integers(0, 2**31),
+        "split": st.floats(0, 0.9),
+    },
+)
+FACTS = st.builds(
+    Facts,
+    num_samples=st.integers(1, 10**7),
+    pictures=st.booleans(),
+    macs=st.integers(0, 10**12),
+    params=st.integers(0, 10**9),
+)
+MACHINE = st.builds(
+    Machine,
+    cores=st.integers(1, 128),
+    load=st.floats(0, 200),
+    bf16=st.booleans(),
+    cuda=st.booleans(),
+    free_bytes=st.integers(0, 2**40),
+)
+
+
+@settings(deadline=None)
+@given(typed=TYPED, facts=FACTS, machine=MACHINE)
+def test_what_the_user_typed_is_what_is_done(typed, facts, machine):
+    plan = resolve(Recipe().change(**typed), typed, facts).then(facts, machine)
+    done = plan.recipe.as_dict()
+    assert {name: done[name] for name in typed} == typed
+    assert all(plan.set_by[name] == "you" for name in typed)
+    assert not {choice.setting for choice in plan.choices} & set(typed)
+
+
+@settings(deadline=None)
+@given(typed=TYPED, facts=FACTS, machine=MACHINE)
+def test_no_blank_is_left_where_the_training_needs_a_value(typed, facts, machine):
+    plan = resolve(Recipe().change(**typed), typed, facts).then(facts, machine)
+    may_stay_open = {"data", "task", "val", "imgsz", "weights", "freeze", "patience", "name"}
+    blanks = {name for name, value in plan.recipe.as_dict().items() if value is None}
+    assert blanks <= may_stay_open
+
+
+def test_a_recipes_value_is_the_recipes_and_a_default_says_so():
+    recipe = Recipe(lr=0.3, model="lenet5_bn")
+    plan = resolve(recipe, {}, Facts(1000))
+    assert plan.recipe.lr == 0.3
+    assert plan.set_by["lr"] == "recipe"
+    assert plan.set_by["epochs"] == "default"
+
+
+def test_speed_off_is_plain_pytorch():
+    machine = Machine(cores=8, load=0.0, bf16=True, cuda=False, free_bytes=1 << 34)
+    facts = Facts(10_000, macs=10**10)
+    off = {c.setting: c.value for c in choose(Recipe(speed="off", batch=64), facts, machine)}
+    assert off["amp"] == "off"
+    assert off["channels_last"] is False
+    auto = {c.setting: c.value for c in choose(Recipe(batch=64), facts, machine)}
+    assert auto["amp"] == "bf16"
+    assert auto["channels_last"] is True
+
+
+@pytest.mark.parametrize(("load", "threads"), [(0.1, 2), (1.9, 1)])
+def test_a_busy_box_gets_one_thread(load, threads):
+    machine = Machine(cores=2, load=load, bf16=False, cuda=False, free_bytes=1 << 34)
+    chosen = {c.setting: c.value for c in choose(Recipe(batch=64), Facts(99, macs=10**9), machine)}
+    assert chosen["threads"] == threads
+
+
+def test_a_data_set_that_fills_the_memory_is_streamed():
+    machine = Machine(cores=2, load=0, bf16=False, cuda=False, free_bytes=1000)
+    assert fits_in_memory(250, machine)
+    assert not fits_in_memory(251, machine)
+
+
+def test_a_device_that_is_not_here_is_an_error_that_lists_those_that_are():
+    with pytest.raises(UsageError, match=r"device=cuda:7.*cpu"):
+        pick_device("cuda:7")
+    with pytest.raises(UsageError, match="device=gpu9"):
+        pick_device("gpu9")
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_a_value_out_of_range_names_itself_and_the_range(name):
+    with pytest.raises(UsageError, match=f"{name}=-1"):
+        Recipe().change(**{name: -1})
