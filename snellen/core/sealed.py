@@ -89,7 +89,9 @@ def read_tensors(path: Path) -> Reading:
         return Reading(tensors)
     wrong = [name for name, tensor in tensors.items() if tensor_hash(tensor) != hashes.get(name)]
     damages = [Damage(path, name, CHANGED) for name in wrong]
-    damages += [Damage(path, name, "is missing") for name in hashes if name not in tensors]
+    damages += [Damage(path, name, MISSING) for name in hashes if name not in tensors]
+    # The library sorts by type; the order of the layers is that of the hashes.
+    tensors = {name: tensors[name] for name in hashes if name in tensors}
     return Reading(tensors, facts, seal, tuple(damages))
 
 
