@@ -5,17 +5,23 @@ one stays quiet). All norms are L2; `step` is the number of completed optimiser 
 
 facts       classes, num_samples, batch_size, steps_per_epoch, num_params, has_norm, device,
             loss_fn, optimizers [{name, lr, momentum, weight_decay}], num_optimizers, pretrained,
-            targets ("class" | "value" | "unknown")
-step        loss, lr, batch, grad_norm, backwards (since the last optimiser step),
-            carried (gradients were not zero before the first backward of this step), train_mode
-layer       facts {kind, depth, module, file, line, activation, out_shape}; rows: mean, std, absmax,
-            zero_share (of values), dead_share (of units silent on every sample), saturated_share,
+            targets ("class" | "value" | "unknown"), compiled, steps and notes (at the end)
+step        loss (mean over the backward passes of the step; with gradient accumulation that
+            divides, see loss_call.value), lr, batch, grad_norm, backwards (since the last optimiser step),
+            carried (gradients were never zero before a backward since the last step), train_mode;
+            rows of a second optimiser have optimizer (1, 2 ...) and other_loss instead of loss
+layer       a module, or a functional activation such as "Net.relu#2" (second call in a forward);
+            facts {kind, depth, module, file, line, activation, out_shape}; rows: mean, std, absmax,
+            activation is "" | relu | tanh | sigmoid | leaky_relu | gelu ...;
+            zero_share (of values), dead_share (relu only: of units silent on
+            every sample of the last 4 sampled steps), saturated_share,
             nonfinite, constant (all samples give the same), grad_norm, grad_mean_abs
 param       facts {shape, module, kind, requires_grad, in_optimizer, numel, is_bias, is_norm, file};
             rows: weight_norm, grad_norm, grad_mean_abs, grad_none, update_norm, update_ratio,
             changed (bit by bit, over one optimiser step), rows_identical, grad_rows_identical, lr
 batch       min, max, mean, std, absmax, nonfinite_rows, whole_numbers, dtype, shape,
-            constant_share, target_min, target_max, target_dtype, target_shape
+            constant_share (of features that are the same
+            in all samples), train_mode, target_min, target_max, target_dtype, target_shape
 loss_call   function, input_shape, target_shape, input_dtype, target_dtype, input_min, input_max,
             row_sum_min, row_sum_max, target_min, target_max, reduction, value, classes, error
 nonfinite   what (loss | gradient | weight | input | activation), module, parameter, operation

@@ -1,0 +1,294 @@
+"""The engine of the watch: what is looked at on every step, and whom it wakes on sampled ones.
+
+Forward pre-hooks on the roots tell what went in, the wrapped backward what came out, the
+optimisers' hooks when a step was taken. A step is an optimiser's step, not a backward pass; with
+several optimisers it is the largest of their counts. Nothing here raises into the user's code.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core import registry
+from .calls import Calls
+from .chart import Chart
+from .loader import Loaders
+from .patient import Patient, is_lazy
+from .probes._probe import Feed, Probe, Stepper
+from .schedule import Schedule
+
+NORM_EVERY = 10  # steps between two norms of all gradients
+EVAL_EVERY = 20  # evaluation batches between two that are measured
+ROWS = 200  # step rows before they are thinned: about this many for each factor e of steps
+
+
+class Engine:
+    """Follows patients and optimisers; everything measured goes to the chart and to the sink."""
+
+    def __init__(self, chart: Chart, sink: Callable[[dict[str, Any]], Any] | None) -> None:
+        self.chart, self.sink = chart, sink
+        self.template: Any = None
+        self.patients: list[Patient] = []
+        self.steppers: dict[int, Stepper] = {}
+        self.loaders = Loaders()
+        self.calls = Calls(lambda *call: self.tell("called", *call))
+        self.schedule = Schedule()
+        self.probes: list[Probe] = []
+        self.notes: list[str] = []
+        self.step = 0
+        self.off = False
+        self.feed: Feed | None = None  # the last forward pass that no backward has followed yet
+        self.fed: Feed | None = None  # the last that one has
+        self.on_nonfinite: Callable[[str, Feed | None, Tensor | None], None] | None = None
+        self._late: tuple[Tensor, Feed] | None = None  # a loss on a GPU, read one step late
+        self._sampling = True
+        self._evaluations = 0
+        self._since = time.perf_counter()
+        self._row_at = 0
+        self._best = math.inf
+        self._alone = True  # one optimiser
+
+    def emit(self, kind: str, step: int, **fields: Any) -> None:
+        """Hand one measurement to the chart and to the sink."""
+        event = {"kind": kind, "step": step, **fields}
+        self.chart.record(event)
+        if self.sink is not None:
+            self.sink(event)
+
+    def open(self) -> None:
+        """Wake the probes."""
+        self.probes = [kind(self) for kind in
+                       registry.collect("snellen.doctor.probes", "PROBES").values()]  # fmt: skip
+        self._since = time.perf_counter()
+
+    def close(self) -> None:
+        """Let the probes take their hooks away, read what is still late, forget the batches."""
+        self.calls.stop()
+        self.tell("close")
+        if self._late is not None:
+            self._read_late(None)
+        self.feed = self.fed = None
+
+    def fail(self, who: Any, error: BaseException) -> None:
+        """An error of the doctor's own: noted once a place, never raised."""
+        text = f"{type(who).__name__} stopped: {type(error).__name__}: {error}"
+        if text not in self.notes and len(self.notes) < 20:
+            self.notes.append(text)
+
+    def guarded(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Call `work`; an error of its own is noted and gives None."""
+        try:
+            return work(*args)
+        except Exception as error:
+            return self.fail(work, error)
+
+    def tell(self, moment: str, *args: Any) -> None:
+        """Call one moment of every probe; one that fails is taken away."""
+        for probe in tuple(self.probes):
+            try:
+                getattr(probe, moment)(*args)
+            except Exception as error:
+                self.fail(probe, error)
+                self.probes.remove(probe)
+                if moment != "close":
+                    probe.close()
+
+    def on_forward(self, patient: Patient, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """The pre-hook of a root network."""
+        if self.off:
+            return
+        try:
+            feed = Feed(patient, _detached(args), kwargs, self.loaders.latest, self.step,
+                        patient.net.training)  # fmt: skip
+            if self.calls.on:
+                self.calls.stop()
+            if not torch.is_grad_enabled():
+                self._evaluations += 1
+                if self._evaluations % EVAL_EVERY == 1:
+                    self.tell("evaluation", feed)
+                return
+            if patient.fresh:
+                patient.keep_statistics()
+                patient.fresh = False
+            self.feed = feed
+            if self._sampling:
+                full = self.schedule.full(self.step)
+                if full and not patient.compiled:
+                    self.calls.start()
+                self.tell("forward", feed, full and not patient.compiled)
+        except Exception as error:
+            self.fail(self, error)
+
+    def on_backward(self, loss: Tensor) -> None:
+        """Before every backward pass."""
+        feed = self.feed or self.fed
+        if self.off or feed is None:
+            return
+        try:
+            self.fed, self.feed = feed, None
+            if self.calls.on:
+                self.calls.stop()
+            value = self._value(loss, feed)
+            if self._sampling:
+                self.tell("backward", feed, loss)
+            for patient in self.patients:
+                patient.fresh = True
+            for stepper in self.steppers.values():
+                stepper.backwards += 1
+                stepper.loss_sum = value + (stepper.loss_sum if self._alone else 0.0)
+                if stepper.carried and not _has_gradients(stepper.outside):
+                    stepper.carried = False
+            if not math.isfinite(value) and self._late is None:
+                self._nonfinite("loss", feed, loss)
+            elif value > self._best:
+                self.schedule.alarm(self.step)
+            else:
+                self._best = min(self._best, 3 * abs(value) + 1e-8)
+        except Exception as error:
+            self.fail(self, error)
+
+    def on_step(self, optimizer: Any) -> None:
+        """Before an optimiser's step."""
+        stepper = self.steppers.get(id(optimizer))
+        if self.off or stepper is None:
+            return
+        try:
+            stepper.entered, stepper.inside = True, stepper.backwards
+            if self.calls.on:
+                self.calls.stop()
+            if not stepper.params:
+                self._enrol(stepper)
+            if stepper.backwards and not self._gradients_finite(stepper):
+                self._nonfinite("gradient", self.fed, None)
+            if self._sampling:
+                self.tell("before_update", stepper)
+        except Exception as error:
+            self.fail(self, error)
+
+    def after_step(self, optimizer: Any) -> None:
+        """After an optimiser's step: the row of the step, and what the next one is to be."""
+        stepper = self.steppers.get(id(optimizer))
+        if self.off or stepper is None or not stepper.entered:
+            return
+        try:
+            step, sampled = stepper.steps, self._sampling
+            if sampled:
+                self.tell("after_update", stepper, step)
+            if step >= self._row_at or not stepper.backwards or sampled:
+                self._row(stepper, step)
+            stepper.steps += 1
+            stepper.backwards, stepper.loss_sum, stepper.carried = 0, 0.0, True
+            stepper.entered = False
+            self._next(sampled)
+        except Exception as error:
+            self.fail(self, error)
+
+    def _next(self, sampled: bool) -> None:
+        counts = [s.steps for s in self.steppers.values()]
+        self.step = self.chart.step = max(counts)
+        if self.step - min(counts) == 1:  # a GAN's first optimiser: the second's step belongs to it
+            return
+        now = time.perf_counter()
+        self.schedule.took(self.step - 1, now - self._since, sampled)
+        self._since = now
+        self._sampling = self.schedule.sampled(self.step)
+        if self.step > self._row_at:
+            self._row_at = self.step + self.step // ROWS
+
+    def _row(self, stepper: Stepper, step: int) -> None:
+        values: dict[str, Any] = {"backwards": stepper.backwards, "carried": step > 0 and
+                                  stepper.backwards > 0 and stepper.carried}  # fmt: skip
+        if stepper.backwards:
+            values["other_loss" if stepper.index else "loss"] = stepper.loss_sum / (
+                stepper.backwards if self._alone else 1
+            )
+        values["lr"] = float(stepper.optimizer.param_groups[0].get("lr", math.nan))
+        if stepper.index:
+            values["optimizer"] = stepper.index
+        if self.fed is not None:
+            values["train_mode"] = self.fed.training
+        if step % NORM_EVERY == 0 or self._sampling:
+            values["grad_norm"] = gradient_norm(stepper.params)
+        self.emit("step", step, values=values)
+
+    def _value(self, loss: Tensor, feed: Feed) -> float:
+        """The loss as a number; on a GPU that of the step before, so that nothing waits."""
+        loss = loss.detach()
+        if loss.numel() != 1:
+            loss = loss.float().mean()
+        if loss.device.type == "cpu":
+            return loss.item()
+        return self._read_late((loss, feed))
+
+    def _read_late(self, following: tuple[Tensor, Feed] | None) -> float:
+        late, self._late = self._late, following
+        if late is None:
+            return following[0].item() if following else math.nan
+        value = late[0].item()
+        if not math.isfinite(value):
+            self._nonfinite("loss", late[1], None)
+        return value
+
+    def _gradients_finite(self, stepper: Stepper) -> bool:
+        if stepper.steps % NORM_EVERY == 0 or self._sampling:
+            return math.isfinite(gradient_norm(stepper.params))
+        for p in stepper.outside:
+            grad = p.grad
+            if grad is not None and grad.device.type == "cpu" and not math.isfinite(grad.sum()):
+                return bool(torch.isfinite(grad).all())  # a sum of finite numbers may overflow
+        return True
+
+    def _nonfinite(self, what: str, feed: Feed | None, loss: Tensor | None) -> None:
+        if self.on_nonfinite is not None:
+            self.on_nonfinite(what, feed, loss)
+
+    def enrol(self, optimizer: Any) -> Stepper:
+        """Watch an optimiser."""
+        stepper = Stepper(len(self.steppers), optimizer)
+        self.steppers[id(optimizer)] = stepper
+        self._alone = len(self.steppers) == 1
+        self._enrol(stepper)
+        return stepper
+
+    def _enrol(self, stepper: Stepper) -> None:
+        """Name its parameters, and pick two whose gradients are looked at on every step.
+
+        What is not finite spreads backwards, so the first layer's smallest tensor sees nearly
+        all of it, and the last layer's the rest.
+        """
+        names = {k: v for patient in self.patients for k, v in patient.parameter_names().items()}
+        for g, group in enumerate(stepper.optimizer.param_groups):
+            for i, p in enumerate(group["params"]):
+                stepper.params.append(p)
+                stepper.names.append(names.get(id(p), f"optimizer{stepper.index}.{g}.{i}"))
+        trained = [p for p in stepper.params if p.requires_grad and
+                   not is_lazy(p)]  # fmt: skip
+        ends = trained[:2], trained[2:][-2:]
+        stepper.outside = [min(end, key=lambda p: p.numel()) for end in ends if end]
+
+
+def gradient_norm(params: list[Tensor]) -> float:
+    """The L2 norm over all gradients, 0.0 where there is none."""
+    grads = [p.grad for p in params if p.grad is not None]
+    dense = [g._values() if g.is_sparse else g for g in grads]
+    if not dense:
+        return 0.0
+    norms = torch._foreach_norm(dense)
+    device = norms[0].device
+    return float(torch.linalg.vector_norm(torch.stack([n.float().to(device) for n in norms])))
+
+
+def _has_gradients(params: list[Any]) -> bool:
+    for p in params:
+        grad = p.grad
+        if grad is not None and (grad._values() if grad.is_sparse else grad).any():
+            return True
+    return False
+
+
+def _detached(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple([a.detach() if isinstance(a, Tensor) and a.requires_grad else a for a in args])

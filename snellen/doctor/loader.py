@@ -1,0 +1,199 @@
+"""Knows which rows of which data set the coming step uses, and how data sets are nested.
+
+DataLoaders hand out indices first in, first out, with workers too, so their order is enough. With
+in_order=False and with iterable data sets the rows are unknown, and that is what is said.
+"""
+
+import weakref
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, Subset
+from torch.utils.data import dataloader as torch_dataloader
+
+KEEP = 4  # batches: accelerate and Lightning fetch one or two ahead of the step
+PATHS = ("samples", "imgs", "paths", "files", "image_paths")
+
+
+@dataclass
+class Record:
+    """One batch as a loader gave it. `rows` index `dataset`; None where they are unknown."""
+
+    dataset: Any
+    rows: Any  # a sequence or a tensor of integers
+    data: Any = None
+    collate: Any = None
+    batch_size: int | None = None
+    num_batches: int | None = None
+    split: str = ""
+
+    def indices(self) -> list[int] | None:
+        """The rows as integers."""
+        rows = self.rows.tolist() if hasattr(self.rows, "tolist") else self.rows
+        if not isinstance(rows, Sequence) or not all(isinstance(i, int) for i in rows):
+            return None
+        return list(rows)
+
+
+class Loaders:
+    """Follows every DataLoader of the process while `followed` is open."""
+
+    def __init__(self) -> None:
+        self.recent: deque[Record] = deque(maxlen=KEEP)
+        self._queues: weakref.WeakKeyDictionary[Any, deque[Any]] = weakref.WeakKeyDictionary()
+        self._facts: weakref.WeakKeyDictionary[Any, tuple[Any, ...]] = weakref.WeakKeyDictionary()
+        self.on_first: Any = None  # called with a data set before its first batch is handed out
+
+    @property
+    def latest(self) -> Record | None:
+        """The batch that was handed out last."""
+        return self.recent[-1] if self.recent else None
+
+    def add(self, record: Record) -> None:
+        """Take in a batch; older ones keep their rows and lose their data."""
+        if len(self.recent) >= 2:
+            self.recent[-2].data = None
+        self.recent.append(record)
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Wrap the loaders' iterators; put back on exit."""
+        kind = torch_dataloader._BaseDataLoaderIter
+        names = ("_next_index", "_reset", "__next__", "__init__")
+        originals = [getattr(kind, name) for name in names]
+        for name, wrapped in zip(names, self._wrappers(*originals), strict=True):
+            setattr(kind, name, wrapped)
+        try:
+            yield
+        finally:
+            for name, original in zip(names, originals, strict=True):
+                setattr(kind, name, original)
+            self.recent.clear()
+
+    def _wrappers(self, next_index: Any, reset: Any, step: Any, init: Any) -> tuple[Any, ...]:
+        queues, facts = self._queues, self._facts
+
+        def begin(it: Any, loader: DataLoader) -> None:
+            facts[it] = loader.batch_size, _length(loader), loader.collate_fn
+            queues[it] = deque()
+            init(it, loader)
+
+        def index(it: Any) -> Any:
+            rows = next_index(it)
+            if it in queues:
+                queues[it].append(rows)
+            return rows
+
+        def again(it: Any, *args: Any, **kwargs: Any) -> Any:
+            if it in queues:
+                queues[it].clear()
+            return reset(it, *args, **kwargs)
+
+        def following(it: Any) -> Any:
+            if self.on_first is not None:
+                self.on_first(it._dataset)
+            data = step(it)
+            if it in queues:
+                self.add(self._record(it, data))
+            return data
+
+        return index, again, following, begin
+
+    def _record(self, it: Any, data: Any) -> Record:
+        batch_size, num_batches, collate = self._facts[it]
+        queue = self._queues[it]
+        rows = queue.popleft() if queue else None
+        known = getattr(it, "_in_order", True) and not isinstance(it._dataset, IterableDataset)
+        if isinstance(rows, int):  # batch_size=None hands out single items
+            rows = [rows]
+        return Record(it._dataset, rows if known else None, data, collate, batch_size, num_batches)
+
+
+def _length(loader: DataLoader) -> int | None:
+    try:
+        return len(loader)
+    except TypeError:
+        return None
+
+
+def dataset_of(data: Any) -> Any:
+    """A DataLoader or a data set -> the data set."""
+    return data.dataset if isinstance(data, DataLoader) else data
+
+
+def innermost(dataset: Any) -> Any:
+    """The data set whose rows are reported.
+
+    Subsets are unwound. A concatenation is, too, where all its parts lie in one data set; else it
+    is itself the innermost one, for only there does one integer name one sample.
+
+    >>> base = list(range(10)); innermost(Subset(Subset(base, [1, 2]), [0])) is base
+    True
+    """
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    if isinstance(dataset, ConcatDataset):
+        parts = [innermost(part) for part in dataset.datasets]
+        if all(part is parts[0] for part in parts):
+            return parts[0]
+    return dataset
+
+
+def row_of(dataset: Any, i: int) -> int:
+    """A row of a data set -> the row of its innermost one.
+
+    >>> row_of(Subset(Subset(range(10), [5, 6, 7]), [2, 0]), 1)
+    5
+    """
+    i = int(i) + (len(dataset) if i < 0 else 0)
+    if isinstance(dataset, Subset):
+        return row_of(dataset.dataset, dataset.indices[i])
+    if isinstance(dataset, ConcatDataset) and innermost(dataset) is not dataset:
+        part = bisect_right(dataset.cumulative_sizes, i)
+        before = dataset.cumulative_sizes[part - 1] if part else 0
+        return row_of(dataset.datasets[part], i - before)
+    return i
+
+
+def path_of(dataset: Any, i: int) -> str | None:
+    """The file of a row of an innermost data set, where the data set tells."""
+    if isinstance(dataset, ConcatDataset):
+        part = bisect_right(dataset.cumulative_sizes, i)
+        before = dataset.cumulative_sizes[part - 1] if part else 0
+        inside = dataset.datasets[part]
+        return path_of(innermost(inside), row_of(inside, i - before))
+    try:
+        if callable(getattr(dataset, "path", None)):
+            found = dataset.path(i)
+            return None if found is None else str(found)
+        for name in PATHS:
+            rows = getattr(dataset, name, None)
+            if isinstance(rows, Sequence) and len(rows) == len(dataset):
+                row = rows[i]
+                row = row[0] if isinstance(row, tuple | list) else row
+                return str(row) if isinstance(row, str) or hasattr(row, "__fspath__") else None
+    except Exception:  # the user's code: a path is a courtesy, never a reason to stop
+        return None
+    return None
+
+
+def tensors_of(data: Any) -> list[tuple[str, torch.Tensor]]:
+    """Nested batch -> its (place, tensor) pairs, in order.
+
+    >>> [place for place, _ in tensors_of((torch.zeros(1), {"y": torch.zeros(1)}))]
+    ['0', '1.y']
+    """
+    if isinstance(data, torch.Tensor):
+        return [("", data)]
+    pairs: Any = ()
+    if isinstance(data, dict):
+        pairs = data.items()
+    elif isinstance(data, tuple | list):
+        pairs = enumerate(data)
+    return [(f"{key}.{place}".rstrip("."), t) for key, value in pairs
+            for place, t in tensors_of(value)]  # fmt: skip

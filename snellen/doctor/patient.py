@@ -1,0 +1,107 @@
+"""A patient: one watched network, what its parts are called, and the state that a step may spoil.
+
+A compiled network is looked at through the module it was compiled from; hooks inside it would make
+it compile again, so none are set there.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..core.seeds import untouched_rng
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+
+
+class Patient:
+    """One root network under watch.
+
+    >>> Patient(nn.Sequential(nn.Linear(2, 1))).parameter_names().values()
+    dict_values(['0.weight', '0.bias'])
+    """
+
+    def __init__(self, net: nn.Module, prefix: str = "") -> None:
+        self.net = net
+        self.prefix = prefix
+        self.inner: nn.Module = getattr(net, "_orig_mod", net)
+        self.compiled = self.inner is not net or net._compiled_call_impl is not None
+        self.fresh = True  # no forward pass since the last backward or step
+        self._keys: list[tuple[dict[str, Any], str]] | None = None
+        self._kept: list[Tensor] = []
+
+    def parameter_names(self) -> dict[int, str]:
+        """id of a parameter -> its name, prefixed where several networks are watched."""
+        return {id(p): self.prefix + name for name, p in self.inner.named_parameters()}
+
+    def modules(self) -> list[tuple[str, nn.Module]]:
+        """(name, module) of every part, the root last named by its class."""
+        return [(self.prefix + n if n else type(self.inner).__name__, m)
+                for n, m in self.inner.named_modules()]  # fmt: skip
+
+    def keep_statistics(self) -> None:
+        """Copy the running statistics: a bad batch spoils them before its loss is seen."""
+        if self._keys is None:
+            self._keys = [(m._buffers, key) for m in self.inner.modules()
+                          if isinstance(m, nn.modules.batchnorm._NormBase)
+                          for key in ("running_mean", "running_var")
+                          if m._buffers.get(key) is not None]  # fmt: skip
+        if not self._keys:
+            return
+        now = [home[key] for home, key in self._keys]
+        if not self._kept or self._kept[0].device != now[0].device:
+            self._kept = [t.detach().clone() for t in now]
+        else:
+            torch._foreach_copy_(self._kept, now)
+
+    @contextmanager
+    def replayed(self) -> Iterator[nn.Module]:
+        """The network in eval mode with the statistics from before the step; all put back after.
+
+        The user's hooks are laid aside, so nothing that they gather sees a replay.
+        """
+        modes = [(m, m.training) for m in self.inner.modules()]
+        buffers = [(b, b.detach().clone()) for b in self.inner.buffers()]
+        hooks = [(m, name, m.__dict__[name]) for m, _ in modes for name in HOOKS]
+        try:
+            for m, name, _ in hooks:
+                m.__dict__[name] = type(m.__dict__[name])()
+            with untouched_rng(), torch.no_grad():
+                self._restore_statistics()
+                self.inner.eval()
+                yield self.inner
+        finally:
+            for m, mode in modes:
+                m.training = mode
+            for m, name, value in hooks:
+                m.__dict__[name] = value
+            with torch.no_grad():
+                for buffer, value in buffers:
+                    buffer.copy_(value)
+
+    def _restore_statistics(self) -> None:
+        for (home, key), kept in zip(self._keys or (), self._kept, strict=False):
+            fresh = 1.0 if key == "running_var" else 0.0  # where even the kept ones are lost
+            home[key].copy_(torch.where(torch.isfinite(kept), kept, fresh))
+
+    def lost(self) -> list[str]:
+        """The names of parameters that are no longer finite."""
+        return [self.prefix + name for name, p in self.inner.named_parameters()
+                if not torch.isfinite(p.detach()).all()]  # fmt: skip
+
+
+def is_lazy(p: Tensor) -> bool:
+    """Whether a parameter of a lazy module has no shape yet."""
+    return isinstance(p, nn.parameter.UninitializedParameter)
+
+
+def named(nets: list[nn.Module]) -> list[Patient]:
+    """Networks -> patients; several get their class names as prefixes, numbered where equal."""
+    if len(nets) == 1:
+        return [Patient(nets[0])]
+    kinds = [type(net).__name__ for net in nets]
+    return [Patient(net, f"{kind}{i if kinds.count(kind) > 1 else ''}.")
+            for i, (net, kind) in enumerate(zip(nets, kinds, strict=True))]  # fmt: skip

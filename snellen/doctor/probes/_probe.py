@@ -1,0 +1,86 @@
+"""What a probe is: it is called at the moments of a sampled step, and emits what it measured.
+
+A file of probes/ declares PROBES, name -> class. Probes are called on sampled steps only; what is
+looked at on every step is in ../engine.py and in losses.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from ..chart import Chart
+from ..loader import Record
+from ..patient import Patient
+
+Emit = Callable[..., None]  # emit(kind, step, **fields of the kind)
+
+
+@dataclass(slots=True)
+class Feed:
+    """What one forward pass received, with grad enabled."""
+
+    patient: Patient
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    record: Record | None
+    step: int
+    training: bool
+
+
+@dataclass(slots=True)
+class Stepper:
+    """One optimiser under watch, and what happened since its last step."""
+
+    index: int
+    optimizer: Any
+    params: list[Tensor] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    outside: list[Any] = field(default_factory=list)  # of the first, sentinels of its gradients
+    steps: int = 0
+    backwards: int = 0
+    inside: int = 0  # backward passes when `step` was entered: LBFGS makes more in there
+    loss_sum: float = 0.0
+    carried: bool = True  # until a backward pass finds the gradients zero
+    entered: bool = False
+
+
+class Eyes(Protocol):
+    """The part of the engine that a probe sees."""
+
+    chart: Chart
+    patients: list[Patient]
+    steppers: dict[int, Stepper]
+    step: int
+    emit: Emit
+    fail: Callable[[Any, BaseException], None]
+    template: Any  # the last loss call, to be repeated in a replay
+
+
+class Probe:
+    """Every moment is optional. Nothing of what is handed over may be changed or kept."""
+
+    def __init__(self, eyes: Eyes) -> None:
+        self.eyes = eyes
+
+    def forward(self, feed: Feed, full: bool) -> None:
+        """Before a forward pass; `full` where hooks may be set."""
+
+    def evaluation(self, feed: Feed) -> None:
+        """Before a forward pass without grad."""
+
+    def called(self, name: str, args: Any, kwargs: Any, result: Any, error: Any) -> None:
+        """A loss function or a functional activation was called; see ../calls.py."""
+
+    def backward(self, feed: Feed, loss: Tensor) -> None:
+        """Before a backward pass."""
+
+    def before_update(self, stepper: Stepper) -> None:
+        """Before an optimiser's step."""
+
+    def after_update(self, stepper: Stepper, step: int) -> None:
+        """After it; `step` is the number of steps completed before this one."""
+
+    def close(self) -> None:
+        """Take hooks away; called at the end, and when a probe has failed."""

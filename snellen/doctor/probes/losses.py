@@ -1,0 +1,107 @@
+"""What a loss function received: shapes, ranges, what its rows sum to, and what it answered."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..calls import CLASS_LOSSES, LOSSES
+from ._measure import summary, target_facts
+from ._probe import Feed, Probe
+
+PER_STEP = 4  # loss calls of one step that are recorded
+
+
+@dataclass(frozen=True)
+class LossCall:
+    """How a loss was called, so that a replay can call it again for each sample."""
+
+    function: str
+    more: dict[str, Any]  # its other arguments: weight, label_smoothing ...; no reduction
+    input_tail: tuple[int, ...]
+    target_tail: tuple[int, ...]
+    target_dtype: torch.dtype
+
+
+class Losses(Probe):
+    """A loss_call event for each call in a sampled step."""
+
+    _count = 0
+
+    def forward(self, feed: Feed, full: bool) -> None:
+        """A new step: count anew."""
+        self._count = 0
+
+    def called(self, name: str, args: Any, kwargs: Any, result: Any, error: Any) -> None:
+        """Measure a call that trains, before its backward pass."""
+        if name not in LOSSES or not torch.is_grad_enabled() or self._count >= PER_STEP:
+            return
+        call = arguments(args, kwargs)
+        if call is None:
+            return
+        x, target, more = call
+        self._count += 1
+        reduction = kwargs.get("reduction", "mean")
+        values = call_values(name, x, target, more, result=result, error=error, reduction=reduction)
+        self.eyes.emit("loss_call", self.eyes.step, values=values)
+        if error is None:
+            more = {k: v.detach() if isinstance(v, Tensor) else v for k, v in more.items()}
+            self.eyes.template = LossCall(
+                name, more, tuple(x.shape[1:]), tuple(target.shape[1:]), target.dtype
+            )
+
+
+def arguments(args: Any, kwargs: Any) -> tuple[Tensor, Tensor, dict[str, Any]] | None:
+    """A call's arguments -> input, target and the named rest; None where they are not tensors."""
+    rest = dict(kwargs)
+    x = args[0] if args else rest.pop("input", None)
+    target = args[1] if len(args) > 1 else rest.pop("target", None)
+    for name in ("reduction", "size_average", "reduce", "input", "target"):
+        rest.pop(name, None)
+    if not isinstance(x, Tensor) or not isinstance(target, Tensor):
+        return None
+    return x, target, rest
+
+
+def call_values(
+    name: str,
+    x: Tensor,
+    target: Tensor,
+    more: dict[str, Any],
+    *,
+    result: Any,
+    error: Any,
+    reduction: str = "mean",
+) -> dict[str, Any]:
+    """One call -> the values of its event."""
+    x = x.detach()
+    values: dict[str, Any] = {
+        "function": name, "input_shape": list(x.shape), "reduction": reduction,
+        "input_dtype": str(x.dtype).removeprefix("torch."), **target_facts(target),
+    }  # fmt: skip
+    moments = summary(x)
+    values |= {f"input_{k}": moments[k] for k in ("min", "max") if k in moments}
+    if x.dim() > 1 and x.numel():
+        sums = x.float().sum(1)
+        values |= {"row_sum_min": sums.min().item(), "row_sum_max": sums.max().item()}
+    if name in CLASS_LOSSES and x.dim():
+        values["classes"] = x.shape[1] if x.dim() > 1 else x.shape[0]
+        if isinstance(more.get("ignore_index", -100), int):
+            values |= _range_without(target, more.get("ignore_index", -100))
+    if isinstance(result, Tensor) and result.numel():
+        values["value"] = result.detach().float().mean().item()
+    if error is not None:
+        values["error"] = f"{type(error).__name__}: {error}"[:300]
+    return values
+
+
+def _range_without(target: Tensor, ignored: int) -> dict[str, Any]:
+    """The range of class targets without the one that the loss passes over."""
+    if target.is_floating_point():
+        return {}
+    kept = target[target != ignored]
+    return {"target_min": kept.min().item(), "target_max": kept.max().item()} if len(kept) else {}
+
+
+PROBES = {"losses": Losses}

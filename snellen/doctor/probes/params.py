@@ -1,0 +1,131 @@
+"""What the optimiser did to each parameter: norms of weight, gradient and update, and whether it
+changed at all. Fused over all parameters: a loop over them would cost ten times as much."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..patient import NORMS, is_lazy
+from ._probe import Probe, Stepper
+
+LARGEST = 200_000_000  # values copied for the update's norm; larger networks go without
+IDENTICAL = 8  # sampled steps in which rows are compared
+
+
+class Params(Probe):
+    """A param event for each parameter of an optimiser at a sampled step."""
+
+    def __init__(self, eyes: Any) -> None:
+        super().__init__(eyes)
+        self._before: dict[int, list[Tensor]] = {}
+        self._rows: dict[int, list[dict[str, Any]]] = {}
+        self._known: set[str] = set()
+        self._compared = 0
+
+    def before_update(self, stepper: Stepper) -> None:
+        """Copy the weights; a closure's gradients come later."""
+        params = [p.detach() for p in stepper.params]
+        if sum(p.numel() for p in params) <= LARGEST:
+            self._before[stepper.index] = list(torch._foreach_mul(params, 1)) if params else []
+
+    def after_update(self, stepper: Stepper, step: int) -> None:
+        """Measure weights, gradients and updates; emit."""
+        params = [p.detach() for p in stepper.params]
+        rows = _columns({"weight_norm": _norms(params, 2)})
+        self._gradients(stepper, rows)
+        before = self._before.pop(stepper.index, None)
+        if before:
+            _updates(params, before, rows)
+        self._identical(stepper, rows)
+        lrs = [g.get("lr") for g in stepper.optimizer.param_groups for _ in g["params"]]
+        facts = self._facts(stepper) if step == 0 or stepper.names[0] not in self._known else {}
+        for name, row, lr in zip(stepper.names, rows, lrs, strict=False):
+            if lr is not None:
+                row["lr"] = float(lr)
+            if name in facts:
+                row["facts"] = facts[name]
+                self._known.add(name)
+            self.eyes.emit("param", step, name=name, values=row)
+
+    def close(self) -> None:
+        """Forget the copies."""
+        self._before.clear()
+
+    def _gradients(self, stepper: Stepper, rows: list[dict[str, Any]]) -> None:
+        grads = [p.grad for p in stepper.params]
+        for row, grad in zip(rows, grads, strict=True):
+            row["grad_none"] = grad is None
+        some = [(row, g.detach().coalesce().values() if g.is_sparse else g.detach())
+                for row, g in zip(rows, grads, strict=True) if g is not None]  # fmt: skip
+        dense = [g for _, g in some]
+        norms, sums = _norms(dense, 2), _norms(dense, 1)
+        for (row, g), norm, total in zip(some, norms, sums, strict=True):
+            row |= {"grad_norm": norm, "grad_mean_abs": total / max(1, g.numel())}
+
+    def _identical(self, stepper: Stepper, rows: list[dict[str, Any]]) -> None:
+        if self._compared >= IDENTICAL:
+            return
+        self._compared += stepper.index == 0
+        for row, p in zip(rows, stepper.params, strict=True):
+            if p.dim() > 1 and len(p) > 1:
+                row["rows_identical"] = _same_rows(p.detach())
+                if p.grad is not None and not p.grad.is_sparse:
+                    row["grad_rows_identical"] = _same_rows(p.grad.detach())
+
+    def _facts(self, stepper: Stepper) -> dict[str, dict[str, Any]]:
+        return {name: facts for name, facts in parameter_facts(self.eyes).items()
+                if name in stepper.names}  # fmt: skip
+
+
+def parameter_facts(eyes: Any) -> dict[str, dict[str, Any]]:
+    """Name of every parameter of every network -> its fixed facts."""
+    held = {id(p) for s in eyes.steppers.values() for p in s.params}
+    found: dict[str, dict[str, Any]] = {}
+    for patient in eyes.patients:
+        owners = {patient.prefix + (f"{n}." if n else "") + key: module
+                  for n, module in patient.inner.named_modules()
+                  for key, p in module._parameters.items() if p is not None}  # fmt: skip
+        for name, p in patient.inner.named_parameters():
+            module = owners.get(patient.prefix + name)
+            if is_lazy(p):
+                continue
+            found[patient.prefix + name] = {
+                "shape": list(p.shape), "numel": p.numel(), "requires_grad": p.requires_grad,
+                "module": (patient.prefix + name).rpartition(".")[0],
+                "kind": type(module).__name__, "in_optimizer": id(p) in held,
+                "is_bias": "bias" in name.rpartition(".")[2], "is_norm": isinstance(module, NORMS),
+            }  # fmt: skip
+    return found
+
+
+def _norms(tensors: list[Tensor], order: float) -> list[float]:
+    """The norms of tensors as floats, read in one go."""
+    if not tensors:
+        return []
+    small = [t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in tensors]
+    norms = torch._foreach_norm(small, order)
+    return torch.stack([n.double().to(norms[0].device) for n in norms]).tolist()
+
+
+def _columns(columns: dict[str, list[float]]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _updates(params: list[Tensor], before: list[Tensor], rows: list[dict[str, Any]]) -> None:
+    """update_norm, its ratio to the weight before, and whether a single bit changed."""
+    norms_before = _norms(before, 2)
+    delta = list(torch._foreach_sub(params, before))
+    for row, norm, largest, weight in zip(
+        rows, _norms(delta, 2), _norms(delta, float("inf")), norms_before, strict=True
+    ):
+        row |= {"update_norm": norm, "changed": largest != 0}
+        if weight > 0:
+            row["update_ratio"] = norm / weight
+
+
+def _same_rows(w: Tensor) -> bool:
+    return bool((w == w[:1]).all())
+
+
+PROBES = {"params": Params}

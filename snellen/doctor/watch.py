@@ -1,0 +1,232 @@
+"""The watch: `with doctor(net, optimizer) as doc:` around any training loop, which stays as it is.
+
+Hooks on the roots and the optimisers, a wrapped backward and the loaders' iterators tell the
+engine what happens; all is put back on exit. The findings are judged from the chart when asked.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from torch.optim.optimizer import Optimizer
+from torch.utils.data import DataLoader
+
+from ..core.errors import DoctorError, UsageError
+from ..core.files import write_json
+from . import autograd
+from .chart import Chart
+from .check import judge
+from .culprit import Search
+from .engine import Engine
+from .finding import LEVELS, Finding, at_or_above
+from .loader import Record, dataset_of, innermost
+from .patient import Patient, named
+
+
+def doctor(
+    net: nn.Module | list[nn.Module],
+    optimizer: Any = None,
+    loss_fn: Callable[..., Any] | None = None,
+    *,
+    train: Any = None,
+    val: Any = None,
+    classes: int | None = None,
+    ignore: tuple[str, ...] | list[str] = (),
+    sink: Callable[[dict[str, Any]], Any] | None = None,
+) -> "Doctor":
+    """Network(s) and optimiser(s) -> a context manager that watches the loop inside it.
+
+    `loss_fn(net(x), y)` is only for replays. `train` and `val` are loaders or data sets; loaders
+    that are iterated inside are found without. `sink` receives every measurement as an event.
+
+    >>> import torch; net = nn.Linear(2, 1); optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    >>> with doctor(net, optimizer) as doc:
+    ...     net(torch.ones(4, 2)).mean().backward()
+    ...     optimizer.step()
+    >>> doc.chart.step
+    1
+    """
+    nets = list(net) if isinstance(net, list | tuple) else [net]
+    optimizers = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
+    for part in nets:
+        if not isinstance(part, nn.Module):
+            raise UsageError(
+                f"doctor(net): {type(part).__name__} is no nn.Module; pass the network"
+            )
+    for part in optimizers:
+        if part is not None and not hasattr(part, "param_groups"):
+            raise UsageError(
+                f"doctor(net, optimizer): {type(part).__name__} is no torch optimizer; "
+                "pass the one whose step() the loop calls, or leave it out"
+            )
+    doc = Doctor(nets, [o for o in optimizers if o is not None], tuple(ignore), sink)
+    doc.tell(train=train, val=val, loss_fn=loss_fn, classes=classes)
+    return doc
+
+
+class Doctor:
+    """What `doctor(...)` returns: opened by `with`, asked for findings during and after."""
+
+    def __init__(
+        self,
+        nets: list[nn.Module],
+        optimizers: list[Any],
+        ignore: tuple[str, ...] = (),
+        sink: Callable[[dict[str, Any]], Any] | None = None,
+    ) -> None:
+        self.chart = Chart()
+        self.ignore = ignore
+        self.path_of: Callable[[int], str | None] | None = None
+        self.engine = Engine(self.chart, sink)
+        self.engine.patients = named(nets) if nets else []
+        self.search = Search(self.engine, self)
+        self.engine.on_nonfinite = self.search.nonfinite
+        self._optimizers = optimizers
+        self._stack: ExitStack | None = None
+        self._facts: dict[str, Any] = {}
+        self.sets: dict[str, Any] = {}
+
+    def tell(self, *, train: Any, val: Any, loss_fn: Any, classes: int | None) -> None:
+        """What only the user knows: the data sets, the loss and the number of classes."""
+        self.search.loss_fn = loss_fn
+        self.sets = {k: dataset_of(v) for k, v in (("train", train), ("val", val)) if v is not None}
+        if classes:
+            self._facts["classes"] = classes
+        if hasattr(self.sets.get("train"), "__len__"):
+            self._facts["num_samples"] = len(self.sets["train"])
+        if isinstance(train, DataLoader) and train.batch_size:
+            self._facts["batch_size"] = train.batch_size
+
+    def __enter__(self) -> "Doctor":
+        if self._stack is not None:
+            raise UsageError("this doctor watches already; make another with sn.doctor(...)")
+        self.engine.open()
+        if self._facts:
+            self.engine.emit("facts", self.engine.step, values=self._facts)
+        with ExitStack() as stack:
+            stack.callback(self.engine.close)
+            stack.enter_context(self.engine.loaders.followed())
+            stack.enter_context(autograd.seen(self.engine.on_backward))
+            stack.enter_context(self._hooked())
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        stack, self._stack = self._stack, None
+        if stack is None:
+            return
+        self.engine.guarded(self.search.finish, error)
+        stack.close()
+        self.engine.guarded(self._last_facts)
+
+    def _last_facts(self) -> None:
+        values = {"steps": self.engine.step, "notes": self.notes}
+        self.engine.emit("facts", self.engine.step, values=values)
+
+    @contextmanager
+    def _hooked(self) -> Iterator[None]:
+        handles = [self.watch(patient) for patient in self.engine.patients]
+        handles += [handle for o in self._optimizers for handle in self.follow(o)]
+        if not self._optimizers:
+            handles += self._follow_any()
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def watch(self, patient: Patient) -> Any:
+        """Hook a root network; returns the handle."""
+        see = self.engine.on_forward
+        return patient.net.register_forward_pre_hook(
+            lambda module, args, kwargs: see(patient, args, kwargs), with_kwargs=True, prepend=True
+        )
+
+    def follow(self, optimizer: Any) -> list[Any]:
+        """Hook an optimiser; returns the handles. Wrappers are followed through to torch's."""
+        optimizer = getattr(optimizer, "optimizer", optimizer)
+        self.engine.enrol(optimizer)
+        return [
+            optimizer.register_step_pre_hook(lambda o, *_: self.engine.on_step(o)),
+            optimizer.register_step_post_hook(lambda o, *_: self.engine.after_step(o)),
+        ]
+
+    def _follow_any(self) -> list[Any]:
+        """Follow every optimiser that holds a parameter of a patient, from its first step on."""
+        from torch.optim import optimizer as home
+
+        def before(optimizer: Any, *_: Any) -> None:
+            if id(optimizer) not in self.engine.steppers and self._ours(optimizer):
+                self.engine.enrol(optimizer)
+            self.engine.on_step(optimizer)
+
+        return [
+            home.register_optimizer_step_pre_hook(before),
+            home.register_optimizer_step_post_hook(lambda o, *_: self.engine.after_step(o)),
+        ]
+
+    def _ours(self, optimizer: Optimizer) -> bool:
+        known = {i for patient in self.engine.patients for i in patient.parameter_names()}
+        return any(id(p) in known for group in optimizer.param_groups for p in group["params"])
+
+    def rows(self, index_B: Any, split: str = "train") -> None:
+        """Say which rows of the data set the coming forward pass uses: a loop without a loader."""
+        self.engine.loaders.add(Record(self.sets.get(split), index_B, split=split))
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Look away: what happens inside is no part of the training."""
+        before, self.engine.off = self.engine.off, True
+        try:
+            yield
+        finally:
+            self.engine.off = before
+
+    def split_of(self, dataset: Any) -> str:
+        """The name of a data set that a loader deals from."""
+        for name, known in self.sets.items():
+            if known is dataset:
+                return name
+        inner = innermost(dataset)
+        for name, known in self.sets.items():
+            if innermost(known) is inner:
+                return name
+        return "train"
+
+    @property
+    def notes(self) -> list[str]:
+        """What the doctor itself could not do."""
+        return self.engine.notes
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong, the likeliest root first; during the training, what is so far."""
+        return judge(self.chart, self.ignore)
+
+    def raise_if(self, level: str = "error") -> None:
+        """Raise DoctorError where there is a finding of this level or above."""
+        if level not in LEVELS:
+            raise UsageError(f"raise_if({level!r}): the levels are {', '.join(LEVELS)}")
+        found = at_or_above(self.findings, level)
+        if found:
+            from .report import text
+
+            raise DoctorError(text(found), found)
+
+    def to_json(self, path: str | Path) -> None:
+        """Write findings.json."""
+        from .report import document
+
+        write_json(Path(path), document(self.findings))
+
+    def __str__(self) -> str:
+        from .report import text
+
+        return text(self.findings)
+
+    def _repr_html_(self) -> str:
+        from .report import html
+
+        return html(self.findings)
