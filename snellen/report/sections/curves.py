@@ -1,0 +1,93 @@
+"""Loss, score and learning rate by epoch: the first thing that anyone looks at."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...core.words import number
+from .. import figure
+from ..facts import ReportFacts
+from ..section import Piece, Section
+
+Lines = dict[str, list[tuple[float, float]]]  # name -> (epoch, value), finite ones only
+NOT_SCORES = ("epoch", "step", "seconds", "lr")
+MOST_LINES = 4
+DECADES_FOR_LOG = 1.5  # a loss over a wider range is drawn on a logarithmic scale
+
+
+def build(facts: ReportFacts) -> Piece | None:
+    """Three drawings side by side on the page, one picture in plots/."""
+    panels = {title: lines for title, lines in gather(facts.history).items() if lines}
+    if not panels:
+        return None
+    drawn = []
+    for title, lines in panels.items():
+        one, (ax,) = figure.new(4.0, 2.7)
+        _draw(ax, title, lines)
+        drawn.append(f"<figure>{figure.svg(one, _alt(title, lines))}</figure>")
+    whole, axes = figure.new(4.0 * len(panels), 2.9, columns=len(panels))
+    for ax, (title, lines) in zip(axes, panels.items(), strict=True):
+        _draw(ax, title, lines)
+    html = f'<div class="charts">{"".join(drawn)}</div>{_remark(facts.history)}'
+    return Piece(html, {"curves.png": figure.png(whole)})
+
+
+def gather(history: Sequence[Mapping[str, Any]]) -> dict[str, Lines]:
+    """Epoch rows -> the lines of each panel; a loss without a prefix is of the training.
+
+    >>> gather([{"epoch": 1, "loss": 2.0, "val_loss": 1.5, "accuracy": 0.5, "lr": 0.1}])["loss"]
+    {'training': [(1, 2.0)], 'validation': [(1, 1.5)]}
+    """
+    names = {"loss": "training", "train_loss": "training", "val_loss": "validation"}
+    panels: dict[str, Lines] = {"loss": {}, "score": {}, "learning rate": {}}
+    for row_number, row in enumerate(history, 1):
+        for key, value in row.items():
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                continue
+            if key == "lr":
+                panel, name = "learning rate", "lr"
+            elif key in NOT_SCORES:
+                continue
+            else:
+                panel, name = ("loss", names.get(key, key)) if "loss" in key else ("score", key)
+            if name in panels[panel] or len(panels[panel]) < MOST_LINES:
+                panels[panel].setdefault(name, []).append((row.get("epoch", row_number), value))
+    return panels
+
+
+def _draw(ax: Any, title: str, lines: Lines) -> None:
+    colours = (figure.BLUE, figure.ORANGE, figure.SOFT, figure.INK)
+    for (name, points), colour in zip(lines.items(), colours, strict=False):
+        xs, ys = zip(*points, strict=True)
+        dots = {"marker": "o", "markersize": 3.5} if len(points) < 3 else {}
+        ax.plot(xs, ys, color=colour, linewidth=1.6, label=name, **dots)
+    values = [y for points in lines.values() for _, y in points]
+    if title == "loss" and min(values) > 0 and math.log10(max(values) / min(values)) > 1.5:
+        ax.set_yscale("log")
+        ax.tick_params(which="minor", length=0)
+    ax.set_title(title, loc="left", fontsize=10, color=figure.INK, parse_math=False)
+    ax.grid(axis="y", color=figure.LINE, linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.set_xlabel("epoch", fontsize=9, color=figure.SOFT)
+    ax.xaxis.get_major_locator().set_params(integer=True, nbins=6)
+    if len(lines) > 1:
+        words = ax.legend(frameon=False, fontsize=9, labelcolor=figure.SOFT).get_texts()
+        for word in words:
+            word.set_parse_math(False)
+
+
+def _alt(title: str, lines: Lines) -> str:
+    ends = [f"{name} from {number(p[0][1])} to {number(p[-1][1])}" for name, p in lines.items()]
+    return f"{title} by epoch: {', '.join(ends)}"
+
+
+def _remark(history: Sequence[Mapping[str, Any]]) -> str:
+    """Values that no drawing can hold are said in words."""
+    bad = [r.get("epoch", i) for i, r in enumerate(history, 1)
+           if any(isinstance(v, float) and not math.isfinite(v) for v in r.values())]  # fmt: skip
+    if not bad:
+        return ""
+    return f'<p class="soft">Not a finite number, and so not drawn: values from epoch {bad[0]}.</p>'
+
+
+SECTIONS = {"curves": Section("Curves", 30, build)}
