@@ -3,6 +3,8 @@
 import contextlib
 import sys
 
+from click.exceptions import Exit
+
 from .cli._errors import ending
 from .cli._verbs import snellen
 
@@ -16,7 +18,11 @@ def main(argv: list[str] | None = None) -> int:
     """
     _take_odd_file_names()
     try:
-        return int(snellen.main(argv, "snellen", standalone_mode=False) or 0)
+        words = list(sys.argv[1:] if argv is None else argv)
+        with snellen.make_context("snellen", words) as context:
+            return int(snellen.invoke(context) or 0)
+    except Exit as done:  # --help and --version
+        return done.exit_code
     except BaseException as error:
         return ending(error)
 

@@ -3,8 +3,6 @@
 import errno
 import os
 import sys
-import tempfile
-import traceback
 
 import click
 
@@ -88,6 +86,9 @@ def _file(error: OSError) -> str:
 
 
 def _bug(error: BaseException) -> str:
+    import tempfile
+    import traceback
+
     handle, path = tempfile.mkstemp(prefix="snellen-", suffix=".txt")
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
         traceback.print_exception(error, file=file)

@@ -29,8 +29,9 @@ def command(
 ) -> int:
     """Say what is wrong with a training.
 
-    Runs any PyTorch SCRIPT unchanged, watches it, and says what is wrong and what to do. Options stand before SCRIPT; what stands after it goes to the script. For a RUN folder, the
-    recorded run is judged again.
+    Runs any PyTorch SCRIPT unchanged, watches it, and says what is wrong and what to do. Options
+    stand before SCRIPT; what stands after it goes to the script. A RUN folder is judged again from
+    what was recorded.
     """
     if explain:
         from ..doctor.explain import explain as explanation

@@ -1,8 +1,14 @@
 """`snellen train`: words in, a run folder out."""
 
+from typing import TYPE_CHECKING
+
 import click
 
+from ..core.errors import Diverged, Interrupted
 from ._verbs import HELP
+
+if TYPE_CHECKING:
+    from ..api import Run
 
 EXAMPLES = """
 Examples:
@@ -32,8 +38,9 @@ def _help(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
 def command(words: tuple[str, ...]) -> None:
     """Train a network.
 
-    DATA is a path, or a word such as digits. Settings are written batch=64, --batch 64 or --batch=64. What you type is never overridden; what
-    you leave out Snellen chooses, says and records. The last line printed is the run folder.
+    DATA is a path, or a word such as digits. Settings are written batch=64, --batch 64 or
+    --batch=64. What you type is never overridden; what you leave out Snellen chooses, says and
+    records. The last line printed is the run folder.
     """
     from ._settings import read_words
 
@@ -44,3 +51,15 @@ def command(words: tuple[str, ...]) -> None:
 
     run = train(**typed.settings)
     click.echo(str(run.path))
+    if run.status == "interrupted":
+        raise Interrupted(f"interrupted; its checkpoint is saved: snellen train resume={run.path}")
+    if run.status == "diverged":
+        raise Diverged(_diagnosis(run))
+
+
+def _diagnosis(run: "Run") -> str:
+    """What the doctor makes of a training that broke down, in three lines."""
+    lines = ["the training diverged: its loss or its weights are no longer finite"]
+    for finding in run.findings[:1]:
+        lines += [f"{finding.id}: {finding.message}", f"do: {finding.do}"]
+    return "\n".join([*lines, f"more in {run.path}"])

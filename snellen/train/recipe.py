@@ -140,9 +140,8 @@ def resolve_name(word: str) -> tuple[str, bool]:
         return aliases()[plain], True
     near = nearest(plain, [*names, *aliases()], 1)
     if near:
-        raise UnknownName(
-            word, [aliases().get(near[0], near[0])] if near[0] in aliases() else near, "settings"
-        )
+        right = aliases().get(near[0], near[0])
+        raise UsageError(f"no {word!r} in settings; did you mean {right}?")
     raise UnknownName(word, names, "settings")
 
 
