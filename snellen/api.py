@@ -79,7 +79,7 @@ class Run:
 
     def evaluate(self, data: Any = None) -> dict[str, float]:
         """The scores on other data, or on the run's own validation part."""
-        recipe = plan_of(self.config).recipe
+        recipe = verb.whereabouts(self.config, plan_of(self.config).recipe)
         if data is None and recipe.data is None:
             raise UsageError(
                 f"{self.path} was trained on arrays, which it did not keep; give data="

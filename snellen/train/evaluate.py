@@ -32,7 +32,7 @@ class Compute:
         net = net.to(self.device)
         if not self.channels_last:
             return net
-        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def ready(self, task: Task, batch: Batch) -> Batch:
         """A batch on the device with x normalised, as `infer` and `loss` take it."""

@@ -67,9 +67,7 @@ def report_facts(
     classes = tuple(job.task.spec.get("classes", ()))
     train = job.source.train
     labels = train.labels()
-    counts = (
-        torch.bincount(labels[labels >= 0], minlength=len(classes)) if labels is not None else []
-    )
+    counts = class_counts(labels, classes)
     return ReportFacts(
         recipe=plan.recipe.as_dict(),
         set_by=dict(plan.set_by),
@@ -84,9 +82,17 @@ def report_facts(
         choices=[(c.setting, c.value, c.reason) for c in plan.choices],
         seconds=session.seconds(),
         environment=environment(),
-        class_counts={name: int(n) for name, n in zip(classes, counts, strict=False)},
+        class_counts=counts,
         examples=_examples(train, labels, classes),
     )
+
+
+def class_counts(labels: Tensor | None, classes: tuple[str, ...]) -> dict[str, int]:
+    """labels_N -> samples of each class by name; empty where labels are not known."""
+    if labels is None:
+        return {}
+    counts = torch.bincount(labels[labels >= 0], minlength=len(classes))
+    return dict(zip(classes, counts.tolist(), strict=True))
 
 
 def _mistakes(session: Session, result: Evaluation) -> list[Mistake]:

@@ -131,7 +131,7 @@ class Loop:
             self.scaler.step(optimiser)
             self.scaler.update()
             return
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if self.compute.device.type == "cpu":
             self._finite(loss)
         optimiser.step()

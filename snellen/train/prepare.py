@@ -15,7 +15,7 @@ from ..data.audit import screen
 from ..data.open import open_data
 from ..data.source import Part, SampleSet, Source
 from ..models import model as build_model
-from ..nn.count import count_macs
+from ..nn.count import count_macs, count_params
 from ..tasks.task import Task
 from .checkpoint import fit_into, load_weights
 from .evaluate import Compute
@@ -64,7 +64,8 @@ def prepare(recipe: Recipe, typed: dict[str, Any], given: dict[str, Any], note: 
     seed_everything(plan.recipe.seed)
     net, how = make_net(plan.recipe, task, own)
     load_and_freeze(net, plan.recipe, note)
-    facts = replace(facts, **measure(net, task))
+    params, macs = measure(net, task)
+    facts = replace(facts, params=params, macs=macs)
     plan = plan.then(facts, machine)
     compute = Compute(
         pick_device(plan.recipe.device or "cpu"),
@@ -91,11 +92,9 @@ def read_source(recipe: Recipe, data: Any, note: Note) -> Source:
     )
     for problem in source.problems:
         note(f"data: {problem}")
-    parts = {name: getattr(source, name) for name in ("train", "val", "test")}
-    kept = {
-        name: None if part is None else _readable(part, name, note) for name, part in parts.items()
-    }
-    return replace(source, **kept)
+    train = _readable(source.train, "train", note)
+    val = None if source.val is None else _readable(source.val, "val", note)
+    return replace(source, train=train, val=val)
 
 
 def _readable(part: SampleSet, name: str, note: Note) -> SampleSet:
@@ -130,7 +129,7 @@ def make_net(recipe: Recipe, task: Task, own: nn.Module | None) -> tuple[nn.Modu
     if own is not None:
         return task.build(own), {"name": None, "class": type(own).__qualname__}
     inputs = task.inputs()
-    how = {
+    how: dict[str, Any] = {
         "name": recipe.model,
         "classes": len(task.spec.get("classes", ())),
         "channels": inputs.channels,
@@ -162,11 +161,15 @@ def load_and_freeze(net: nn.Module, recipe: Recipe, note: Note) -> None:
         parameter.requires_grad_(name not in set(still))
 
 
-def measure(net: nn.Module, task: Task) -> dict[str, int]:
+def measure(net: nn.Module, task: Task) -> tuple[int, int]:
     """Parameters and multiply-adds of one sample, for the speed policy."""
     inputs = task.inputs()
     shape = (inputs.channels, inputs.height, inputs.width)
-    return {"params": sum(p.numel() for p in net.parameters()), "macs": count_macs(net, shape)}
+    params = count_params(net)
+    try:
+        return params, count_macs(net, shape)
+    except Exception:  # a user's network that does not run on the meta device
+        return params, params  # each weight is used at least once
 
 
 def make_feed(part: SampleSet, task: Task, recipe: Recipe, machine: Machine) -> Feed:

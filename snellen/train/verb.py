@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..data.source import SampleSet
 from ..doctor.report import text as findings_text
 from . import checkpoint
 from .finish import finish
-from .logbook import cut_back, plan_of, read_config, write_config, write_surroundings
+from .logbook import Logbook, cut_back, plan_of, read_config, write_config, write_surroundings
 from .prepare import Job, prepare
 from .recipe import Recipe, parse, resolve_name
 from .session import Session
@@ -77,8 +78,7 @@ def fresh(name: str | None, typed: dict[str, Any], given: dict[str, Any], say: "
     write_surroundings(folder)
     write_config(folder, job.plan, _what(job))
     session = Session(job, folder, quiet=say.quiet)
-    for line in say.said:
-        session.book.say(line)
+    say.write_to(session.book)
     session.book.events.write("start", 0, command=sys.argv, recipe=job.recipe.as_dict(),
                               set_by=dict(job.plan.set_by))  # fmt: skip
     for choice in job.plan.choices:
@@ -97,7 +97,7 @@ def resumed(run: str | Path, typed: dict[str, Any], given: dict[str, Any], say: 
     saved, refused = checkpoint.load(folder.weights)
     for line in refused:
         say(line)
-    recipe = plan.recipe.change(**typed)
+    recipe = whereabouts(config, plan.recipe).change(**typed)
     if recipe.data is None and given["data"] is None:
         raise UsageError(f"{folder} was trained on arrays: give the same again, "
                          f"sn.train((x, y), resume={str(folder)!r})")  # fmt: skip
@@ -114,6 +114,7 @@ def resumed(run: str | Path, typed: dict[str, Any], given: dict[str, Any], say: 
     if typed:
         write_config(folder, job.plan, _what(job))
     session = Session(job, folder, quiet=say.quiet)
+    say.write_to(session.book)
     session.restore(saved)
     session.book.events.write("resume", saved.meta["step"], file=str(folder.weights),
                               epoch=saved.meta["epoch"], same=not changed)  # fmt: skip
@@ -132,10 +133,12 @@ def _refuse_changes(folder: RunFolder, recipe: Recipe, typed: dict[str, Any]) ->
 def _what(job: Job) -> dict[str, Any]:
     """What config.yaml records beside the settings."""
     source = job.source
+    place = job.recipe.data
     parts = {"train": source.train, "val": source.val, "test": source.test}
     return {
         "task": type(job.task).name,
         "format": source.format,
+        "data_at": str(Path(place).resolve()) if place and Path(place).exists() else place,
         "classes": list(source.classes),
         "samples": {name: len(part) for name, part in parts.items() if part is not None},
         "network": job.model,
@@ -148,6 +151,12 @@ def run_name(recipe_name: str | None, recipe: Recipe, job: Job) -> str:
     return re.sub(r"[^\w.-]+", "_", word).strip("._-") or "run"
 
 
+def whereabouts(config: Mapping[str, Any], recipe: Recipe) -> Recipe:
+    """The recipe with its data where they lay when the run began, if they are not here."""
+    moved = recipe.data is not None and not Path(recipe.data).exists()
+    return replace(recipe, data=config.get("data_at", recipe.data)) if moved else recipe
+
+
 def part_to_judge(recipe: Recipe, data: Any) -> tuple[SampleSet, tuple[str, ...]]:
     """What `eval` looks at: the run's own validation part, or all of other data."""
     if data is None:
@@ -158,12 +167,22 @@ def part_to_judge(recipe: Recipe, data: Any) -> tuple[SampleSet, tuple[str, ...]
 
 
 class _Say:
-    """Prints a line for the user and remembers it for the log."""
+    """Prints a line for the user, and writes it to log.txt once there is one."""
 
     def __init__(self, quiet: bool) -> None:
-        self.quiet, self.said = quiet, list[str]()
+        self.quiet, self._early = quiet, list[str]()
+        self._book: Logbook | None = None
+
+    def write_to(self, book: Logbook) -> None:
+        """Send what was said so far, and all that comes, to the log too."""
+        self._book = book
+        for text in self._early:
+            book.say(text)
 
     def __call__(self, text: str) -> None:
-        self.said.append(text)
+        if self._book is not None:
+            self._book.say(text)
+        else:
+            self._early.append(text)
         if not self.quiet:
             print(text, flush=True)

@@ -1,0 +1,169 @@
+"""A run that was broken off, at any step and in any way, goes on bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+import snellen as sn
+from snellen.train import checkpoint
+from snellen.train.session import Session
+
+DIGITS = {"model": "lenet5_bn", "imgsz": 16, "batch": 128, "epochs": 2, "augment": "affine+crop"}
+
+
+class Broken(BaseException):
+    """Stands for a power cut: nothing catches it, nothing is written after it."""
+
+
+class Noisy(Dataset):
+    """A user's own data set that draws noise at each reading."""
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, i):
+        return torch.randn(3, 8, 8) + np.random.rand() + i % 2, i % 2
+
+
+class Own(nn.Module):
+    """A user's own network with dropout, batch norm and no name in the zoo."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten()
+        )
+        self.head = nn.Linear(4 * 36, 2)
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+
+def break_at(step, monkeypatch):
+    """Save a checkpoint at `step`, then break off at the step after."""
+    plain = Session.after_step
+
+    def after_step(session, loss, lr, samples):
+        plain(session, loss, lr, samples)
+        if session.loop.position.step == step:
+            session.save()
+        if session.loop.position.step == step + 1:
+            raise Broken
+
+    monkeypatch.setattr(Session, "after_step", after_step)
+
+
+def weights(run):
+    saved, _ = checkpoint.load(run.path / "weights")
+    return saved
+
+
+def same(a, b):
+    one, two = weights(a), weights(b)
+    assert one.weights.keys() == two.weights.keys()
+    assert all(torch.equal(one.weights[k], two.weights[k]) for k in one.weights)
+    assert a.metrics == b.metrics
+    assert (a.path / "metrics.csv").read_text() == (b.path / "metrics.csv").read_text()
+
+
+@pytest.mark.parametrize("step", [1, 7, 12, 17])  # in the first epoch, at its end, in the second
+def test_resume_is_bit_identical_from_the_middle_of_an_epoch(step, tmp_path, monkeypatch):
+    whole = sn.train("digits", **DIGITS, project=tmp_path / "whole", quiet=True)
+    with monkeypatch.context() as patch:
+        break_at(step, patch)
+        with pytest.raises(Broken):
+            sn.train("digits", **DIGITS, project=tmp_path / "cut", quiet=True)
+    cut = sn.train(resume=tmp_path / "cut" / "digits-1", quiet=True)
+    assert cut.status == "finished"
+    same(whole, cut)
+
+
+def test_resume_is_bit_identical_with_the_users_own_network_and_noisy_data(tmp_path, monkeypatch):
+    settings = {"epochs": 3, "batch": 16, "optim": "adamw", "quiet": True}
+
+    def start(project):
+        torch.manual_seed(5)
+        return sn.train(Noisy(), model=Own(), project=project, **settings)
+
+    whole = start(tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        break_at(5, patch)
+        with pytest.raises(Broken):
+            start(tmp_path / "cut")
+    (folder,) = (tmp_path / "cut").iterdir()
+    cut = sn.train(Noisy(), model=Own(), resume=folder, quiet=True)
+    same(whole, cut)
+
+
+SCRIPT = """
+import snellen as sn, sys
+sn.train("digits", model="lenet5_bn", imgsz=16, batch=32, epochs=500, augment="affine",
+         save_minutes=0.002, project=sys.argv[1])
+"""
+
+
+def start_training(tmp_path):
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env)
+    last = tmp_path / "digits-1" / "weights" / "last.json"
+    until = time.monotonic() + 60
+    while not last.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert last.exists()
+    time.sleep(0.7)
+    return process
+
+
+def test_kill_9_loses_nothing_but_the_steps_since_the_last_save(tmp_path):
+    process = start_training(tmp_path)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    folder = tmp_path / "digits-1"
+    saved, refused = checkpoint.load(folder / "weights")
+    assert not refused
+    assert saved.meta["step"] > 0
+    epochs = saved.meta["epoch"] + 1
+    run = sn.train(resume=folder, epochs=epochs, quiet=True)
+    steps = [int(line.split(",")[0]) for line in (folder / "metrics.csv").read_text().split()[1:]]
+    assert steps == sorted(steps)
+    assert len(set(steps)) == epochs  # every epoch once
+    assert run.status == "finished"
+
+
+def test_ctrl_c_saves_a_checkpoint_and_says_how_to_go_on(tmp_path):
+    process = start_training(tmp_path)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 0  # in Python the run comes back; the verb exits with 130
+    run = sn.load(tmp_path / "digits-1")
+    assert run.status == "interrupted"
+    saved, _ = checkpoint.load(run.path / "weights")
+    assert "resume=" in run.folder.log.read_text()
+    again = sn.train(resume=run.path, epochs=saved.meta["epoch"] + 1, quiet=True)
+    assert again.status == "finished"
+
+
+def test_resume_refuses_what_would_compute_something_else(tmp_path):
+    run = sn.train("digits", **{**DIGITS, "epochs": 1}, project=tmp_path, quiet=True)
+    with pytest.raises(sn.UsageError, match=r"lr=0\.5 cannot be changed"):
+        sn.train(resume=run.path, lr=0.5)
+    with pytest.raises(sn.DataError, match="no run at"):
+        sn.train(resume=tmp_path / "nothing")
+
+
+def test_a_moved_run_goes_on(tmp_path):
+    run = sn.train("digits", **{**DIGITS, "epochs": 1}, project=tmp_path / "a", quiet=True)
+    elsewhere = tmp_path / "b"
+    Path(run.path).rename(elsewhere)
+    again = sn.train(resume=elsewhere, epochs=2, quiet=True)
+    assert again.path == elsewhere
+    assert "epochs changed" in again.folder.log.read_text()
