@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import DataError, shortlist
-from .sets import Relabelled
+from .relabel import Relabelled
 from .source import Problem, SampleSet
 
 
@@ -35,13 +35,15 @@ def number_labels(
 
 
 def _classes_of(values: np.ndarray) -> np.ndarray:
-    """The numbers that are classes: not negative ones, nor single strays beyond full classes."""
+    """The numbers that are classes: no rare negative ones, nor single strays beyond full classes.
+
+    >>> _classes_of(np.array([-1, 1, 1, -1])), _classes_of(np.array([0] * 9 + [1] * 9 + [-1]))
+    (array([-1,  1]), array([0, 1]))
+    """
     kinds, counts = np.unique(values, return_counts=True)
-    keep = kinds >= 0
-    kinds, counts = kinds[keep], counts[keep]
-    if not len(kinds):
-        raise DataError("all labels are negative; whole numbers from 0 are wanted")
     usual = np.median(counts)
+    keep = (kinds >= 0) | (counts >= usual / 4)
+    kinds, counts = kinds[keep], counts[keep]
     while usual >= 20 and len(kinds) > 2 and counts[-1] <= max(1, usual / 50):
         kinds, counts = kinds[:-1], counts[:-1]
     top = int(kinds[-1])
@@ -96,7 +98,7 @@ def match_classes(
         )
     new = torch.tensor(table)[labels.clamp(min=0)]
     rows = ((new >= 0) | (labels < 0)).nonzero()[:, 0].tolist()
-    return Relabelled(part, rows, table), _strange(strange, classes, len(part) - len(rows))
+    return Relabelled(part, table, rows), _strange(strange, classes, len(part) - len(rows))
 
 
 def _strange(names: list[str], classes: Sequence[str], count: int) -> tuple[Problem, ...]:

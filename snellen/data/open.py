@@ -36,6 +36,10 @@ def open_data(data: Any, *, val: Any = None, split: float = 0.2, seed: int = 0) 
             raise DataError("data is a (train, val) pair and val= is given too; leave one out")
         data, val = data
     source = _open(data)
+    if split and len(source.classes) == 1 and source.train.labels() is not None:
+        raise DataError(
+            f"{source.name} has one class, {source.classes[0]!r}; two are the least to tell apart"
+        )
     if val is not None:
         return _with_val(source, _open(val))
     if source.val is not None or not split:

@@ -8,14 +8,17 @@ from torch import Tensor
 
 from ..core.errors import DataError, shortlist
 from .sample import Sample
-from .source import SampleSet
+from .source import Part, SampleSet
 
 
 class Relabelled(SampleSet):
-    """A set whose label k is called new[k]."""
+    """A set (or some `rows` of it) whose label k is called new[k]; -1 (no class) stays -1."""
 
-    def __init__(self, whole: SampleSet, new: Sequence[int]) -> None:
-        self.whole, self.new = whole, torch.tensor(list(new))
+    def __init__(
+        self, whole: SampleSet, new: Sequence[int], rows: Sequence[int] | None = None
+    ) -> None:
+        self.whole = whole if rows is None else Part(whole, rows)
+        self.new = torch.tensor([*new, -1])  # index -1 is the last
         self.repeatable = whole.repeatable
 
     def __len__(self) -> int:
@@ -36,6 +39,10 @@ class Relabelled(SampleSet):
     def path(self, i: int) -> str | None:
         """The file of sample i."""
         return self.whole.path(i)
+
+    def stacked(self) -> Tensor | None:
+        """Images x_NCHW; only their labels differ."""
+        return self.whole.stacked()
 
 
 def in_order_of(part: SampleSet, have: Sequence[str], want: Sequence[str]) -> SampleSet:

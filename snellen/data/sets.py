@@ -1,10 +1,9 @@
 """The sample sets there are: files read on demand, arrays in memory, the user's own Dataset.
 
-`Part` (a split) is in source.py; `Relabelled` gives a set another's class numbers.
+`Part` (a split) is in source.py, `Relabelled` (other class numbers) in relabel.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,6 +69,8 @@ class DatasetSet(SampleSet):
     `index` of a sample is its row in the innermost data set: Subsets are unwound.
     """
 
+    repeatable = False  # its transforms may draw at random
+
     def __init__(self, dataset: Any, labels_N: Tensor) -> None:
         self.dataset, self.labels_N = dataset, labels_N
 
@@ -90,41 +91,6 @@ class DatasetSet(SampleSet):
     def labels(self) -> Tensor:
         """labels_N int64."""
         return self.labels_N
-
-
-class Relabelled(SampleSet):
-    """Rows of a set under other class numbers: table[old label] -> new label."""
-
-    def __init__(self, whole: SampleSet, rows: Sequence[int], table: Sequence[int]) -> None:
-        self.whole, self.rows, self.table = whole, list(rows), torch.tensor(table)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, i: int) -> Sample:
-        sample = self.whole[self.rows[i]]
-        label = sample.target.label
-        new = -1 if label is None or label < 0 else int(self.table[label])
-        return replace(sample, target=replace(sample.target, label=new))
-
-    def labels(self) -> Tensor | None:
-        """labels_N by the new table; out-of-range labels stay -1."""
-        old = self.whole.labels()
-        if old is None:
-            return None
-        old = old[self.rows]
-        return torch.where(old >= 0, self.table[old.clamp(min=0)], -1)
-
-    def path(self, i: int) -> str | None:
-        """The file of row i."""
-        return self.whole.path(self.rows[i])
-
-    def stacked(self) -> Tensor | None:
-        """The rows' images x_NCHW."""
-        images = self.whole.stacked()
-        if images is None or len(self.rows) == len(images):
-            return images
-        return images[self.rows]
 
 
 def innermost(dataset: Any, i: int) -> int:

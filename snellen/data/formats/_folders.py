@@ -1,12 +1,16 @@
 """Listing a tree of pictures with os.scandir: 200,000 files in about a second, none opened."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..images import is_image_name
+from ...core.errors import DataError
+from ..images import is_image_name, read_header
 
 DEEPEST = 8  # also the end of links that lead in a circle
+
+LOOKS = 64  # headers that decide between gray and colour
 
 
 @dataclass
@@ -67,3 +71,14 @@ def any_image(folder: Path, depth: int) -> bool:
     except OSError:
         return False
     return depth > 0 and any(any_image(inner, depth - 1) for inner in below)
+
+
+def channels_of(files: Sequence[str]) -> int:
+    """1 where every readable picture of a spread of them is gray, else 3."""
+    grays = []
+    for file in files[:: max(1, len(files) // LOOKS)]:
+        try:
+            grays.append(read_header(file).is_gray)
+        except DataError:
+            continue
+    return 1 if grays and all(grays) else 3

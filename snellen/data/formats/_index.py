@@ -1,15 +1,142 @@
-"""Tables of pictures and labels: which file of a folder is one."""
+"""Reading tables of pictures and labels: encoding, delimiter, header and where the files lie."""
 
+import csv
+import io
+from dataclasses import dataclass
 from pathlib import Path
 
-NAMES = ("labels", "train", "index", "annotations", "data")
+from ...core.errors import DataError
+from ..images import is_image_name
+
+TABLES = ("labels", "train", "index", "annotations", "data")
 SUFFIXES = (".csv", ".tsv")
+DELIMITERS = (",", ";", "\t", "|")
+PATH_WORDS = ("path", "file", "filename", "file_name", "filepath", "file_path", "image",
+              "image_path", "img", "img_path", "image_name", "name", "id", "image_id")  # fmt: skip
+LABEL_WORDS = ("label", "labels", "class", "class_name", "target", "category", "y")
+PART_WORDS = ("split", "set", "subset", "part", "fold", "partition")
+ENDINGS = ("", ".jpg", ".png", ".jpeg", ".JPG", ".webp")  # Kaggle's tables leave them out
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a table with their line numbers, and which columns say what."""
+
+    file: Path
+    rows: tuple[tuple[int, list[str]], ...]
+    path: int
+    label: int
+    part: int | None
+    width: int
+
+
+def read_table(file: Path) -> Table:
+    """A text file -> Table; raises DataError with the line that cannot be read."""
+    rows = _rows(file)
+    if not rows:
+        raise DataError(f"{file} is empty; a line `path,label` for each picture is wanted")
+    line, first = rows[0]
+    if len(first) < 2:
+        raise DataError(
+            f"{file} line {line} has one column, {first[0][:40]!r}; path and label are wanted"
+        )
+    header = [cell.lower() for cell in first]
+    if any(is_image_name(cell) for cell in first) or not _known(header):
+        return _without_header(file, rows)
+    if len(rows) == 1:
+        raise DataError(f"{file} has a header and no rows; a line for each picture is wanted")
+    return _with_header(file, header, rows[1:])
+
+
+def _rows(file: Path) -> list[tuple[int, list[str]]]:
+    """[(line number, cells)] of the lines that hold anything, by the likeliest delimiter."""
+    text = decode(file)
+    sign = max(DELIMITERS, key=_first_line(text).count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
+    try:
+        return [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+    except csv.Error as error:
+        raise DataError(f"{file} line {reader.line_num} is no row of a table: {error}") from error
+
+
+def _with_header(file: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> Table:
+    path, label, part = (_find(header, words) for words in (PATH_WORDS, LABEL_WORDS, PART_WORDS))
+    if path is None:
+        path = next((i for i, cell in enumerate(rows[0][1]) if is_image_name(cell)), None)
+    if label is None:
+        others = [i for i in range(len(header)) if i not in (path, part)]
+        label = others[0] if len(others) == 1 else None
+    if path is None or label is None:
+        missing = "path" if path is None else "label"
+        raise DataError(
+            f"{file} has the columns {', '.join(header)}, none of them {missing}; name one so"
+        )
+    return Table(file, tuple(rows), path, label, part, len(header))
+
+
+def decode(file: Path) -> str:
+    """A text file in UTF-8, with or without its mark, or in UTF-16 with it -> text."""
+    data = file.read_bytes()
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise DataError(f"{file} line {line} is not UTF-8 text; save the table as UTF-8") from error
+
+
+def resolve(table: Table) -> tuple[Path, str]:
+    """(folder, ending) that turn the table's paths into files, judged by its first rows."""
+    base = table.file.parent
+    for _, row in table.rows[:20]:
+        word = row[table.path].replace("\\", "/") if len(row) > table.path else ""
+        for folder in (base, base / table.file.stem, base / "images", base / "train"):
+            for ending in ENDINGS:
+                if word and (folder / (word + ending)).is_file():
+                    return folder, ending
+    return base, ""
 
 
 def index_file(folder: Path) -> Path | None:
-    """The table at the root of a folder that lists its pictures, or None."""
-    for name in NAMES:
+    """The table at the root of a folder that lists pictures which are there, or None."""
+    for name in TABLES:
         for suffix in SUFFIXES:
-            if (folder / (name + suffix)).is_file():
-                return folder / (name + suffix)
+            file = folder / (name + suffix)
+            if file.is_file() and lists_pictures(file):
+                return file
     return None
+
+
+def lists_pictures(file: Path) -> bool:
+    """Whether a file is a table whose first rows name pictures that are there."""
+    try:
+        table = read_table(file)
+    except DataError:
+        return False
+    folder, ending = resolve(table)
+    return any(len(row) > table.path and (folder / (row[table.path] + ending)).is_file()
+               for _, row in table.rows[:20])  # fmt: skip
+
+
+def _without_header(file: Path, rows: list[tuple[int, list[str]]]) -> Table:
+    first = rows[0][1]
+    paths = [i for i, cell in enumerate(first) if is_image_name(cell)] or [0]
+    others = [i for i in range(len(first)) if i != paths[0]]
+    if len(others) != 1:
+        raise DataError(
+            f"{file} has {len(first)} columns and no header; "
+            "give it a first line that names path and label"
+        )
+    return Table(file, tuple(rows), paths[0], others[0], None, len(first))
+
+
+def _known(header: list[str]) -> bool:
+    return any(cell in (*PATH_WORDS, *LABEL_WORDS, *PART_WORDS) for cell in header)
+
+
+def _find(header: list[str], words: tuple[str, ...]) -> int | None:
+    return next((header.index(word) for word in words if word in header), None)
+
+
+def _first_line(text: str) -> str:
+    return next((line for line in text.splitlines() if line.strip()), "")

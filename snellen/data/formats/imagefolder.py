@@ -10,14 +10,11 @@ from pathlib import Path
 import torch
 
 from ...core.errors import DataError, shortlist
-from ..images import read_header
 from ..sets import FileSet
 from ..source import Format, Problem, Source
-from ._folders import Tree, any_image, scan
+from ._folders import Tree, any_image, channels_of, scan
 from ._index import index_file
 from ._parts import join_parts, part_of
-
-LOOKS = 64  # headers that decide between gray and colour
 
 
 class ImageFolder(Format):
@@ -71,17 +68,12 @@ def _one(root: Path) -> Source:
     names = class_names(tree)
     if not names:
         raise DataError(f"{root} holds no folder of pictures; make a folder for each class")
-    if len(names) == 1:
-        only = next(iter(names.values()))
-        raise DataError(
-            f"{root} has one class, {only!r}; two are the least: a folder of pictures for each"
-        )
     classes = tuple(sorted(set(names.values())))
     number = {name: i for i, name in enumerate(classes)}
     paths = [(file, number[names[folder]]) for folder in tree.images for file in tree.images[folder]
              if folder in names]  # fmt: skip
     labels = torch.tensor([label for _, label in paths], dtype=torch.int64)
-    files = FileSet([file for file, _ in paths], labels, _channels([file for file, _ in paths]))
+    files = FileSet([file for file, _ in paths], labels, channels_of([file for file, _ in paths]))
     facts = {"images": len(files), "channels": files.channels}
     problems = (*_problems(root, tree), *_blank_names(root, classes))
     return Source(str(root), "imagefolder", files, classes, problems=problems, facts=facts)
@@ -141,18 +133,6 @@ def _blank_names(root: Path, classes: tuple[str, ...]) -> Iterator[Problem]:
             file=str(root / name),
             do="rename the folder, in every part alike",
         )
-
-
-def _channels(files: list[str]) -> int:
-    """1 where every picture of a spread of them is gray, else 3."""
-    step = max(1, len(files) // LOOKS)
-    grays = []
-    for file in files[::step]:
-        try:
-            grays.append(read_header(file).is_gray)
-        except DataError:
-            continue
-    return 1 if grays and all(grays) else 3
 
 
 def _has_class(root: Path, depth: int = 4) -> bool:

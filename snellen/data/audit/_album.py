@@ -1,0 +1,154 @@
+"""One pass over a part: what the audit's checks need to know of each picture, and no more.
+
+About 1.2 KB a picture is kept, whatever its size, so that a large set fits in memory.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...core.errors import DataError
+from ..images import Header, read_header
+from ..source import Problem, SampleSet
+from ._files import file_problem
+
+SIDE = 32  # thumbnails are 32 x 32, gray
+CHUNK = 256  # pictures of one size measured at once
+
+
+@dataclass
+class Album:
+    """A part and what was measured; arrays are by row, and meaningless where not `readable`."""
+
+    name: str
+    part: SampleSet
+    labels_N: np.ndarray
+    readable_N: np.ndarray
+    digests: list[bytes]  # of the decoded pixels; equal means the same picture
+    thumbs_NHW: np.ndarray  # uint8; a picture's own range where pixels are floats
+    lows_N: np.ndarray
+    highs_N: np.ndarray
+    means_N: np.ndarray
+    nonfinite_N: np.ndarray  # how many pixels
+    sizes_N2: np.ndarray  # H, W
+    headers: dict[int, Header] = field(default_factory=dict)  # of files
+    problems: list[Problem] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def file(self, row: int) -> str | None:
+        """The file of a row."""
+        return self.part.path(row)
+
+    def called(self, row: int) -> str:
+        """A row in words: its file, or its number."""
+        return self.part.path(row) or f"{self.name} sample {row}"
+
+    def is_constant(self) -> np.ndarray:
+        """Which readable, finite rows show one colour only."""
+        return self.readable_N & (self.nonfinite_N == 0) & (self.highs_N - self.lows_N <= 0)
+
+
+def look_through(
+    name: str, part: SampleSet, progress: Callable[[int], None] | None = None
+) -> Album:
+    """Part -> Album; every file is decoded once."""
+    count = len(part)
+    labels = part.labels()
+    album = Album(
+        name,
+        part,
+        np.full(count, -1) if labels is None else labels.numpy(),
+        np.zeros(count, bool),
+        [b""] * count,
+        np.zeros((count, SIDE, SIDE), np.uint8),
+        *(np.zeros(count) for _ in range(4)),
+        np.zeros((count, 2), int),
+    )
+    for rows, images in _groups(album):
+        _measure(album, rows, images)
+        if progress:
+            progress(rows[-1] + 1)
+    return album
+
+
+def _groups(album: Album) -> Iterator[tuple[list[int], Tensor]]:
+    """(rows, x_BCHW) of neighbours of one size; what cannot be read becomes a problem."""
+    whole = album.part.stacked()
+    if whole is not None:
+        for start in range(0, len(whole), CHUNK):
+            rows = list(range(start, min(start + CHUNK, len(whole))))
+            yield rows, whole[rows[0] : rows[-1] + 1]
+        return
+    rows, images = [], []
+    for row in range(len(album)):
+        image = _read(album, row)
+        if image is None:
+            continue
+        if images and (image.shape != images[0].shape or image.numel() * len(images) > 2**24):
+            yield rows, torch.stack(images)
+            rows, images = [], []
+        rows.append(row)
+        images.append(image)
+        if len(rows) == CHUNK:
+            yield rows, torch.stack(images)
+            rows, images = [], []
+    if images:
+        yield rows, torch.stack(images)
+
+
+def _read(album: Album, row: int) -> Tensor | None:
+    path = album.file(row)
+    if path is not None:
+        problem = file_problem(path, row)
+        if problem:
+            album.problems.append(problem)
+            return None
+    try:
+        if path is not None:
+            album.headers[row] = read_header(path)
+        return album.part[row].image_CHW
+    except DataError as error:
+        message = str(error).removeprefix(f"{path} ") if path else str(error)
+        do = "repair, replace or remove it"
+        album.problems.append(Problem("file-unreadable", message, file=path, samples=(row,), do=do))
+        return None
+
+
+def _measure(album: Album, rows: list[int], x_BCHW: Tensor) -> None:
+    album.readable_N[rows] = True
+    album.sizes_N2[rows] = x_BCHW.shape[-2:]
+    for row, image in zip(rows, x_BCHW.numpy(), strict=True):
+        shape = repr((image.shape, image.dtype)).encode()
+        album.digests[row] = hashlib.blake2b(shape + image.tobytes(), digest_size=16).digest()
+    x = x_BCHW.float()
+    bad = ~x.isfinite()
+    album.nonfinite_N[rows] = bad.flatten(1).sum(1).numpy()
+    x = torch.where(bad, 0.0, x)
+    flat = x.flatten(1)
+    spread = x.flatten(2).amax(2) - x.flatten(2).amin(2)  # a single colour is constant too
+    album.lows_N[rows] = flat.amin(1).numpy()
+    constant = (spread.amax(1) == 0).numpy()
+    highs = flat.amax(1).numpy()
+    album.highs_N[rows] = np.where(constant, album.lows_N[rows], highs)
+    album.means_N[rows] = flat.mean(1).numpy()
+    album.thumbs_NHW[rows] = thumbnails(x).numpy()
+
+
+def thumbnails(x_BCHW: Tensor) -> Tensor:
+    """x_BCHW -> gray uint8 (B, 32, 32), each stretched to its own range.
+
+    >>> thumbnails(torch.rand(2, 3, 50, 40)).shape
+    torch.Size([2, 32, 32])
+    """
+    gray = x_BCHW.float().mean(1, keepdim=True)
+    small = F.interpolate(gray, (SIDE, SIDE), mode="bilinear", antialias=True)[:, 0]
+    low = small.amin((1, 2), keepdim=True)
+    high = small.amax((1, 2), keepdim=True)
+    return ((small - low) * (255 / (high - low).clamp(min=1e-12))).round().to(torch.uint8)
