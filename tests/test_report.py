@@ -229,10 +229,12 @@ def test_filters_keep_sign_and_scale():
     weights = torch.zeros(2, 1, 2, 2)
     weights[0, 0, 0, 0], weights[1, 0, 1, 1] = 0.5, -3.0
     pixels = np.asarray(filters.grid(weights)).astype(int)
-    assert pixels.shape == (4, 7)
-    assert pixels[1, 1] == 255  # the largest weight of filter 0
-    assert pixels[2, 5] == 0  # and the most negative of filter 1
-    assert abs(pixels[1, 2] - 128) <= 1
+    second = 2 * filters.ZOOM + filters.GAP  # where filter 1 begins
+    assert pixels.shape == (2 * filters.ZOOM, second + 2 * filters.ZOOM, 3)
+    assert pixels[0, 0].tolist() == [255] * 3  # the largest weight of filter 0
+    assert pixels[-1, -1].tolist() == [0] * 3  # and the most negative of filter 1
+    assert abs(pixels[0, second, 0] - 128) <= 1
+    assert pixels[0, second - 1].tolist() == list(filters.BETWEEN)
 
 
 def test_the_worst_layer_is_marked():

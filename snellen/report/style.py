@@ -22,9 +22,9 @@ header { padding-top: 2.5rem; }
 h1 { font-size: 1.9rem; font-weight: 650; line-height: 1.2; margin: 0; letter-spacing: -0.01em; }
 h2 { font-size: 1.15rem; font-weight: 650; margin: 0 0 0.9rem; }
 h3 { font-size: 1rem; font-weight: 600; margin: 1.4rem 0 0.5rem; }
-section { padding: 1.9rem 0; border-top: 1px solid var(--line); }
-main section:first-child { border-top: 0; padding-top: 1.4rem; }
-main section:first-child > h2 { position: absolute; left: -999rem; }
+main > section { padding: 1.9rem 0; border-top: 1px solid var(--line); }
+main > section:first-child { border-top: 0; padding-top: 1.4rem; }
+main > section:first-child > h2 { position: absolute; left: -999rem; }
 p { margin: 0 0 0.8rem; max-width: 44rem; }
 a { color: var(--blue); }
 .brand { color: var(--soft); margin: 0 0 0.2rem; font-size: 0.9rem; }
@@ -45,11 +45,13 @@ figure { margin: 0; } figcaption { margin-top: 0.35rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(15.5rem, 1fr));
   gap: 1rem 1.6rem; }
 svg { display: block; width: 100%; height: auto; }
-.square { max-width: 38rem; }
+.beside { display: flex; flex-wrap: wrap; gap: 0 2.5rem; align-items: flex-start; }
+.beside figure { flex: 1 1 22rem; max-width: 36rem; }
+.beside h3 { margin-top: 0.2rem; }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.2rem, 1fr));
   gap: 1.1rem 1rem; padding: 0; margin: 0; list-style: none; font-size: 0.88rem; }
 .cards img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain;
-  background: var(--shade); border-radius: 4px; }
+  background: var(--shade); border-radius: 4px; margin-bottom: 0.35rem; }
 img.small { image-rendering: pixelated; }
 .filters img { width: 100%; max-width: 30rem; border-radius: 4px; display: block; }
 .scroll { overflow-x: auto; margin: 0 0 0.8rem; }
@@ -59,15 +61,19 @@ th, td { text-align: left; padding: 0.34rem 1.2rem 0.34rem 0; vertical-align: ba
   border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 td { overflow-wrap: normal; }
+.wide td { white-space: nowrap; }
+.wide .number { display: inline-block; min-width: 3.6rem; }
 .bar { display: inline-block; width: 4.5rem; height: 0.5rem; border-radius: 2px;
-  background: var(--shade); margin-left: 0.5rem; vertical-align: 0.05rem; }
+  background: var(--shade); vertical-align: 0.05rem; }
 .bar i { display: block; height: 100%; border-radius: 2px; background: var(--blue); }
 .bar i.bad { background: var(--orange); }
-.long { width: 12rem; max-width: 40vw; }
 .truth { color: var(--green); } .wrong { color: var(--red); }
+.snellen-doctor th, .snellen-doctor td { border: 0; padding: 0.12rem 1rem 0.12rem 0; }
+.snellen-doctor th { color: var(--soft); }
 .failed { color: var(--soft); border-left: 3px solid var(--amber); padding-left: 0.8rem; }
 summary { cursor: pointer; color: var(--soft); font-size: 0.92rem; margin-bottom: 0.5rem; }
 @media (max-width: 34rem) { .cards { grid-template-columns: repeat(auto-fill, minmax(6rem, 1fr)); }
   h1 { font-size: 1.5rem; } .tiles { gap: 0.6rem 1.8rem; } }
+@media (prefers-color-scheme: dark) { .snellen-doctor h4 { filter: brightness(1.5); } }
 @media print { nav { display: none; } section { break-inside: avoid; } }
 """

@@ -24,13 +24,14 @@ def build(facts: ReportFacts) -> Piece | None:
     names = [str(n) for n in facts.classes] or [str(i) for i in range(len(counts))]
     rows = chosen(counts)
     wrong = int(counts.sum() - counts.diagonal().sum())
-    words = f"{wrong:,} of {int(counts.sum()):,} held-out images are in a wrong column."
+    words = f"{wrong:,} of {int(counts.sum()):,} held-out images are taken for another class."
     if len(rows) < len(counts):
         words += f" Shown are the {len(rows)} of {len(counts):,} classes with the most mistakes."
     drawing = _draw(counts[rows][:, rows], [names[i] for i in rows], counts.sum(1)[rows])
     picture = figure.svg(drawing, f"Confusion matrix, truth by prediction. {words}")
-    html = f'<p class="soft">{text(words)}</p><figure class="square">{picture}</figure>'
-    return Piece(html + _pairs(counts, names), {"confusion.png": figure.png(drawing)})
+    html = f'<p class="soft">{text(words)}</p><div class="beside"><figure>{picture}</figure>'
+    html += f"{_pairs(counts, names)}</div>"
+    return Piece(html, {"confusion.png": figure.png(drawing)})
 
 
 def chosen(counts_KK: "Tensor") -> list[int]:
@@ -53,6 +54,10 @@ def _draw(counts_KK: "Tensor", names: list[str], totals_K: "Tensor") -> Any:
     side = min(6.4, 2.2 + 0.36 * num)
     drawing, (ax,) = figure.new(side + 0.4, side)
     ax.imshow(cells, interpolation="nearest")
+    ax.set_xticks(np.arange(num + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(num + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color=figure.LINE, linewidth=0.7)
+    ax.tick_params(which="minor", length=0)
     small = 9 if num <= NUMBERS else 7
     short = [n if len(n) <= LONGEST else n[: LONGEST - 1] + "…" for n in names]
     upright = max(map(len, short)) > 2 and num > 3
@@ -93,7 +98,8 @@ def _pairs(counts_KK: "Tensor", names: list[str]) -> str:
     if not rows:
         return ""
     head = ["truth", "taken for", "times", "of the class"]
-    return "<h3>Most often confused</h3>" + table(head, rows, "most often confused classes")
+    words = "Most often confused"
+    return f"<div><h3>{words}</h3>{table(head, rows, words)}</div>"
 
 
 SECTIONS = {"confusion": Section("Confusion", 50, build)}

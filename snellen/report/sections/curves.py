@@ -12,7 +12,7 @@ from ..section import Piece, Section
 Lines = dict[str, list[tuple[float, float]]]  # name -> (epoch, value), finite ones only
 NOT_SCORES = ("epoch", "step", "seconds", "lr")
 MOST_LINES = 4
-DECADES_FOR_LOG = 1.5  # a loss over a wider range is drawn on a logarithmic scale
+DECADES = 1.5  # a loss over a wider range is drawn on a logarithmic scale
 
 
 def build(facts: ReportFacts) -> Piece | None:
@@ -22,10 +22,10 @@ def build(facts: ReportFacts) -> Piece | None:
         return None
     drawn = []
     for title, lines in panels.items():
-        one, (ax,) = figure.new(4.0, 2.7)
+        one, (ax,) = figure.new(3.3, 2.3)
         _draw(ax, title, lines)
         drawn.append(f"<figure>{figure.svg(one, _alt(title, lines))}</figure>")
-    whole, axes = figure.new(4.0 * len(panels), 2.9, columns=len(panels))
+    whole, axes = figure.new(3.6 * len(panels), 2.6, columns=len(panels))
     for ax, (title, lines) in zip(axes, panels.items(), strict=True):
         _draw(ax, title, lines)
     html = f'<div class="charts">{"".join(drawn)}</div>{_remark(facts.history)}'
@@ -62,10 +62,19 @@ def _draw(ax: Any, title: str, lines: Lines) -> None:
         dots = {"marker": "o", "markersize": 3.5} if len(points) < 3 else {}
         ax.plot(xs, ys, color=colour, linewidth=1.6, label=name, **dots)
     values = [y for points in lines.values() for _, y in points]
-    if title == "loss" and min(values) > 0 and math.log10(max(values) / min(values)) > 1.5:
+    if title == "loss" and min(values) > 0 and math.log10(max(values) / min(values)) > DECADES:
         ax.set_yscale("log")
         ax.tick_params(which="minor", length=0)
-    ax.set_title(title, loc="left", fontsize=10, color=figure.INK, parse_math=False)
+        ax.yaxis.set_minor_formatter("")
+    else:
+        ax.yaxis.get_major_locator().set_params(nbins=5)
+    ax.set_title(
+        title if len(lines) > 1 or title != "score" else name,
+        loc="left",
+        fontsize=10,
+        color=figure.INK,
+        parse_math=False,
+    )
     ax.grid(axis="y", color=figure.LINE, linewidth=0.8)
     ax.set_axisbelow(True)
     ax.set_xlabel("epoch", fontsize=9, color=figure.SOFT)

@@ -48,7 +48,7 @@ def _row(name: str, counts: dict[str, int]) -> list[str]:
 def _bar(counts: dict[str, int], name: str) -> str:
     count = counts.get(name, 0)
     share = 100 * count / max(1, *counts.values())
-    return f'{count:,}<span class="bar"><i style="width:{share:.0f}%"></i></span>'
+    return f'{count:,} <span class="bar"><i style="width:{share:.0f}%"></i></span>'
 
 
 def _more(names: list[str]) -> str:

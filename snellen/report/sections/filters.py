@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST = 64
-TILE = 48  # pixels of a filter in plots/filters.png, about
+ZOOM, GAP = 8, 6  # pixels: of a weight, and between filters
+BETWEEN = (198, 206, 216)  # no grey, so that it is not taken for a weight
 
 
 def build(facts: ReportFacts) -> Piece | None:
@@ -20,8 +21,6 @@ def build(facts: ReportFacts) -> Piece | None:
         return None
     num_filters, channels, height, width = weights.shape
     picture = grid(weights)
-    scale = max(1, TILE // max(height, width))
-    large = picture.resize((picture.width * scale, picture.height * scale), 0)
     colour = "as colour" if channels == 3 else "mid-grey is zero"
     words = f"{num_filters} filters of {height} x {width} over {channels} channel"
     words += f"{'s' * (channels != 1)}; each scaled by its largest weight, {colour}."
@@ -31,29 +30,30 @@ def build(facts: ReportFacts) -> Piece | None:
         words += " Channels are averaged."
     html = f'<figure class="filters"><img class="small" src="{png_uri(picture)}"'
     html += f' alt="{text(words)}"><figcaption>{text(words)}</figcaption></figure>'
-    return Piece(html, {"filters.png": png(large)})
+    return Piece(html, {"filters.png": png(picture)})
 
 
 def grid(weights_OIHW: "Tensor") -> Any:
-    """weights_OIHW -> PIL: filters in rows on mid-grey, one pixel a weight, one between them."""
+    """weights_OIHW -> PIL: filters in rows, ZOOM pixels a weight, mid-grey for zero."""
     import torch
     from PIL import Image
 
     weights = weights_OIHW[:MOST].detach().float().cpu().nan_to_num(0.0, 0.0, 0.0)
-    if weights.shape[1] not in (1, 3):
+    channels = weights.shape[1]
+    if channels not in (1, 3):
         weights = weights.mean(1, keepdim=True)
-    count, channels, height, width = weights.shape
     largest = weights.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12)
-    tiles = ((weights / largest + 1) * 127.5).round().to(torch.uint8)
+    bytes_OIHW = ((weights / largest + 1) * 127.5).round().to(torch.uint8)
+    tiles = bytes_OIHW.repeat_interleave(ZOOM, 2).repeat_interleave(ZOOM, 3)
+    count, _, height, width = tiles.shape
     columns = min(count, 8 if count <= 32 else 16)
     rows = -(-count // columns)
-    sheet = torch.full((channels, rows * (height + 1) + 1, columns * (width + 1) + 1), 255)
-    sheet = sheet.to(torch.uint8)
+    size = (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP)
+    sheet = torch.tensor(BETWEEN, dtype=torch.uint8)[:, None, None].repeat(1, *size)
     for i, tile in enumerate(tiles):
-        top, left = i // columns * (height + 1) + 1, i % columns * (width + 1) + 1
+        top, left = i // columns * (height + GAP), i % columns * (width + GAP)
         sheet[:, top : top + height, left : left + width] = tile
-    pixels = sheet.permute(1, 2, 0).contiguous().numpy()
-    return Image.fromarray(pixels if channels == 3 else pixels[:, :, 0].copy())
+    return Image.fromarray(sheet.permute(1, 2, 0).contiguous().numpy())
 
 
 SECTIONS = {"filters": Section("First-layer filters", 70, build)}

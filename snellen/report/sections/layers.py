@@ -63,14 +63,19 @@ def _row(reading: dict[str, Any], largest: float, most_std: float) -> list[str]:
         text(" x ".join(map(str, shape[1:]))) if len(shape) > 1 else "",
         _number(reading.get("mean")),
         _number(std) + _bar(std / most_std if _finite(std) and most_std else None),
-        "" if dead is None else f"{dead * 100:.0f} %" + _bar(dead, dead > 0.4),
+        "" if dead is None else _word(f"{dead * 100:.0f} %") + _bar(dead, dead > 0.4),
         _number(gradient) + _bar(_log_share(gradient, largest, 6)),
         _number(ratio) + _bar(_log_share(ratio, 1.0, 6), _odd_ratio(ratio)),
     ]
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else text(f"{value:.2g}")
+    return "" if value is None else _word(f"{value:.2g}")
+
+
+def _word(word: str) -> str:
+    """A number as wide as the others, so that the bars beside them stand in line."""
+    return f'<span class="number">{text(word)}</span>'
 
 
 def _bar(share: float | None, bad: bool = False) -> str:

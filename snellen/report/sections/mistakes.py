@@ -2,7 +2,6 @@
 
 from pathlib import PurePath
 
-from ...core.words import number
 from ..facts import Mistake, ReportFacts
 from ..picture import img
 from ..section import Piece, Section, text
@@ -25,7 +24,8 @@ def _card(mistake: Mistake) -> str:
     lines = [
         f'<span class="truth">{text(truth)}</span> taken for '
         f'<span class="wrong">{text(predicted)}</span>',
-        f'<span class="soft">{score * 100:.0f} % sure, loss {number(loss)}</span>',
+        f'<span class="soft">{score * 100:.0f} % sure</span>',
+        f'<span class="soft">loss {loss:.2f}</span>',
     ]
     if path:
         lines.append(f'<span class="soft" title="{text(path)}">{text(PurePath(path).name)}</span>')

@@ -1,5 +1,7 @@
 """What was trained, how well, how long, and the command that repeats it."""
 
+import math
+
 from ...core.words import duration, number
 from ..facts import ReportFacts
 from ..section import Piece, Section, text
@@ -23,11 +25,12 @@ def build(facts: ReportFacts) -> Piece | None:
 def show(name: str, value: float) -> str:
     """A score as per cent, a loss as a number.
 
-    >>> show("accuracy", 0.98611), show("loss", 0.0512)
-    ('98.6 %', '0.0512')
+    >>> show("accuracy", 0.98611), show("top5", 0.9997), show("loss", 0.0512)
+    ('98.6 %', '99.97 %', '0.0512')
     """
     if "loss" not in name and 0 <= value <= 1:
-        return f"{value * 100:.1f} %"
+        digits = 1 if round(value, 3) < 1 or value == 1 else 2  # 99.97 % is not 100
+        return f"{math.floor(value * 10000) / 100 if digits == 2 else value * 100:.{digits}f} %"
     return number(value)
 
 
