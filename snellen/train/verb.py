@@ -49,12 +49,12 @@ def train(data: Any, own: nn.Module | None, settings: Mapping[str, Any]) -> Path
         session.train()
         findings = session.doc.findings if session.doc is not None else ()
         finish(session, findings, say)
+        if session.message:
+            say(session.message)
+        if session.doc is not None:
+            say(findings_text(findings))
     finally:
         session.book.close()
-    if session.message:
-        say(session.message)
-    if session.doc is not None:
-        say(findings_text(findings))
     return session.folder.path
 
 
