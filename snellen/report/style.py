@@ -41,7 +41,7 @@ figure { margin: 0; } figcaption { margin-top: 0.35rem; }
 .tiles dt { color: var(--soft); font-size: 0.88rem; }
 .tiles dd { margin: 0; font-size: 1.75rem; font-weight: 600; line-height: 1.25;
   font-variant-numeric: tabular-nums; }
-.tiles div:nth-child(n+3) dd { font-size: 1.25rem; line-height: 1.75; font-weight: 500; }
+.tiles div:nth-child(n+2) dd { font-size: 1.25rem; line-height: 1.75; font-weight: 500; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(15.5rem, 1fr));
   gap: 1rem 1.6rem; }
 svg { display: block; width: 100%; height: auto; }

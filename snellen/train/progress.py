@@ -94,11 +94,12 @@ class Progress:
             self._draw(now)
 
     def end_epoch(self, epoch: int, metrics: Mapping[str, float], seconds: float) -> None:
-        """Leave a line with the epoch's metrics and its time."""
+        """Leave a line: the losses, the first score and the time; metrics.csv has the rest."""
         width = len(str(self.epochs))
         words = [f"epoch {epoch:>{width}}/{self.epochs}"]
-        words += [f"{name} {number(v)}" for name, v in metrics.items() if name not in NOT_SCORES]
+        words += [f"{name} {number(v)}" for name, v in metrics.items() if "loss" in name]
         self._score = _score(metrics)
+        words += [self._score] if self._score else []
         self._display.line("   ".join([*words, duration(seconds)]))
 
     def note(self, text: str) -> None:

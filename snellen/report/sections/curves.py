@@ -11,7 +11,6 @@ from ..section import Piece, Section
 
 Lines = dict[str, list[tuple[float, float]]]  # name -> (epoch, value), finite ones only
 NOT_SCORES = ("epoch", "step", "seconds", "lr")
-MOST_LINES = 4
 DECADES = 1.5  # a loss over a wider range is drawn on a logarithmic scale
 
 
@@ -50,9 +49,15 @@ def gather(history: Sequence[Mapping[str, Any]]) -> dict[str, Lines]:
                 continue
             else:
                 panel, name = ("loss", names.get(key, key)) if "loss" in key else ("score", key)
-            if name in panels[panel] or len(panels[panel]) < MOST_LINES:
-                panels[panel].setdefault(name, []).append((row.get("epoch", row_number), value))
+            panels[panel].setdefault(name, []).append((row.get("epoch", row_number), value))
+    panels["score"] = _first_score(panels["score"])
     return panels
+
+
+def _first_score(lines: Lines) -> Lines:
+    """The first score, of training and of validation; metrics.csv has the others."""
+    names = [name.removeprefix("train_").removeprefix("val_") for name in lines]
+    return {key: lines[key] for key, name in zip(lines, names, strict=True) if name == names[0]}
 
 
 def _draw(ax: Any, title: str, lines: Lines) -> None:
