@@ -77,16 +77,21 @@ def update_ratios(chart: Chart, first: int = 20) -> list[tuple[float, str]]:
     return sorted(found)
 
 
+def rates(chart: Chart) -> list[float]:
+    """The learning rates of the first optimiser."""
+    return finite(row.get("lr") for row in chart.steps if not row.get("optimizer"))
+
+
 def lr_now_and_peak(chart: Chart) -> tuple[float, float]:
     """The last and the highest learning rate seen; (0, 0) where unknown."""
-    rates = finite(chart.column("lr"))
-    return (rates[-1], max(rates)) if rates else (0.0, 0.0)
+    found = rates(chart)
+    return (found[-1], max(found)) if found else (0.0, 0.0)
 
 
 def lr_is_steady(chart: Chart) -> bool:
     """Whether the rate is neither warming up nor on its way to zero, as far as was seen."""
-    rates = finite(chart.column("lr"))
-    return bool(rates) and min(rates) > 0.5 * max(rates)
+    found = rates(chart)
+    return bool(found) and min(found) > 0.5 * max(found)
 
 
 def num_classes(chart: Chart) -> int:
@@ -161,3 +166,19 @@ def short(value: float) -> str:
 
 def _word(value: Any) -> str:
     return str(value or "").rpartition(".")[2].lower()
+
+
+def depth_factor(chart: Chart, least: int, *, head: bool = True) -> tuple[float, float, float]:
+    """By what factor the outputs' std changes from weight layer to weight layer at step 0.
+
+    (factor, first std, last std); (1, 1, 1) with norms between, or with fewer layers than `least`.
+    """
+    traces = list(chart.layers.values())
+    if any("norm" in kind_of(trace) for trace in traces):
+        return 1.0, 1.0, 1.0
+    rows = [trace.rows[0] for trace in traces if has_weights(trace) and len(trace.rows)]
+    stds = finite(row.get("std") for row in rows if row["step"] == 0)
+    stds = stds if head else stds[:-1]
+    if len(stds) < least or min(stds) <= 0:
+        return 1.0, 1.0, 1.0
+    return (stds[-1] / stds[0]) ** (1 / (len(stds) - 1)), stds[0], stds[-1]

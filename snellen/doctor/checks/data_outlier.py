@@ -1,0 +1,80 @@
+"""One value a hundred times the others steers the whole batch's gradient."""
+
+from statistics import median
+
+from ..chart import Chart
+from ..check import Check
+from ..finding import Finding
+from ._cases import training
+from ._readings import finite, short
+
+TIMES, BATCHES = 20.0, 8
+
+
+class Outlier(Check):
+    """A batch whose largest input or target is far beyond that of all others."""
+
+    id = "data-outlier"
+    signal = "largest input and largest target of a batch over the median of all batches"
+    threshold = TIMES
+    source = "notes 000, outliers"
+    why = "a squared loss gives a sample a hundred times off ten thousand times the weight"
+    do = "look at this batch's items; mend them, clip the values, or use Huber loss"
+    bad = "loss = F.mse_loss(price, target)       # one price in cents among euros"
+    good = "loss = F.huber_loss(price, target)"
+    explains = (
+        "grad-exploding", "lr-too-high", "numerics-nan-loss", "arch-dead-relu", "arch-saturated",
+        "target-unscaled",
+    )  # fmt: skip
+
+    def look(self, chart: Chart) -> Finding | None:
+        """Inputs by their absmax; targets by the range of values, not of classes."""
+        rows = [r for r in chart.batches.get("train", ()) if "float" in str(r.get("dtype"))]
+        inputs = [(r["absmax"], r["step"]) for r in rows if finite([r.get("absmax")])]
+        return self._judge("input", inputs) or self._judge("target", _targets(chart, rows))
+
+    def _judge(self, what: str, values: list[tuple[float, int]]) -> Finding | None:
+        usual = median([v for v, _ in values]) if len(values) >= BATCHES else 0.0
+        if usual <= 0:
+            return None
+        worst, step = max(values)
+        far = [v for v, _ in values if v > TIMES * usual]
+        if not far or len(far) > 0.2 * len(values):
+            return None
+        return self.finding(
+            f"the largest {what} of the batch at step {step} is {short(worst)},"
+            f" {worst / usual:.0f} times that of a usual batch ({short(usual)})",
+            since=step,
+            confidence=0.8,
+            evidence={"largest": worst, "usual": usual, "batches": len(far)},
+        )
+
+
+def _targets(chart: Chart, rows: list[dict]) -> list[tuple[float, int]]:
+    if chart.facts.get("targets") == "class":
+        return []
+    known = [r for r in rows if "float" in str(r.get("target_dtype"))]
+    known = [r for r in known if len(finite([r.get("target_min"), r.get("target_max")])) == 2]
+    return [(max(abs(r["target_min"]), abs(r["target_max"])), r["step"]) for r in known]
+
+
+def sick() -> list[Chart]:
+    """A sensor that once returned 4096; a price in cents."""
+    spike = {"absmax": lambda t: 4096.0 if t == 11 else 2.8 + 0.1 * (t % 5)}
+    price = {"target_dtype": "float32", "target_min": 0.1,
+             "target_max": lambda t: 250.0 if t == 3 else 2.5}  # fmt: skip
+    facts = {"targets": "value", "classes": None, "loss_fn": "MSELoss"}
+    return [training(batch=spike), training(batch=price, facts=facts, loss_call=_mse())]
+
+
+def healthy() -> list[Chart]:
+    """Heavy tails, a few times the usual."""
+    tails = {"absmax": lambda t: 3.0 + (9.0 if t % 7 == 0 else 0.0)}
+    return [training(batch=tails)]
+
+
+def _mse() -> dict:
+    return {"function": "mse_loss", "classes": None, "target_dtype": "float32"}
+
+
+CHECKS = {Outlier.id: Outlier()}

@@ -1,0 +1,63 @@
+"""A sample can be finite and still make the network divide by zero or take log(0)."""
+
+from ..chart import Chart
+from ..check import Check
+from ..finding import Finding
+from ._cases import seen, training
+
+
+class PoisonSample(Check):
+    """Finite samples whose own loss or gradient is not finite."""
+
+    id = "data-poison-sample"
+    level = "error"
+    signal = "loss of each sample alone, with the weights from before the step that failed"
+    threshold = 1
+    source = "notes 000, cleaning data"
+    why = "the sample is finite, but the network turns it into NaN or Inf, whatever the weights"
+    do = "mend or drop these samples, and add an epsilon to the operation named here"
+    bad = "x = x / x.std()            # a black image has std 0"
+    good = "x = x / (x.std() + 1e-6)"
+    explains = (
+        "numerics-nan-loss", "lr-too-high", "grad-exploding", "arch-dead-relu", "arch-saturated",
+        "output-constant", "weights-not-updating", "params-no-grad", "data-outlier", "lr-too-low",
+        "gen-overfit",
+    )  # fmt: skip
+
+    def look(self, chart: Chart) -> Finding | None:
+        """What the culprit search named."""
+        for culprit in chart.culprits:
+            if culprit.get("cause") != "sample":
+                continue
+            samples = tuple(culprit.get("samples", ()))
+            layer, operation = culprit.get("module"), culprit.get("operation")
+            where = {k: v for k, v in (("module", layer), ("operation", operation)) if v}
+            at = f" at {layer or operation}" if layer or operation else ""
+            return self.finding(
+                f"{len(samples)} finite sample{'s' * (len(samples) != 1)} make the loss NaN or"
+                f" Inf{at}; {culprit.get('searched', 'some')} were tried alone",
+                where=where,
+                samples=samples,
+                samples_of=culprit.get("samples_of") or culprit.get("split") or "train",
+                paths=tuple(culprit.get("paths", ())),
+                since=culprit.get("step", 0),
+                confidence=0.95,
+                evidence={"values": culprit.get("values"), "searched": culprit.get("searched")},
+            )
+        return None
+
+
+def sick() -> list[Chart]:
+    """Two black images that a network divides by their own std."""
+    named = seen("culprit", 4, cause="sample", split="train", samples=[5, 90], searched=6400,
+                 samples_of="train", module="norm", operation="aten::div")  # fmt: skip
+    first = seen("nonfinite", 4, what="loss", module="norm")
+    return [training(5, sick=(first, named))]
+
+
+def healthy() -> list[Chart]:
+    """Nothing to search for."""
+    return [training()]
+
+
+CHECKS = {PoisonSample.id: PoisonSample()}

@@ -1,0 +1,75 @@
+"""When the validation loss rises and the training loss still falls, the rest is memorising."""
+
+from ..chart import Chart
+from ..check import Check
+from ..finding import Finding
+from ._cases import training
+from ._readings import finite, short
+
+TIMES, EVALUATIONS = 1.1, 3
+
+
+class Overfit(Check):
+    """A validation loss past its minimum while the training loss falls."""
+
+    id = "gen-overfit"
+    signal = "validation loss over its minimum, and the training loss beside it"
+    threshold = f"{TIMES} for {EVALUATIONS} evaluations"
+    source = "notes 004; AUTOTRAINER"
+    why = "from its minimum on the network learns the training samples by heart"
+    do = "stop at the best epoch; more augmentation, weight decay or dropout; a smaller network"
+    bad = "for epoch in range(500): ..."
+    good = "stop when the validation loss has not fallen for ten epochs"
+
+    def look(self, chart: Chart) -> Finding | None:
+        """From the epochs' metrics, by their usual names."""
+        val, train = _series(chart, VAL), _series(chart, TRAIN)
+        if len(val) < EVALUATIONS + 1 or min(val) <= 0:
+            return None
+        best = val.index(min(val))
+        after = val[-EVALUATIONS:]
+        if best >= len(val) - EVALUATIONS or min(after) < TIMES * min(val):
+            return None
+        if len(train) != len(val) or train[-1] >= train[best]:
+            return None
+        return self.finding(
+            f"the validation loss was {short(min(val))} at evaluation {best + 1} and is"
+            f" {short(val[-1])} now, while the training loss fell from {short(train[best])} to"
+            f" {short(train[-1])}",
+            settings={"patience": 10},
+            since=chart.epochs[best]["step"],
+            confidence=0.85,
+            evidence={"val": val[-8:], "train": train[-8:], "best": best + 1},
+        )
+
+
+VAL = ("val_loss", "val/loss", "valid_loss")
+TRAIN = ("train_loss", "train/loss", "loss")
+
+
+def _series(chart: Chart, names: tuple[str, ...]) -> list[float]:
+    return finite(next((row[n] for n in names if n in row), None) for row in chart.epochs)
+
+
+def sick() -> list[Chart]:
+    """Best at the third of eight epochs."""
+    val = [1.0, 0.7, 0.6, 0.65, 0.7, 0.8, 0.9, 1.0]
+    return [_epochs([2.0 * 0.6**i for i in range(8)], val)]
+
+
+def healthy() -> list[Chart]:
+    """A plateau; noise around a minimum."""
+    falling = [2.0 * 0.8**i for i in range(8)]
+    return [_epochs(falling, [1.0, 0.7, 0.6, 0.62, 0.6, 0.61, 0.63, 0.62]),
+            _epochs(falling, [1.0, 0.8, 0.6, 0.8, 0.58, 0.7, 0.57, 0.6])]  # fmt: skip
+
+
+def _epochs(train: list[float], val: list[float]) -> Chart:
+    chart = training()
+    for i, (t, v) in enumerate(zip(train, val, strict=True)):
+        chart.record({"kind": "epoch", "step": 100 * (i + 1), "epoch": i + 1,
+                      "metrics": {"train_loss": t, "val_loss": v}})  # fmt: skip
+    return chart
+
+
+CHECKS = {Overfit.id: Overfit()}

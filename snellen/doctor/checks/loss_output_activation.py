@@ -1,0 +1,94 @@
+"""An output that cannot reach its targets cannot learn them."""
+
+from ..chart import Chart
+from ..check import Check
+from ..finding import Finding
+from ._cases import training
+from ._readings import CROSS_ENTROPY, activation_of, finite, place, short
+
+CALLS = 5
+REACH = {"sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, None)}
+
+
+class OutputActivation(Check):
+    """A last activation that cuts off what the loss or the targets need."""
+
+    id = "loss-output-activation"
+    signal = "the last activation's range beside the targets, or beside logits"
+    threshold = "targets outside the range; logits that are never negative, or never beyond +-1"
+    source = "DeepDiagnosis, NeuraLint, AUTOTRAINER"
+    why = "what lies outside the range is out of reach, and at its edge gradients are zero"
+    do = "take the last activation away (or scale the targets into its range)"
+    bad = "net = nn.Sequential(..., nn.Linear(64, 10), nn.ReLU())"
+    good = "net = nn.Sequential(..., nn.Linear(64, 10))"
+    explains = ("output-constant", "arch-dead-relu", "arch-saturated", "lr-too-low",
+                "params-no-grad", "gen-underfit")  # fmt: skip
+
+    def look(self, chart: Chart) -> Finding | None:
+        """Only where the last layer of the forward pass is such an activation."""
+        last = list(chart.layers.values())[-1] if chart.layers else None
+        if last is None or activation_of(last) not in REACH:
+            return None
+        said = _of_logits(chart, activation_of(last)) or _of_targets(chart, activation_of(last))
+        if not said:
+            return None
+        return self.finding(said, where=place(last), confidence=0.85)
+
+
+def _of_logits(chart: Chart, activation: str) -> str:
+    """Cross-entropy behind ReLU, sigmoid or tanh."""
+    calls = [r for r in chart.loss_calls if r.get("function") in CROSS_ENTROPY]
+    low = finite(r.get("input_min") for r in calls)
+    high = finite(r.get("input_max") for r in calls)
+    if len(low) < CALLS or len(high) < CALLS or activation == "softmax":
+        return ""
+    floor, ceiling = REACH[activation]
+    if min(low) < floor or (ceiling is not None and max(high) > ceiling):
+        return ""
+    return (
+        f"the logits come through {activation}: {short(min(low))} to {short(max(high))} in all of"
+        f" {len(low)} batches"
+    )
+
+
+def _of_targets(chart: Chart, activation: str) -> str:
+    """A regression whose targets leave the range."""
+    rows = [r for r in chart.batches.get("train", ()) if "float" in str(r.get("target_dtype"))]
+    low = finite(r.get("target_min") for r in rows)
+    high = finite(r.get("target_max") for r in rows)
+    floor, ceiling = REACH[activation]
+    if len(low) < CALLS or not high or chart.facts.get("targets") == "class":
+        return ""
+    below, above = min(low) < floor - 0.05, ceiling is not None and max(high) > ceiling + 0.05
+    if not below and not above:
+        return ""
+    reach = f"{floor:g} to {ceiling:g}" if ceiling is not None else f"{floor:g} and more"
+    return (
+        f"targets run from {short(min(low))} to {short(max(high))}, but {activation} gives {reach}"
+    )
+
+
+def sick() -> list[Chart]:
+    """ReLU on the logits; a tanh that is to reach 12."""
+    relu = {"last": {"facts": {"kind": "ReLU", "activation": "relu"}}}
+    tanh = {"last": {"facts": {"kind": "Tanh", "activation": "tanh"}}}
+    far = {"target_dtype": "float32", "target_min": -3.0, "target_max": 12.0}
+    facts = {"targets": "value", "classes": None, "loss_fn": "MSELoss"}
+    return [training(layers=relu, loss_call={"input_min": 0.0, "input_max": 0.9}),
+            training(layers=tanh, batch=far, facts=facts,
+                     loss_call={"function": "mse_loss", "classes": None})]  # fmt: skip
+
+
+def healthy() -> list[Chart]:
+    """An autoencoder of [0, 1]; a counter whose targets are positive; logits."""
+    sigmoid = {"last": {"facts": {"kind": "Sigmoid", "activation": "sigmoid"}}}
+    relu = {"last": {"facts": {"kind": "ReLU", "activation": "relu"}}}
+    unit = {"target_dtype": "float32", "target_min": 0.0, "target_max": 1.0}
+    facts = {"targets": "value", "classes": None, "loss_fn": "MSELoss"}
+    mse = {"function": "mse_loss", "classes": None}
+    return [training(layers=sigmoid, batch=unit, facts=facts, loss_call=mse),
+            training(layers=relu, batch={**unit, "target_max": 40.0}, facts=facts, loss_call=mse),
+            training()]  # fmt: skip
+
+
+CHECKS = {OutputActivation.id: OutputActivation()}

@@ -1,0 +1,76 @@
+"""(N, 1) minus (N,) is an (N, N) table: every prediction against every target."""
+
+import math
+
+from ..chart import Chart
+from ..check import Check
+from ..finding import Finding
+from ._cases import training
+
+ELEMENTWISE = (
+    "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "gaussian_nll_loss", "poisson_nll_loss",
+)  # fmt: skip
+
+
+class ShapeBroadcast(Check):
+    """Predictions and targets whose shapes blow each other up."""
+
+    id = "loss-shape-broadcast"
+    level = "error"
+    signal = "shapes that an elementwise loss receives"
+    threshold = "the broadcast shape is larger than both"
+    source = "PyTorch only warns: Using a target size that is different to the input size"
+    why = "each output is pulled to the mean of all targets: the network learns that mean"
+    do = "give both one shape: target.unsqueeze(1), or prediction.squeeze(1)"
+    bad = "loss = F.mse_loss(net(x), y)          # (64, 1) and (64,)"
+    good = "loss = F.mse_loss(net(x).squeeze(1), y)"
+    explains = ("output-constant", "lr-too-low", "gen-underfit")
+
+    def look(self, chart: Chart) -> Finding | None:
+        """A scalar or a row that spreads over the predictions is legal."""
+        for row in chart.loss_calls:
+            given, wanted = list(row.get("input_shape") or ()), list(row.get("target_shape") or ())
+            if row.get("function") not in ELEMENTWISE or given == wanted:
+                continue
+            both = _broadcast(given, wanted)
+            if both and math.prod(both) > max(math.prod(given), math.prod(wanted)):
+                return self.finding(
+                    f"{row['function']} compares {tuple(given)} with {tuple(wanted)}: a table of"
+                    f" {tuple(both)}",
+                    where={"operation": row["function"]},
+                    since=row["step"],
+                    confidence=0.97,
+                    evidence={"input": given, "target": wanted},
+                )
+        return None
+
+
+def _broadcast(a: list[int], b: list[int]) -> list[int]:
+    """The common shape; empty where there is none."""
+    width = max(len(a), len(b))
+    a, b = [1] * (width - len(a)) + a, [1] * (width - len(b)) + b
+    if any(m != n and 1 not in (m, n) for m, n in zip(a, b, strict=True)):
+        return []
+    return [max(m, n) for m, n in zip(a, b, strict=True)]
+
+
+def sick() -> list[Chart]:
+    """A regression with one output."""
+    return [training(loss_call=_call([64, 1], [64]), facts=REGRESSION)]
+
+
+def healthy() -> list[Chart]:
+    """Equal shapes; one target for all."""
+    return [training(loss_call=_call([64, 1], [64, 1]), facts=REGRESSION),
+            training(loss_call=_call([64, 1], [1]), facts=REGRESSION)]  # fmt: skip
+
+
+REGRESSION = {"targets": "value", "classes": None, "loss_fn": "MSELoss"}
+
+
+def _call(given: list[int], wanted: list[int]) -> dict:
+    return {"function": "mse_loss", "classes": None, "input_shape": given, "target_shape": wanted}
+
+
+CHECKS = {ShapeBroadcast.id: ShapeBroadcast()}

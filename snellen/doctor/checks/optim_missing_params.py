@@ -1,0 +1,61 @@
+"""An optimiser keeps the parameters that it was given; a layer replaced later is not among them."""
+
+from ..chart import Chart, Trace
+from ..check import Check
+from ..finding import Finding
+from ._cases import training
+from ._readings import finite, parameter_place, weights
+
+
+class MissingParams(Check):
+    """Weights that get gradients and that no optimiser holds."""
+
+    id = "optim-missing-params"
+    level = "error"
+    signal = "trainable weights with gradients that are in no optimiser"
+    threshold = 1
+    source = "TrainCheck; PyTorch, torch.optim: constructing it"
+    why = "gradients are computed for it, and nothing ever uses them"
+    do = "build the optimiser after the network is complete; set requires_grad=False on the rest"
+    bad = "optimizer = SGD(net.parameters()); net.head = nn.Linear(64, 10)"
+    good = "net.head = nn.Linear(64, 10); optimizer = SGD(net.parameters())"
+    explains = ("weights-not-updating", "params-no-grad", "lr-too-low", "loop-no-zero-grad")
+
+    def look(self, chart: Chart) -> Finding | None:
+        """Quiet where no optimiser is known, and for a trunk that came trained."""
+        if not chart.facts.get("optimizers") or chart.facts.get("pretrained"):
+            return None
+        mine = weights(chart)
+        missing = [trace for trace in mine if _is_missing(trace)]
+        if not missing:
+            return None
+        return self.finding(
+            f"{len(missing)} of {len(mine)} trainable weights get gradients but are in no"
+            f" optimiser, {missing[0].name} first",
+            level=self.level if len(missing) < len(mine) or chart.step else "warning",
+            where=parameter_place(missing[0]),
+            confidence=0.93,
+            evidence={"weights": [trace.name for trace in missing][:20]},
+        )
+
+
+def _is_missing(trace: Trace) -> bool:
+    return trace.facts.get("in_optimizer") is False and any(
+        norm > 0 for norm in finite(trace.column("grad_norm"))
+    )
+
+
+def sick() -> list[Chart]:
+    """A head that was replaced after the optimiser was built."""
+    lost = {"facts": {"in_optimizer": False}, "changed": False, "update_ratio": 0.0}
+    return [training(params={"head.weight": lost})]
+
+
+def healthy() -> list[Chart]:
+    """Frozen, or without gradients: an averaged copy."""
+    frozen = {"facts": {"in_optimizer": False, "requires_grad": False}, "changed": False}
+    copy = {"facts": {"in_optimizer": False}, "grad_norm": None, "grad_none": True}
+    return [training(params={"fc1.weight": frozen}), training(params={"fc1.weight": copy})]
+
+
+CHECKS = {MissingParams.id: MissingParams()}
