@@ -64,11 +64,15 @@ class Patient:
         The user's hooks are laid aside, so nothing that they gather sees a replay.
         """
         modes = [(m, m.training) for m in self.inner.modules()]
-        buffers = [(b, b.detach().clone()) for b in self.inner.buffers()]
+        buffers = [(m._buffers, key, b) for m, _ in modes
+                   for key, b in m._buffers.items() if b is not None]  # fmt: skip
         hooks = [(m, name, m.__dict__[name]) for m, _ in modes for name in HOOKS]
         try:
             for m, name, _ in hooks:
                 m.__dict__[name] = type(m.__dict__[name])()
+            # Copies stand in: the pending backward pass would miss a buffer that was written to.
+            for home, key, b in buffers:
+                home[key] = b.detach().clone()
             with untouched_rng(), torch.no_grad():
                 self._restore_statistics()
                 self.inner.eval()
@@ -78,9 +82,8 @@ class Patient:
                 m.training = mode
             for m, name, value in hooks:
                 m.__dict__[name] = value
-            with torch.no_grad():
-                for buffer, value in buffers:
-                    buffer.copy_(value)
+            for home, key, b in buffers:
+                home[key] = b
 
     def _restore_statistics(self) -> None:
         for (home, key), kept in zip(self._keys or (), self._kept, strict=False):

@@ -7,7 +7,7 @@ facts       classes, num_samples, batch_size, steps_per_epoch, num_params, has_n
             loss_fn, optimizers [{name, lr, momentum, weight_decay}], num_optimizers, pretrained,
             targets ("class" | "value" | "unknown"), compiled, steps and notes (at the end)
 step        loss (mean over the backward passes of the step; with gradient accumulation that
-            divides, see loss_call.value), lr, batch, grad_norm, backwards (since the last optimiser step),
+            divides, see loss_call.value), lr, batch, grad_norm, backwards (since the last step),
             carried (gradients were never zero before a backward since the last step), train_mode;
             rows of a second optimiser have optimizer (1, 2 ...) and other_loss instead of loss
 layer       a module, or a functional activation such as "Net.relu#2" (second call in a forward);

@@ -1,0 +1,115 @@
+"""Looks through a data set for items that are not finite, within a time, without moving the RNG."""
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from ..core.seeds import untouched_rng
+from .loader import innermost, row_of
+from .probes._measure import bad_rows
+
+SECONDS = 10.0
+MOST = 10_000  # samples that are named; more is no list but a fault of the reader
+TARGETS = ("y", "label", "labels", "target", "targets", "mask", "boxes", "value", "values")
+
+
+def scan(
+    dataset: Any, first: Iterable[int] = (), seconds: float = SECONDS
+) -> tuple[dict[int, dict[str, Any]], int]:
+    """Data set -> {its row: what is wrong in it}, and how many items were looked at.
+
+    The rows in `first` come first. Tensors are looked at as a whole, other sets item by item.
+
+    >>> x = torch.zeros(5, 2); x[3, 1] = torch.nan
+    >>> scan(TensorDataset(x))
+    ({3: {'field': 'image', 'nan': 1, 'inf': 0}}, 5)
+    """
+    if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+        return {}, 0
+    inner = innermost(dataset)
+    if type(inner) is TensorDataset:
+        return _scan_tensors(dataset, inner.tensors), len(dataset)
+    found: dict[int, dict[str, Any]] = {}
+    searched, end = 0, time.monotonic() + seconds
+    with untouched_rng():
+        for i in order(len(dataset), first):
+            try:
+                problem = item_problem(dataset[i])
+            except Exception:  # an item that cannot be read is another fault, and seen elsewhere
+                problem = None
+            searched += 1
+            if problem is not None:
+                found[i] = problem
+            if time.monotonic() > end or len(found) >= MOST:
+                break
+    return found, searched
+
+
+def order(count: int, first: Iterable[int]) -> Iterator[int]:
+    """All rows, those of `first` ahead of the others.
+
+    >>> list(order(4, [2]))
+    [2, 0, 1, 3]
+    """
+    ahead = dict.fromkeys(i for i in first if 0 <= i < count)
+    yield from ahead
+    yield from (i for i in range(count) if i not in ahead)
+
+
+def _scan_tensors(dataset: Any, tensors: tuple[Tensor, ...]) -> dict[int, dict[str, Any]]:
+    found: dict[int, dict[str, Any]] = {}
+    for place, tensor in enumerate(tensors):
+        bad = {row for row in bad_rows(tensor).tolist()}
+        if not bad:
+            continue
+        for i in range(len(dataset)):
+            row = row_of(dataset, i)
+            if row in bad and i not in found:
+                found[i] = {"field": "target" if place else "image", **_content(tensor[row])}
+    return found
+
+
+def item_problem(item: Any) -> dict[str, Any] | None:
+    """What is not finite in an item of any nesting, or None.
+
+    >>> item_problem((np.zeros(3), float("nan")))
+    {'field': 'target', 'nan': 1, 'inf': 0}
+    """
+    for field, leaf in leaves(item):
+        if isinstance(leaf, float):
+            if not math.isfinite(leaf):
+                return {"field": field, **_content(torch.tensor(leaf))}
+            continue
+        tensor = torch.as_tensor(leaf) if _is_float_array(leaf) else leaf
+        if isinstance(tensor, Tensor) and tensor.is_floating_point():
+            values = tensor.detach()
+            if not math.isfinite(values.sum()) and not torch.isfinite(values).all():
+                return {"field": field, **_content(values)}
+    return None
+
+
+def leaves(item: Any, field: str = "image") -> Iterator[tuple[str, Any]]:
+    """An item -> (field, leaf) pairs: the first of a tuple is the image, the rest is target."""
+    if isinstance(item, dict):
+        for name, value in item.items():
+            yield from leaves(value, "target" if str(name).lower() in TARGETS else field)
+    elif isinstance(item, tuple | list):
+        for place, value in enumerate(item):
+            yield from leaves(value, field if place == 0 else "target")
+    else:
+        yield field, item
+
+
+def _is_float_array(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray | np.floating) and leaf.dtype.kind == "f"
+
+
+def _content(x: Tensor) -> dict[str, Any]:
+    x = x.detach()
+    return {"nan": int(torch.isnan(x).sum()), "inf": int(torch.isinf(x).sum())}
