@@ -54,6 +54,20 @@ def test_a_long_epoch_reports_in_between_and_no_oftener_than_its_interval(monkey
     assert lines[0] == "epoch 1/2   10%  3:10 left  loss 2.0000  lr 0.1  10 samples/s"
 
 
+def test_short_epochs_say_enough_without_reports_in_between(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    stream = io.StringIO()
+    with Progress(20, 9, stream=stream) as progress:
+        for epoch in range(1, 21):
+            progress.start_epoch(epoch)
+            for _ in range(9):
+                now[0] += 1.0
+                progress.step(2.0, 0.1, 10)
+            progress.end_epoch(epoch, {"loss": 2.0}, 9.0)
+    assert len(stream.getvalue().splitlines()) == 20
+
+
 def test_time_left_counts_only_the_steps_done_here_when_a_run_resumes(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])

@@ -194,11 +194,14 @@ class _Lines:
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
+        self.spoke = time.perf_counter()
 
     def status(self, name: str, share: float, facts: str) -> None:
-        self.line(f"{name}  {share:4.0%}  {facts}")
+        if time.perf_counter() - self.spoke >= self.interval:
+            self.line(f"{name}  {share:4.0%}  {facts}")
 
     def line(self, text: str) -> None:
+        self.spoke = time.perf_counter()
         print(text, file=self.stream, flush=True)
 
     def close(self) -> None:
