@@ -31,7 +31,7 @@ check: $(VENV)/.dev  ## format, lint, types, import table, public names; no trai
 	@$(RUN) -m ruff format --check --quiet $(CODE) || { echo "make format mends this"; exit 1; }
 	@$(RUN) -m ruff check --quiet $(CODE)
 	@$(RUN) -m mypy
-	@$(RUN) -m pytest tests/test_imports.py tests/test_public_names.py
+	@$(RUN) -m pytest -n $(JOBS) tests/test_imports.py tests/test_public_names.py
 
 format: $(VENV)/.dev  ## write the code as `check` wants it
 	@$(RUN) -m ruff format $(CODE)
