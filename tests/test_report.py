@@ -148,8 +148,7 @@ def test_words_from_data_are_shown_and_not_obeyed(folder):
         command=EVIL,
         history=[{"epoch": 1, EVIL: 0.5, "other": 0.4, "loss": 1.0}],
     )
-    with pytest.warns(UserWarning, match=r"Glyph .* missing"):  # a PNG has the fonts it has
-        page = written(folder, facts)
+    page = written(folder, facts)
     assert "script" not in [tag for tag, _ in page.tags]
     assert not any("failed" in (attrs.get("class") or "") for _, attrs in page.tags)
 

@@ -61,8 +61,10 @@ th, td { text-align: left; padding: 0.34rem 1.2rem 0.34rem 0; vertical-align: ba
   border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 td { overflow-wrap: normal; }
-.wide td { white-space: nowrap; }
-.wide .number { display: inline-block; min-width: 3.6rem; }
+.wide { font-size: 0.86rem; }
+.wide th, .wide td { white-space: nowrap; padding-right: 0.8rem; }
+.wide .number { display: inline-block; min-width: 3.4rem; }
+.wide .bar { width: 2.8rem; }
 .bar { display: inline-block; width: 4.5rem; height: 0.5rem; border-radius: 2px;
   background: var(--shade); vertical-align: 0.05rem; }
 .bar i { display: block; height: 100%; border-radius: 2px; background: var(--blue); }

@@ -24,7 +24,7 @@ def build(facts: ReportFacts) -> Piece | None:
     names = [str(n) for n in facts.classes] or [str(i) for i in range(len(counts))]
     rows = chosen(counts)
     wrong = int(counts.sum() - counts.diagonal().sum())
-    words = f"{wrong:,} of {int(counts.sum()):,} held-out images are taken for another class."
+    words = f"{wrong:,} of {int(counts.sum()):,} images are taken for another class."
     if len(rows) < len(counts):
         words += f" Shown are the {len(rows)} of {len(counts):,} classes with the most mistakes."
     drawing = _draw(counts[rows][:, rows], [names[i] for i in rows], counts.sum(1)[rows])
@@ -50,7 +50,7 @@ def _draw(counts_KK: "Tensor", names: list[str], totals_K: "Tensor") -> Any:
     cells = np.zeros((num, num, 4))
     cells[:] = *_rgb(figure.ORANGE), 0
     cells[range(num), range(num), :3] = _rgb(figure.BLUE)
-    cells[..., 3] = np.clip(np.sqrt(shares), 0, 1) * 0.9  # the root lets rare mistakes show
+    cells[..., 3] = np.where(shares > 0, 0.2 + 0.7 * np.sqrt(shares), 0)  # rare ones show too
     side = min(6.4, 2.2 + 0.36 * num)
     drawing, (ax,) = figure.new(side + 0.4, side)
     ax.imshow(cells, interpolation="nearest")

@@ -83,7 +83,11 @@ def _draw(ax: Any, title: str, lines: Lines) -> None:
     ax.grid(axis="y", color=figure.LINE, linewidth=0.8)
     ax.set_axisbelow(True)
     ax.set_xlabel("epoch", fontsize=9, color=figure.SOFT)
-    ax.xaxis.get_major_locator().set_params(integer=True, nbins=6)
+    epochs = [x for points in lines.values() for x, _ in points]
+    if min(epochs) == max(epochs):
+        ax.set_xticks([epochs[0]])
+    else:
+        ax.xaxis.get_major_locator().set_params(integer=True, nbins=6)
     if len(lines) > 1:
         words = ax.legend(frameon=False, fontsize=9, labelcolor=figure.SOFT).get_texts()
         for word in words:

@@ -14,7 +14,7 @@ def build(facts: ReportFacts) -> Piece | None:
     if not facts.mistakes:
         return None
     cards = "".join(_card(Mistake(*mistake)) for mistake in facts.mistakes[:MOST])
-    words = "Held-out images with the highest loss. A wrong label or a damaged image shows here."
+    words = "Highest loss first. A wrong label or a damaged image shows here."
     return Piece(f'<p class="soft">{words}</p><ul class="cards">{cards}</ul>')
 
 

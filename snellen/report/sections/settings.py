@@ -7,33 +7,26 @@ WHO = {"you": "you", "recipe": "the recipe", "speed": "speed=auto", "default": "
 
 
 def build(facts: ReportFacts) -> Piece | None:
-    """Choices with their reasons, then settings, then the machine; the long lists are folded."""
-    parts = [_choices(facts), _recipe(facts), _environment(facts)]
-    found = [part for part in parts if part]
+    """Settings with who set them and why, then the machine; what is at its default is folded."""
+    found = [part for part in (_recipe(facts), _environment(facts)) if part]
     return Piece("\n".join(found)) if found else None
 
 
-def _choices(facts: ReportFacts) -> str:
-    if not facts.choices:
-        return ""
-    rows = [[text(s), f"<code>{text(v)}</code>", text(reason)] for s, v, reason in facts.choices]
-    return "<h3>Chosen for speed</h3>" + table(["setting", "value", "why"], rows, "speed choices")
-
-
 def _recipe(facts: ReportFacts) -> str:
-    set_by = facts.set_by
-    rows = {
-        name: [text(name), f"<code>{text(value)}</code>", text(WHO.get(by, by) if by else "")]
-        for name, value in facts.recipe.items()
-        if value is not None and value != ""
-        for by in [set_by.get(name, "")]
-    }
-    if not rows:
-        return ""
-    usual = [row for name, row in rows.items() if set_by.get(name) == "default"]
-    told = [row for name, row in rows.items() if set_by.get(name) != "default"]
+    """One table for what was decided, one that is folded for what was left alone."""
+    reasons = {setting: reason for setting, _, reason in facts.choices}
+    values = {setting: value for setting, value, _ in facts.choices} | dict(facts.recipe)
+    told: list[list[str]] = []
+    usual: list[list[str]] = []
+    for name, value in values.items():
+        if value is None or value == "":
+            continue
+        by = facts.set_by.get(name, "speed" if name in reasons else "")
+        who = ": ".join(word for word in (WHO.get(by, by), reasons.get(name, "")) if word)
+        row = [text(name), f"<code>{text(value)}</code>", text(who)]
+        (usual if by == "default" else told).append(row)
     head = ["setting", "value", "set by"]
-    html = "<h3>Recipe</h3>" + (table(head, told, "recipe") if told else "")
+    html = "<h3>Settings</h3>" + table(head, told, "settings") if told else ""
     if usual:
         html += f"<details><summary>{len(usual)} settings at their defaults</summary>"
         html += table(head, usual, "settings at their defaults") + "</details>"

@@ -1,6 +1,7 @@
 """What was trained, how well, how long, and the command that repeats it."""
 
 import math
+import shlex
 
 from ...core.words import duration, number
 from ..facts import ReportFacts
@@ -17,8 +18,8 @@ def build(facts: ReportFacts) -> Piece | None:
     parts = [f'<dl class="tiles">{cells}</dl>'] if tiles else []
     if words := sentence(facts):
         parts.append(f"<p>{text(words)}</p>")
-    if facts.command:
-        parts.append(f"<pre>{text(facts.command)}</pre>")
+    if words := command(facts):
+        parts.append(f"<pre>{text(words)}</pre>")
     return Piece("\n".join(parts)) if parts else None
 
 
@@ -48,10 +49,24 @@ def sentence(facts: ReportFacts) -> str:
     if facts.class_counts:
         parts.append(f"{sum(facts.class_counts.values()):,} training images")
     if recipe.get("epochs") is not None:
-        parts.append(f"{recipe['epochs']} epochs")
+        parts.append(f"{recipe['epochs']} epoch{'s' * (recipe['epochs'] != 1)}")
     if recipe.get("seed") is not None:
         parts.append(f"seed {recipe['seed']}")
     return ", ".join(parts) + "." if parts else ""
+
+
+def command(facts: ReportFacts) -> str:
+    """What repeats the training: the command that was typed, or one with all that was decided.
+
+    >>> recipe = {"data": "my digits", "lr": 0.1, "split": 0.2}
+    >>> command(ReportFacts(recipe, {"data": "you", "lr": "recipe", "split": "default"}))
+    "snellen train 'data=my digits' lr=0.1"
+    """
+    if facts.command.startswith("snellen ") or facts.recipe.get("data") is None:
+        return facts.command
+    decided = {k: v for k, v in facts.recipe.items() if facts.set_by.get(k) in ("you", "recipe")}
+    words = [f"{name}={value}" for name, value in decided.items() if value is not None]
+    return shlex.join(["snellen", "train", *words])
 
 
 SECTIONS = {"summary": Section("Summary", 10, build)}
