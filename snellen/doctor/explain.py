@@ -22,7 +22,8 @@ def explain(id: str) -> str:
     return "\n".join([f"{id} ({check.level})", title, "", *_lines(check)])
 
 
-def _lines(check: Check) -> list[str]:
+def facts(check: Check) -> list[tuple[str, str]]:
+    """What a check says of itself: (name, words), without those that it has nothing to say to."""
     rows = [
         ("looks at", check.signal),
         ("decides", _threshold(check.threshold)),
@@ -33,11 +34,14 @@ def _lines(check: Check) -> list[str]:
         ("good", check.good),
         ("explains", ", ".join(check.explains)),
     ]
+    return [(name, words) for name, words in rows if words]
+
+
+def _lines(check: Check) -> list[str]:
     lines = []
-    for name, words in rows:
-        if words:
-            first, *rest = [words] if name in ("bad", "good") else wrap(words, 84)
-            lines += [f"{name:<9} {first}", *(" " * 10 + line for line in rest)]
+    for name, words in facts(check):
+        first, *rest = [words] if name in ("bad", "good") else wrap(words, 84)
+        lines += [f"{name:<9} {first}", *(" " * 10 + line for line in rest)]
     return lines
 
 
