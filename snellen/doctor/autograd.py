@@ -33,8 +33,8 @@ def seen(before: Callable[[Tensor], None]) -> Iterator[None]:
             unscaled[:] = weakref.ref(result), weakref.ref(outputs)
         return result
 
-    torch.autograd.backward = backward  # type: ignore[assignment]
-    torch.amp.GradScaler.scale = scaled  # type: ignore[assignment]
+    torch.autograd.backward = backward
+    torch.amp.GradScaler.scale = scaled  # type: ignore[method-assign]
     try:
         yield
     finally:

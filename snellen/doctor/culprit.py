@@ -97,14 +97,14 @@ class Search:
             self.engine.emit("nonfinite", feed.step, values={"what": "loss"})
             self._emit(verdict, self._record(feed), feed.step)
 
-    def preflight(self, dataset: Any) -> None:
+    def preflight(self, dataset: Any, split: str) -> None:
         """Look through a data set before training: items that are not finite."""
         found, searched = scan(dataset)
         if found:
             verdict = Verdict("data", samples=sorted(found), searched=searched)
             verdict.field = next(iter(found.values()))["field"]
             verdict.content = {i: found[i] for i in sorted(found)[:SHOWN]}
-            self._emit(verdict, Record(dataset, []), self.engine.step)
+            self._emit(verdict, Record(dataset, [], split=split), self.engine.step)
 
     def _search(self, what: str, feed: Feed, loss: Tensor | None, lost: bool) -> Verdict:
         record = self._record(feed)
@@ -142,13 +142,9 @@ class Search:
         if not rows and not lost and not unseen:
             return None
         found, searched = scan(record.dataset, indices or ()) if record else ({}, size)
-        if (
-            not rows
-            and not found
-            or not rows
-            and not lost
-            and not found.keys() & set(indices or ())
-        ):
+        if not rows and not lost and not found.keys() & set(indices or ()):
+            return None
+        if not rows and not found:
             return None
         verdict = Verdict("data", sorted(rows), sorted(found), field=where, searched=searched)
         verdict.field = where or next(iter(found.values()))["field"]

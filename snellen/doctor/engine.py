@@ -40,6 +40,8 @@ class Engine:
         self.probes: list[Probe] = []
         self.notes: list[str] = []
         self.step = 0
+        self.turn = 0  # like step, but counted on where an optimiser falls silent and another steps
+        self._stepped: set[int] = set()  # in this turn
         self.off = False
         self.feed: Feed | None = None  # the last forward pass that no backward has followed yet
         self.fed: Feed | None = None  # the last that one has
@@ -103,7 +105,7 @@ class Engine:
             return
         try:
             feed = Feed(patient, _detached(args), kwargs, self.loaders.latest, self.step,
-                        patient.net.training)  # fmt: skip
+                        self.turn, patient.net.training)  # fmt: skip
             if self.calls.on:
                 self.calls.stop()
             if not torch.is_grad_enabled():
@@ -116,7 +118,7 @@ class Engine:
                 patient.fresh = False
             self.feed = feed
             if self._sampling:
-                full = self.schedule.full(self.step)
+                full = self.schedule.full(self.turn)
                 if full and not patient.compiled:
                     self.calls.start()
                 self.tell("forward", feed, full and not patient.compiled)
@@ -145,7 +147,7 @@ class Engine:
             if not math.isfinite(value) and self._late is None:
                 self._nonfinite("loss", feed, loss)
             elif value > self._best:
-                self.schedule.alarm(self.step)
+                self.schedule.alarm(self.turn)
             else:
                 self._best = min(self._best, 3 * abs(value) + 1e-8)
         except Exception as error:
@@ -182,20 +184,24 @@ class Engine:
                 self._row(stepper, step)
             stepper.steps += 1
             stepper.backwards, stepper.loss_sum, stepper.carried = 0, 0.0, True
-            stepper.entered = False
-            self._next(sampled)
+            stepper.entered, self.fed = False, None
+            self._next(stepper, sampled)
         except Exception as error:
             self.fail(self, error)
 
-    def _next(self, sampled: bool) -> None:
-        counts = [s.steps for s in self.steppers.values()]
-        self.step = self.chart.step = max(counts)
-        if self.step - min(counts) == 1:  # a GAN's first optimiser: the second's step belongs to it
-            return
+    def _next(self, stepper: Stepper, sampled: bool) -> None:
+        self.step = self.chart.step = max(self.step, stepper.steps)
+        key, again = stepper.index, stepper.index in self._stepped
+        self._stepped = {key} if again else {*self._stepped, key}
+        if not again and len(self._stepped) < len(self.steppers):
+            return  # a GAN's first optimiser: the second's step belongs to the same turn
+        if not again:
+            self._stepped = set()
+        self.turn += 1
         now = time.perf_counter()
-        self.schedule.took(self.step - 1, now - self._since, sampled)
+        self.schedule.took(self.turn - 1, now - self._since, sampled)
         self._since = now
-        self._sampling = self.schedule.sampled(self.step)
+        self._sampling = self.schedule.sampled(self.turn)
         if self.step > self._row_at:
             self._row_at = self.step + self.step // ROWS
 

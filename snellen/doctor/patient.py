@@ -29,6 +29,7 @@ class Patient:
         self.prefix = prefix
         self.inner: nn.Module = getattr(net, "_orig_mod", net)
         self.compiled = self.inner is not net or net._compiled_call_impl is not None
+        self.adopted = False  # found, not given
         self.fresh = True  # no forward pass since the last backward or step
         self._keys: list[tuple[dict[str, Any], str]] | None = None
         self._kept: list[Tensor] = []

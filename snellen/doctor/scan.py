@@ -65,7 +65,7 @@ def order(count: int, first: Iterable[int]) -> Iterator[int]:
 def _scan_tensors(dataset: Any, tensors: tuple[Tensor, ...]) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     for place, tensor in enumerate(tensors):
-        bad = {row for row in bad_rows(tensor).tolist()}
+        bad = set(bad_rows(tensor).tolist())
         if not bad:
             continue
         for i in range(len(dataset)):

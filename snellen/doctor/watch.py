@@ -122,7 +122,9 @@ class Doctor:
         self.engine.guarded(self._last_facts)
 
     def _last_facts(self) -> None:
-        values = {"steps": self.engine.step, "notes": self.notes}
+        steppers = self.engine.steppers.values()
+        values = {"steps": self.engine.step, "notes": self.notes, "num_optimizers": len(steppers),
+                  "backwards": max((s.backwards for s in steppers), default=0)}  # fmt: skip
         self.engine.emit("facts", self.engine.step, values=values)
 
     @contextmanager

@@ -5,13 +5,15 @@ one stays quiet). All norms are L2; `step` is the number of completed optimiser 
 
 facts       classes, num_samples, batch_size, steps_per_epoch, num_params, has_norm, device,
             loss_fn, optimizers [{name, lr, momentum, weight_decay}], num_optimizers, pretrained,
-            targets ("class" | "value" | "unknown"), compiled, steps and notes (at the end)
+            targets ("class" | "value" | "unknown"), compiled; at the end steps, notes
+            and backwards (since the last step: all of them where there was none)
 step        loss (mean over the backward passes of the step; with gradient accumulation that
             divides, see loss_call.value), lr, batch, grad_norm, backwards (since the last step),
             carried (gradients were never zero before a backward since the last step), train_mode;
             rows of a second optimiser have optimizer (1, 2 ...) and other_loss instead of loss
 layer       a module, or a functional activation such as "Net.relu#2" (second call in a forward);
-            facts {kind, depth, module, file, line, activation, out_shape}; rows: mean, std, absmax,
+            facts {kind, depth, module, file, line, activation, out_shape, p (of dropout)};
+            rows: mean, std, absmax,
             activation is "" | relu | tanh | sigmoid | leaky_relu | gelu ...;
             zero_share (of values), dead_share (relu only: of units silent on
             every sample of the last 4 sampled steps), saturated_share,

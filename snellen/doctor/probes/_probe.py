@@ -26,6 +26,7 @@ class Feed:
     kwargs: dict[str, Any]
     record: Record | None
     step: int
+    turn: int
     training: bool
 
 

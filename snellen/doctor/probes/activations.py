@@ -32,15 +32,16 @@ class Activations(Probe):
         self._facts: dict[str, dict[str, Any]] = {}
         self._silent: dict[str, deque[Tensor]] = {}
         self._stack: list[tuple[str, nn.Module]] = []
-        self._done: tuple[int, set[int]] = (-1, set())
+        self._done: tuple[int, set[int]] = (-1, set())  # turn, networks
+        self._step = 0
         self._sources: dict[type, tuple[str, int] | None] = {}
 
     def forward(self, feed: Feed, full: bool) -> None:
         """Hook the parts of the network for this forward pass, once a step and network."""
         self._unhook()
-        if self._done[0] != feed.step:
-            self._flush(self._done[0])
-            self._done = (feed.step, set())
+        if self._done[0] != feed.turn:
+            self._flush()
+            self._done, self._step = (feed.turn, set()), feed.step
         if not full or id(feed.patient) in self._done[1]:
             return
         self._done[1].add(id(feed.patient))
@@ -71,12 +72,12 @@ class Activations(Probe):
     def after_update(self, stepper: Stepper, step: int) -> None:
         """All gradients have come: emit the rows."""
         if self._rows:
-            self._flush(self._done[0])
+            self._flush()
 
     def close(self) -> None:
         """Take all hooks away and emit what has not been."""
         self._unhook()
-        self._flush(self._done[0])
+        self._flush()
 
     def _enter(self, name: str) -> Any:
         return lambda module, args: self._stack.append((name, module))
@@ -91,6 +92,8 @@ class Activations(Probe):
                         "kind": type(module).__name__,
                         "activation": KINDS.get(type(module), ""),
                     }
+                    if isinstance(module, nn.modules.dropout._DropoutNd):
+                        facts["p"] = module.p
                     parent = self._stack[-2][1] if len(self._stack) > 1 else module
                     self._look(name, out, facts, parent)
             except Exception as error:
@@ -179,10 +182,10 @@ class Activations(Probe):
         found = self._sources[kind]
         return {"file": found[0], "line": found[1]} if found else {}
 
-    def _flush(self, step: int) -> None:
+    def _flush(self) -> None:
         rows, self._rows = self._rows, {}
         for name, values in rows.items():
-            self.eyes.emit("layer", step, name=name, values=values)
+            self.eyes.emit("layer", self._step, name=name, values=values)
 
 
 PROBES = {"activations": Activations}

@@ -15,12 +15,12 @@ CLASS = ("cross_entropy", "nll_loss", "multi_margin_loss", "binary_cross_entropy
 class Facts(Probe):
     """One facts event at the first backward pass, another after the first step."""
 
-    _first, _stepped = True, -1
+    _seen, _stepped = 0, -1
 
     def forward(self, feed: Feed, full: bool) -> None:
         """Whether the weights have seen data before: asked before the first step."""
-        if self._first:
-            self._first = False
+        if self._seen != len(self.eyes.patients):
+            self._seen = len(self.eyes.patients)
             self.eyes.emit("facts", feed.step, values=network_facts(self.eyes))
 
     def backward(self, feed: Feed, loss: Tensor) -> None:
@@ -53,9 +53,15 @@ class Facts(Probe):
         values = {"optimizers": [optimizer_facts(s.optimizer) for s in self.eyes.steppers.values()],
                   "num_optimizers": self._stepped}  # fmt: skip
         self.eyes.emit("facts", step, values=values)
+        params = {patient.prefix + name: p for patient in self.eyes.patients
+                  for name, p in patient.inner.named_parameters()}  # fmt: skip
         for name, facts in parameter_facts(self.eyes).items():
             if not facts["in_optimizer"]:
-                self.eyes.emit("param", step, name=name, values={"facts": facts})
+                grad = params[name].grad
+                values = {"facts": facts, "grad_none": grad is None}
+                if grad is not None and not grad.is_sparse:
+                    values["grad_norm"] = float(grad.detach().norm())
+                self.eyes.emit("param", step, name=name, values=values)
 
 
 def network_facts(eyes: Any) -> dict[str, Any]:

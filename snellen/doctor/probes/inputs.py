@@ -17,8 +17,8 @@ class Inputs(Probe):
 
     def forward(self, feed: Feed, full: bool) -> None:
         """Measure the batch once a step."""
-        if feed.step != self._last:
-            self._last = feed.step
+        if feed.turn != self._last:
+            self._last = feed.turn
             self._emit(feed, "train")
 
     def evaluation(self, feed: Feed) -> None:

@@ -83,6 +83,9 @@ def parameter_facts(eyes: Any) -> dict[str, dict[str, Any]]:
     held = {id(p) for s in eyes.steppers.values() for p in s.params}
     found: dict[str, dict[str, Any]] = {}
     for patient in eyes.patients:
+        mine = [id(p) for p in patient.inner.parameters()]
+        if patient.adopted and not held.intersection(mine):
+            continue  # a teacher, a perceptual loss: the script only looks through it
         owners = {patient.prefix + (f"{n}." if n else "") + key: module
                   for n, module in patient.inner.named_modules()
                   for key, p in module._parameters.items() if p is not None}  # fmt: skip

@@ -1,0 +1,89 @@
+"""Finds the networks of a script: the outermost modules that are called and have parameters.
+
+A hook on every module call looks for them until a few steps have brought nothing new; it comes
+back when a new optimiser steps.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from .engine import Engine
+from .patient import Patient
+
+MOST = 8  # networks; a cross-validation makes many, and the first ones tell
+QUIET = 3  # steps without a new one, then the hook goes
+
+
+class Discovery:
+    """Adopts roots as they are called; `watch` hooks a patient, as in `Doctor.watch`."""
+
+    def __init__(self, engine: Engine, watch: Callable[[Patient], Any]) -> None:
+        self.engine, self.watch = engine, watch
+        self._handles: dict[int, Any] = {}  # of the roots
+        self._known: set[int] = set()  # every module of every root
+        self._look: Any = None
+        self._quiet_at = 0
+
+    @contextmanager
+    def searching(self) -> Iterator[None]:
+        """Look for networks while open; all hooks are gone after."""
+        from torch.optim import optimizer as home
+
+        hooks = [
+            home.register_optimizer_step_pre_hook(lambda o, *_: self._before_step(o)),
+            home.register_optimizer_step_post_hook(lambda o, *_: self.engine.after_step(o)),
+        ]
+        self._start()
+        try:
+            yield
+        finally:
+            self._stop()
+            for handle in [*hooks, *self._handles.values()]:
+                handle.remove()
+
+    def _start(self) -> None:
+        if self._look is None:
+            self._look = nn.modules.module.register_module_forward_pre_hook(self._called)
+        self._quiet_at = self.engine.turn + QUIET
+
+    def _stop(self) -> None:
+        if self._look is not None:
+            self._look.remove()
+            self._look = None
+
+    def _before_step(self, optimizer: Any) -> None:
+        if id(optimizer) not in self.engine.steppers:
+            self.engine.guarded(self.engine.enrol, optimizer)
+            self._start()
+        elif self._look is not None and self.engine.turn >= self._quiet_at:
+            self._stop()
+        self.engine.on_step(optimizer)
+
+    def _called(self, module: nn.Module, args: Any) -> None:
+        if id(module) in self._known or self.engine.off:
+            return
+        self.engine.guarded(self._adopt, module, args)
+
+    def _adopt(self, module: nn.Module, args: Any) -> None:
+        if torch.compiler.is_compiling() or isinstance(module, torch.jit.ScriptModule):
+            return
+        if not any(p.requires_grad for p in module.parameters()):
+            return
+        inside = {id(m) for m in module.modules()}
+        for patient in [p for p in self.engine.patients if id(p.net) in inside]:
+            self.engine.patients.remove(patient)  # a part that was called alone before
+            self._handles.pop(id(patient.net)).remove()
+        if len(self.engine.patients) >= MOST:
+            return
+        prefix = f"{type(module).__name__}." if self.engine.patients else ""
+        patient = Patient(module, prefix)
+        patient.adopted = True
+        self.engine.patients.append(patient)
+        self._known |= inside
+        self._handles[id(module)] = self.watch(patient)
+        # The pre-hooks of the call under way are fixed already: this one is told by hand.
+        self.engine.on_forward(patient, args, {})

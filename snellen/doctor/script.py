@@ -1,0 +1,190 @@
+"""Runs a user's script, unchanged, under the doctor's eyes.
+
+The script is __main__, its folder stands first on sys.path, sys.argv is its own; what it raises is
+shown as python shows it. Exit codes, the first that holds: 130 interrupted; 4 where the training
+diverged and nothing better explains it (numerics-nan-loss stands first); 1 findings at or above
+fail_on; else the script's own.
+"""
+
+import builtins
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..core import files
+from ..core.errors import UsageError
+from . import autograd
+from .discover import Discovery
+from .finding import LEVELS, Finding, at_or_above
+from .watch import Doctor
+
+HERE = str(Path(__file__).parent)
+
+
+def run_script(
+    script: str | Path,
+    argv: Sequence[str] = (),
+    *,
+    json: str | Path | None = None,
+    sarif: str | Path | None = None,
+    preflight: bool = False,
+    fail_on: str = "error",
+    ignore: Sequence[str] = (),
+) -> int:
+    """A script and its arguments -> the exit code, after printing what was found.
+
+    `preflight` looks through each data set before its first batch. Raises UsageError where there
+    is no such script.
+    """
+    if fail_on not in ("never", *LEVELS):
+        raise UsageError(f"fail_on={fail_on!r}: one of never, {', '.join(LEVELS)}")
+    source = _read(Path(script))
+    doc = ScriptDoctor(ignore=tuple(ignore), preflight=preflight)
+    own, interrupted = _run(doc, source, str(script), list(argv))
+    findings = doc.findings
+    _report(doc, findings, json=json, sarif=sarif)
+    return exit_code(own, findings, fail_on=fail_on, interrupted=interrupted)
+
+
+def exit_code(
+    own: int, findings: tuple[Finding, ...], *, fail_on: str, interrupted: bool = False
+) -> int:
+    """The contract's order: 130 before 4 before 1, else the script's own.
+
+    >>> exit_code(0, (Finding("lr-too-high", "error", ""),), fail_on="error")
+    1
+    >>> exit_code(5, (Finding("lr-too-high", "error", ""),), fail_on="never")
+    5
+    """
+    if interrupted:
+        return 130
+    if fail_on == "never" or not at_or_above(findings, fail_on):
+        return own
+    return 4 if findings[0].id == "numerics-nan-loss" else 1
+
+
+class ScriptDoctor:
+    """A Doctor that finds networks and optimisers itself."""
+
+    def __init__(self, *, ignore: tuple[str, ...], preflight: bool) -> None:
+        self.doc = Doctor([], [], ignore)
+        self.preflight = preflight
+        self._stack = ExitStack()
+        self._audited: set[int] = set()
+
+    def __enter__(self) -> "ScriptDoctor":
+        engine = self.doc.engine
+        engine.open()
+        self._stack.callback(engine.close)
+        self._stack.enter_context(engine.loaders.followed())
+        self._stack.enter_context(autograd.seen(engine.on_backward))
+        self._stack.enter_context(Discovery(engine, self.doc.watch).searching())
+        if self.preflight:
+            engine.loaders.on_first = self._audit
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        self.doc.engine.guarded(self.doc.search.finish, error)
+        self._stack.close()
+
+    def _audit(self, dataset: Any) -> None:
+        """Look through a data set the first time that a loader deals from it."""
+        if id(dataset) not in self._audited:
+            self._audited.add(id(dataset))
+            split = "train" if torch.is_grad_enabled() else "val"
+            self.doc.engine.guarded(self.doc.search.preflight, dataset, split)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong, the likeliest root first."""
+        return self.doc.findings
+
+
+def _read(script: Path) -> bytes:
+    try:
+        return script.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"no script to run: {script}: {error.strerror}; name a python file"
+        ) from None
+
+
+def _run(doc: ScriptDoctor, source: bytes, name: str, argv: list[str]) -> tuple[int, bool]:
+    """Run the script; its exit code, and whether it was interrupted."""
+    try:
+        with _as_main(name, argv) as namespace, doc:
+            exec(compile(source, name, "exec", dont_inherit=True), namespace)
+    except SystemExit as error:
+        if error.code is None or isinstance(error.code, int):
+            return error.code or 0, False
+        print(error.code, file=sys.stderr)
+        return 1, False
+    except KeyboardInterrupt:
+        return 130, True
+    except BaseException as error:
+        # A script that cannot be compiled has no frames of its own, and python shows none.
+        traceback = None if _is_ours_only(error) else without_doctor(error.__traceback__)
+        sys.stdout.flush()
+        sys.excepthook(type(error), error.with_traceback(traceback), traceback)
+        return 1, False
+    return 0, False
+
+
+@contextmanager
+def _as_main(name: str, argv: list[str]) -> Iterator[dict[str, Any]]:
+    """The namespace of a fresh __main__; argv, path and the module before are put back."""
+    main = types.ModuleType("__main__")
+    main.__dict__.update(__file__=name, __builtins__=builtins, __package__=None, __spec__=None)
+    before = sys.argv, sys.path[:], sys.modules.get("__main__")
+    sys.argv = [name, *argv]
+    sys.path.insert(0, str(Path(name).resolve().parent))
+    sys.modules["__main__"] = main
+    try:
+        yield main.__dict__
+    finally:
+        sys.argv, sys.path[:] = before[0], before[1]
+        if before[2] is not None:
+            sys.modules["__main__"] = before[2]
+
+
+def without_doctor(traceback: types.TracebackType | None) -> types.TracebackType | None:
+    """A traceback without the frames of this folder, and without the detour of a heard call."""
+    frames: list[types.TracebackType] = []
+    while traceback is not None:
+        if not _file(traceback).startswith(HERE):
+            frames.append(traceback)
+        elif frames and _file(frames[-1]) == torch.overrides.__file__:
+            del frames[-2:]  # torch's dispatch to the mode, and the function that came to it
+        traceback = traceback.tb_next
+    following: types.TracebackType | None = None
+    for tb in reversed(frames):
+        following = types.TracebackType(following, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
+    return following
+
+
+def _file(traceback: types.TracebackType) -> str:
+    return traceback.tb_frame.f_code.co_filename
+
+
+def _is_ours_only(error: BaseException) -> bool:
+    return isinstance(error, SyntaxError) and without_doctor(error.__traceback__) is None
+
+
+def _report(doc: ScriptDoctor, findings: tuple[Finding, ...], *, json: Any, sarif: Any) -> None:
+    """Print the findings after the script's own output; write the files that were asked for."""
+    from .report import document, text
+
+    sys.stdout.flush()
+    print(text(findings, steps=doc.doc.chart.step, notes=doc.doc.notes))
+    sys.stdout.flush()
+    if json:
+        files.write_json(Path(json), document(findings))
+    if sarif:
+        from .sarif import write_sarif
+
+        write_sarif(Path(sarif), findings)
