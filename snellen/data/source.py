@@ -74,7 +74,10 @@ class Part(SampleSet):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a data set. `harm`: 'harmless' was read right, 'harmful' was not."""
+    """One thing wrong with a data set.
+
+    `harm`: 'harmless' was read right, 'harmful' was not, 'suspect' is for a person to look at.
+    """
 
     id: str
     message: str
@@ -83,6 +86,7 @@ class Problem:
     line: int | None = None
     samples: tuple[int, ...] = ()
     do: str = ""
+    part: str = ""  # train, val or test: whose rows `samples` are
 
     def as_dict(self) -> dict[str, Any]:
         """For --json."""

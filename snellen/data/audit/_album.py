@@ -5,7 +5,8 @@ About 1.2 KB a picture is kept, whatever its size, so that a large set fits in m
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,11 +34,11 @@ class Album:
     thumbs_NHW: np.ndarray  # uint8; a picture's own range where pixels are floats
     lows_N: np.ndarray
     highs_N: np.ndarray
-    means_N: np.ndarray
     nonfinite_N: np.ndarray  # how many pixels
     sizes_N2: np.ndarray  # H, W
     headers: dict[int, Header] = field(default_factory=dict)  # of files
     problems: list[Problem] = field(default_factory=list)
+    is_float: bool = False
 
     def __len__(self) -> int:
         return len(self.part)
@@ -50,6 +51,13 @@ class Album:
         """A row in words: its file, or its number."""
         return self.part.path(row) or f"{self.name} sample {row}"
 
+    def problem(self, id: str, message: str, row: int, **more: Any) -> Problem:
+        """A problem of one row, with its file or, where it has none, its number in words."""
+        file = self.file(row)
+        text = message if file else f"{self.name} sample {row} {message}"
+        more.setdefault("samples", (row,))
+        return Problem(id, text, file=file, part=self.name, **more)
+
     def is_constant(self) -> np.ndarray:
         """Which readable, finite rows show one colour only."""
         return self.readable_N & (self.nonfinite_N == 0) & (self.highs_N - self.lows_N <= 0)
@@ -59,17 +67,18 @@ def look_through(
     name: str, part: SampleSet, progress: Callable[[int], None] | None = None
 ) -> Album:
     """Part -> Album; every file is decoded once."""
-    count = len(part)
-    labels = part.labels()
+    count, labels = len(part), part.labels()
     album = Album(
-        name,
-        part,
-        np.full(count, -1) if labels is None else labels.numpy(),
-        np.zeros(count, bool),
-        [b""] * count,
-        np.zeros((count, SIDE, SIDE), np.uint8),
-        *(np.zeros(count) for _ in range(4)),
-        np.zeros((count, 2), int),
+        name=name,
+        part=part,
+        labels_N=np.full(count, -1) if labels is None else labels.numpy(),
+        readable_N=np.zeros(count, bool),
+        digests=[b""] * count,
+        thumbs_NHW=np.zeros((count, SIDE, SIDE), np.uint8),
+        lows_N=np.zeros(count),
+        highs_N=np.zeros(count),
+        nonfinite_N=np.zeros(count, int),
+        sizes_N2=np.zeros((count, 2), int),
     )
     for rows, images in _groups(album):
         _measure(album, rows, images)
@@ -83,10 +92,11 @@ def _groups(album: Album) -> Iterator[tuple[list[int], Tensor]]:
     whole = album.part.stacked()
     if whole is not None:
         for start in range(0, len(whole), CHUNK):
-            rows = list(range(start, min(start + CHUNK, len(whole))))
-            yield rows, whole[rows[0] : rows[-1] + 1]
+            some = whole[start : start + CHUNK]
+            yield list(range(start, start + len(some))), some
         return
-    rows, images = [], []
+    rows: list[int] = []
+    images: list[Tensor] = []
     for row in range(len(album)):
         image = _read(album, row)
         if image is None:
@@ -108,7 +118,7 @@ def _read(album: Album, row: int) -> Tensor | None:
     if path is not None:
         problem = file_problem(path, row)
         if problem:
-            album.problems.append(problem)
+            album.problems.append(replace(problem, part=album.name))
             return None
     try:
         if path is not None:
@@ -117,12 +127,13 @@ def _read(album: Album, row: int) -> Tensor | None:
     except DataError as error:
         message = str(error).removeprefix(f"{path} ") if path else str(error)
         do = "repair, replace or remove it"
-        album.problems.append(Problem("file-unreadable", message, file=path, samples=(row,), do=do))
+        album.problems.append(album.problem("file-unreadable", message, row, do=do))
         return None
 
 
 def _measure(album: Album, rows: list[int], x_BCHW: Tensor) -> None:
     album.readable_N[rows] = True
+    album.is_float |= x_BCHW.is_floating_point()
     album.sizes_N2[rows] = x_BCHW.shape[-2:]
     for row, image in zip(rows, x_BCHW.numpy(), strict=True):
         shape = repr((image.shape, image.dtype)).encode()
@@ -137,7 +148,6 @@ def _measure(album: Album, rows: list[int], x_BCHW: Tensor) -> None:
     constant = (spread.amax(1) == 0).numpy()
     highs = flat.amax(1).numpy()
     album.highs_N[rows] = np.where(constant, album.lows_N[rows], highs)
-    album.means_N[rows] = flat.mean(1).numpy()
     album.thumbs_NHW[rows] = thumbnails(x).numpy()
 
 

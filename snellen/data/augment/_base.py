@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from torch import Generator
+import torch
+from torch import Generator, Tensor
 
 from ..sample import Batch
 
@@ -19,7 +20,7 @@ class Augment(ABC):
 
     @abstractmethod
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
-        """The batch, each sample changed by a draw of its own."""
+        """The batch, each sample changed by draws of its own."""
 
 
 class Chain(Augment):
@@ -32,6 +33,28 @@ class Chain(Augment):
         self.name = "+".join(step.name for step in steps) or "off"
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
+        """The steps in their order."""
         for step in self.steps:
             batch = step(batch, generator)
         return batch
+
+
+def keep_type(changed: Tensor, old: Tensor) -> Tensor:
+    """Floats -> the type of the old images; uint8 is rounded and clipped.
+
+    >>> keep_type(torch.tensor([-3.0, 99.6]), torch.tensor([0, 0], dtype=torch.uint8))
+    tensor([  0, 100], dtype=torch.uint8)
+    """
+    if old.dtype == torch.uint8:
+        return changed.round_().clamp_(0, 255).to(torch.uint8)
+    return changed.to(old.dtype)
+
+
+def reach(x_BCHW: Tensor) -> Tensor | float:
+    """The range of pixels: 255 for uint8, for floats each sample's own (B, 1, 1, 1).
+
+    A sample's own, so that one NaN image does not spoil its neighbours.
+    """
+    if x_BCHW.dtype == torch.uint8:
+        return 255.0
+    return x_BCHW.amax((1, 2, 3), keepdim=True) - x_BCHW.amin((1, 2, 3), keepdim=True)

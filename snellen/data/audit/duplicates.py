@@ -1,0 +1,86 @@
+"""The same picture twice: in train and val (a leak), under two labels, or merely again.
+
+Exact copies by a digest of the decoded pixels; near ones (another JPEG quality, size or
+brightness) by the correlation of 32 x 32 thumbnails. Measured: distinct pictures of eight real
+sets stay below 0.9960, and copies above 0.999.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..source import Problem
+from ..splits import generator
+from ._album import Album
+
+NEAR = 0.998
+MOST = 25_000  # pictures compared with one another; all pairs of 25,000 take some ten seconds
+Place = tuple[int, int]  # album, row
+
+
+def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
+    """Albums -> leaks, conflicts and repetitions."""
+    shown = [np.flatnonzero(album.readable_N & ~album.is_constant()) for album in albums]
+    places = [(a, row) for a, rows in enumerate(shown) for row in rows.tolist()]
+    first: dict[bytes, Place] = {}
+    kept = []
+    for place in places:
+        digest = albums[place[0]].digests[place[1]]
+        if digest in first:
+            yield _problem(albums, classes, (first[digest], place), "the same picture as")
+        else:
+            first[digest] = place
+            kept.append(place)
+    if len(kept) > MOST:
+        message = f"near copies were looked for among {MOST:,} of {len(kept):,} pictures"
+        yield Problem("audit-sampled", message, harm="harmless")
+        kept = [kept[i] for i in sorted(generator(0).permutation(len(kept))[:MOST].tolist())]
+    for pair in near_pairs(albums, kept):
+        yield _problem(albums, classes, pair, "nearly the same picture as")
+
+
+def near_pairs(albums: Sequence[Album], places: Sequence[Place]) -> Iterator[tuple[Place, Place]]:
+    """Places -> pairs whose thumbnails correlate above NEAR; each later one is named once."""
+    if len(places) < 2:
+        return
+    thumbs = np.stack([albums[a].thumbs_NHW[row] for a, row in places])
+    fine = _unit(thumbs.reshape(len(thumbs), -1))
+    coarse = _unit(thumbs.reshape(len(thumbs), 16, 2, 16, 2).mean((2, 4)).reshape(len(thumbs), -1))
+    seen: set[int] = set()
+    for start in range(0, len(places), 512):
+        block = coarse[start : start + 512] @ coarse[start:].T
+        for i, j in np.argwhere(block > NEAR - 0.004).tolist():
+            low, high = start + i, start + j
+            if low < high and high not in seen and fine[low] @ fine[high] > NEAR:
+                seen.add(high)
+                yield places[low], places[high]
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    centred = rows.astype(np.float32) - rows.mean(1, keepdims=True, dtype=np.float32)
+    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)
+
+
+def _problem(
+    albums: Sequence[Album], classes: Sequence[str], pair: tuple[Place, Place], same: str
+) -> Problem:
+    (a, row), (b, other) = pair
+    first, second = albums[a], albums[b]
+    labels = [int(first.labels_N[row]), int(second.labels_N[other])]
+    message = f"is {same} {first.called(row)}"
+    if labels[0] != labels[1]:
+        names = [classes[k] if k >= 0 else "no class" for k in labels]
+        message += f", but labelled {names[1]!r} and not {names[0]!r}"
+    if a != b:
+        do = f"leave it out of {second.name}: its score is not honest"
+        return second.problem("data-leak-train-val", message, other, do=do)
+    more: dict[str, Any] = {"samples": (other, row)}
+    if labels[0] != labels[1]:
+        do = "find out which label is right"
+        return second.problem("label-conflict", message, other, do=do, **more)
+    do = "keep one of the two"
+    return second.problem("data-duplicate", message, other, do=do, harm="suspect", **more)
+
+
+AUDITS = {"duplicates": look}

@@ -1,0 +1,128 @@
+"""Labels that a simple reader does not believe: ranked suspects for a person to look at.
+
+The reader is kernel ridge regression on histograms of gradient directions (Dalal and Triggs
+2005), whose leave-one-out answer has a closed form. It never saw the label that it judges.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...core.errors import shortlist
+from ..source import Problem
+from ..splits import generator
+from ._album import Album
+
+GROUP, GROUPS = 2000, 20  # pictures judged together; at most so many groups
+LEAST = 50  # samples below which nothing is said
+MARGIN = 0.25  # vote for another class over the vote for the given one
+RIGHT = 0.5  # a reader that is right less often accuses nobody
+FEWEST = 5  # a class with fewer samples is not known well enough to judge them
+SHOWN = 25
+CELL, BINS, RIDGE = 4, 9, 0.1
+
+
+def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
+    """The training album -> its suspects, or that labels and pictures have nothing in common."""
+    train = albums[0]
+    rows = _usable(train)
+    kinds, counts = np.unique(train.labels_N[rows], return_counts=True)
+    if len(rows) < LEAST or len(kinds) < 2:
+        return
+    votes_NK, rows = votes(train, rows, len(classes))
+    labels = train.labels_N[rows]
+    right = float((votes_NK.argmax(1) == labels).mean())
+    chance = float(counts.max() / counts.sum())
+    if len(rows) >= 200 and right < chance + 3 * (chance * (1 - chance) / len(rows)) ** 0.5:
+        yield _unrelated(right, chance)
+    if right >= RIGHT:
+        yield from _suspects(train, classes, rows, votes_NK)
+
+
+def votes(album: Album, rows: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows -> (votes_NK of all other pictures for each class, the rows they belong to)."""
+    rows = generator(0).permutation(rows)[: GROUP * GROUPS]
+    groups = np.array_split(rows, -(-len(rows) // GROUP))
+    found = []
+    for group in groups:
+        features = describe(torch.from_numpy(album.thumbs_NHW[group]))
+        found.append(leave_one_out(features, torch.from_numpy(album.labels_N[group]), num_classes))
+    return torch.cat(found).numpy(), rows
+
+
+def describe(thumbs_NHW: Tensor) -> Tensor:
+    """thumbs_NHW -> histograms of gradient directions in cells of 4 x 4, features_ND."""
+    x = F.pad(thumbs_NHW.float()[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+    across, down = x[:, 1:-1, 2:] - x[:, 1:-1, :-2], x[:, 2:, 1:-1] - x[:, :-2, 1:-1]
+    strength = (across.square() + down.square()).sqrt()
+    turn = (torch.atan2(down, across) % torch.pi) * (BINS / torch.pi)
+    low = turn.floor().long() % BINS
+    share = turn - turn.floor()
+    bins = torch.zeros(len(x), BINS, *strength.shape[1:])
+    bins.scatter_(1, low[:, None], (strength * (1 - share))[:, None])
+    bins.scatter_add_(1, ((low + 1) % BINS)[:, None], (strength * share)[:, None])
+    cells = F.avg_pool2d(bins, CELL).flatten(1)
+    return (cells / cells.sum(1, keepdim=True).clamp(min=1e-6)).sqrt()
+
+
+def leave_one_out(features_ND: Tensor, labels_N: Tensor, num_classes: int) -> Tensor:
+    """features_ND, labels_N -> votes_NK: what the others say of each sample.
+
+    Gaussian kernel, width the median distance. Of y fitted with C = (K + ridge I)^-1, the fit
+    without sample i answers y_i - (C y)_i / C_ii there.
+    """
+    square = torch.cdist(features_ND, features_ND).square()
+    kernel = torch.exp(-square / square.median().clamp(min=1e-12))
+    inverse = torch.linalg.inv(kernel + RIDGE * torch.eye(len(kernel)))
+    y_NK = F.one_hot(labels_N, num_classes).float()
+    return y_NK - (inverse @ y_NK) / inverse.diagonal()[:, None]
+
+
+def _usable(album: Album) -> np.ndarray:
+    """Readable pictures of well-known classes that show something, no copy of one another."""
+    usable = album.readable_N & ~album.is_constant() & (album.labels_N >= 0)
+    usable &= album.nonfinite_N == 0
+    kinds, counts = np.unique(album.labels_N[usable], return_counts=True)
+    rows = np.flatnonzero(usable & np.isin(album.labels_N, kinds[counts >= FEWEST]))
+    times: dict[bytes, int] = {}
+    for row in rows.tolist():
+        times[album.digests[row]] = times.get(album.digests[row], 0) + 1
+    return np.array([row for row in rows.tolist() if times[album.digests[row]] == 1], int)
+
+
+def _suspects(
+    album: Album, classes: Sequence[str], rows: np.ndarray, votes_NK: np.ndarray
+) -> Iterator[Problem]:
+    every = np.arange(len(rows))
+    given = votes_NK[every, album.labels_N[rows]]
+    others = votes_NK.copy()
+    others[every, album.labels_N[rows]] = -np.inf
+    margin = others.max(1) - given
+    order = np.argsort(-margin)[:SHOWN]
+    order = order[margin[order] > MARGIN]
+    if not len(order):
+        return
+    words = [
+        f"{album.called(int(rows[i]))} ({classes[album.labels_N[rows[i]]]}, "
+        f"like {classes[others[i].argmax()]})"
+        for i in order
+    ]
+    message = f"{len(order)} labels to look at, likeliest first: {shortlist(words, SHOWN)}"
+    yield Problem("label-noise", message, "suspect", samples=tuple(rows[order].tolist()),
+                  do="look at these pictures; correct the labels that are wrong",
+                  part=album.name)  # fmt: skip
+
+
+def _unrelated(right: float, chance: float) -> Problem:
+    message = (
+        f"pictures and labels have nothing in common: a simple reader is right in {right:.0%}, "
+        f"guessing in {chance:.0%}"
+    )
+    do = "check that images and labels were shuffled together"
+    return Problem("label-misaligned", message, "suspect", do=do, part="train")
+
+
+AUDITS = {"labels": look}
