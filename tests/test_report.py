@@ -248,6 +248,15 @@ def test_the_worst_layer_is_marked():
     assert 'class="bad"' not in next(r for r in made.split("<tr>") if ">conv1<" in r)
 
 
+def test_the_last_step_of_a_schedule_does_not_make_a_layer_look_dead():
+    chart = chart_of(1)
+    for step, ratio in ((91, 2e-3), (92, 3e-3), (93, 1e-9)):
+        values = {"update_ratio": ratio}
+        chart.record({"kind": "param", "step": step, "name": "conv0.weight", "values": values})
+    assert layers.update_ratios(chart) == {"conv0": pytest.approx(1.5e-3)}
+    assert 'class="bad"' not in layers.build(report.ReportFacts(chart=chart)).html
+
+
 def test_images_with_nan_or_of_any_range_are_shown():
     from snellen.report.picture import to_picture
 

@@ -45,8 +45,8 @@ def svg(figure: Any, alt: str) -> str:
 
     sink = io.StringIO()
     figure.set_facecolor("none")
-    rules = {"svg.fonttype": "none", "svg.hashsalt": alt}
-    with matplotlib.rc_context(rules), _any_script():
+    words = matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": alt})
+    with words, _any_script():
         FigureCanvasSVG(figure).print_svg(sink, metadata={"Date": None})
     drawn = sink.getvalue()
     body = drawn[drawn.index("<svg") :]

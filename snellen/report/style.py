@@ -64,7 +64,7 @@ td { overflow-wrap: normal; }
 .wide { font-size: 0.86rem; }
 .wide th, .wide td { white-space: nowrap; padding-right: 0.8rem; }
 .wide .number { display: inline-block; min-width: 3.4rem; }
-.wide .bar { width: 2.8rem; }
+.wide .bar { width: 2.8rem; margin-left: 0.35rem; }
 .bar { display: inline-block; width: 4.5rem; height: 0.5rem; border-radius: 2px;
   background: var(--shade); vertical-align: 0.05rem; }
 .bar i { display: block; height: 100%; border-radius: 2px; background: var(--blue); }

@@ -1,6 +1,7 @@
 """How each layer is doing, as the doctor's probes last saw it."""
 
 import math
+from statistics import median
 from typing import Any, TypeGuard
 
 from ..facts import ReportFacts
@@ -9,8 +10,9 @@ from ..section import Piece, Section, table, text
 MOST = 60
 HEAD = ["layer", "kind", "output", "mean", "std", "dead units", "gradient", "update / weight"]
 NOTE = (
-    "The last sampled step. Gradient: its norm at the layer's output, on a logarithmic scale. "
-    "Update / weight: size of one step against the size of the weights; about 1e-3 is usual."
+    "Mean, std and dead units: the last sampled step. Gradient, at the layer's output, and "
+    "update / weight, one step against the weights: the median of the sampled steps, on "
+    "logarithmic bars; an update of about 1e-3 is usual."
 )
 
 
@@ -32,25 +34,31 @@ def build(facts: ReportFacts) -> Piece | None:
 
 
 def update_ratios(chart: Any) -> dict[str, float]:
-    """Module name -> the last update ratio of its weights (the largest, where it has several)."""
+    """Module name -> the usual update ratio of its weights (the largest, where it has several).
+
+    The median: the last step of most schedules is next to nothing, and says nothing.
+    """
     ratios: dict[str, float] = {}
     for trace in chart.params.values():
         values = [v for v in trace.column("update_ratio") if v is not None]
         if not values or trace.facts.get("is_bias"):
             continue
         module = trace.facts.get("module", trace.name.rpartition(".")[0])
-        ratios[module] = max(ratios.get(module, 0.0), values[-1])
+        ratios[module] = max(ratios.get(module, 0.0), median(values))
     return ratios
 
 
 def _reading(trace: Any, ratios: dict[str, float]) -> dict[str, Any]:
-    """The last value of each quantity, and what is fixed of the layer."""
+    """The last value of each quantity (of gradients the median), and what is fixed."""
     seen: dict[str, Any] = {}
     for row in trace.rows:
         seen.update({k: v for k, v in row.items() if v is not None})
     module = trace.facts.get("module", trace.name)
-    ratio = {"update_ratio": ratios[module]} if module in ratios else {}
-    return {"name": trace.name, **trace.facts, **seen, **ratio}
+    if gradients := [v for v in trace.column("grad_norm") if v is not None]:
+        seen["grad_norm"] = median(gradients)
+    if module in ratios:
+        seen["update_ratio"] = ratios[module]
+    return {"name": trace.name, **trace.facts, **seen}
 
 
 def _row(reading: dict[str, Any], largest: float, most_std: float) -> list[str]:

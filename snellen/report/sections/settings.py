@@ -15,7 +15,9 @@ def build(facts: ReportFacts) -> Piece | None:
 def _recipe(facts: ReportFacts) -> str:
     """One table for what was decided, one that is folded for what was left alone."""
     reasons = {setting: reason for setting, _, reason in facts.choices}
-    values = {setting: value for setting, value, _ in facts.choices} | dict(facts.recipe)
+    values = dict(facts.recipe)
+    for setting, value, _ in facts.choices:
+        values.setdefault(setting, value)
     told: list[list[str]] = []
     usual: list[list[str]] = []
     for name, value in values.items():
