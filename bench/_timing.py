@@ -1,0 +1,116 @@
+"""Paired, interleaved timing: the only kind that holds on a shared machine.
+
+Each round times every contender once, in turn; what is reported is the median over rounds of the
+ratio to the named peer, with the quartiles.
+"""
+
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A contender against its peer."""
+
+    name: str
+    peer: str
+    seconds: float  # median of the contender
+    ratio: float  # median over rounds of contender / peer
+    low: float  # quartiles
+    high: float
+
+
+def compare(
+    contenders: Mapping[str, Callable[[], object]], peer: str, rounds: int = 7
+) -> list[Ratio]:
+    """Time every contender `rounds` times, interleaved, CPU seconds of this process."""
+    for run in contenders.values():
+        run()  # warm up: caches, allocator, first-call set-up
+    return _compare(
+        {name: lambda run=run: _timed(run) for name, run in contenders.items()}, peer, rounds
+    )
+
+
+def compare_slopes(
+    contenders: Mapping[str, Callable[[int], object]],
+    peer: str,
+    sizes: tuple[int, int],
+    rounds: int = 7,
+) -> list[Ratio]:
+    """The same for run(large) less run(small): fixed costs cancel out."""
+    small, large = sizes
+    for run in contenders.values():
+        run(small)
+
+    def slope(run: Callable[[int], object]) -> float:
+        return _timed(lambda: run(large)) - _timed(lambda: run(small))
+
+    return _compare(
+        {name: lambda run=run: slope(run) for name, run in contenders.items()}, peer, rounds
+    )
+
+
+def _timed(run: Callable[[], object]) -> float:
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def _compare(measures: Mapping[str, Callable[[], float]], peer: str, rounds: int) -> list[Ratio]:
+    times: dict[str, list[float]] = {name: [] for name in measures}
+    for _ in range(rounds):
+        for name, measure in measures.items():
+            times[name].append(measure())
+    return paired(times, peer)
+
+
+def paired(times: Mapping[str, list[float]], peer: str) -> list[Ratio]:
+    """Seconds by contender, round by round -> each one's ratio to the peer."""
+    found = []
+    for name, seconds in times.items():
+        ratios = [a / b for a, b in zip(seconds, times[peer], strict=True)]
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        found.append(Ratio(name, peer, statistics.median(seconds), middle, low, high))
+    return found
+
+
+def table(title: str, rows: list[Ratio]) -> str:
+    """Ratios as plain text."""
+    lines = [title] + [
+        f"  {r.name:<44} {r.seconds * 1e3:10.2f} ms   {r.ratio:6.3f} x {r.peer}"
+        f"   ({r.low:.3f} .. {r.high:.3f})"
+        for r in rows
+    ]
+    return "\n".join(lines)
+
+
+def record(name: str, rows: list[Ratio], **facts: object) -> None:
+    """Write bench/results/<name>.json with the machine and the versions."""
+    RESULTS.mkdir(exist_ok=True)
+    machine = {
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+    }
+    data = {"machine": machine, "rows": [asdict(row) for row in rows], **facts}
+    (RESULTS / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor()
