@@ -42,7 +42,7 @@ class DataNonfinite(Check):
     def _named(self, culprit: dict[str, Any]) -> Finding:
         samples, split = tuple(culprit.get("samples", ())), culprit.get("split") or "train"
         what = f"{len(samples)} {split} item{'s' * (len(samples) != 1)}"
-        shown = f" ({culprit['values']})" if culprit.get("values") else ""
+        shown = f" ({_contents(culprit['values'])})" if culprit.get("values") else ""
         return self.finding(
             f"{what} of {culprit.get('searched', 'the')} searched hold NaN or Inf"
             f" in the {culprit.get('field') or 'image'}{shown}",
@@ -64,6 +64,22 @@ class DataNonfinite(Check):
             confidence=0.95,
             evidence={"rows": rows},
         )
+
+
+def _contents(values: Any) -> str:
+    """What the search read, by item, the first three -> words.
+
+    >>> _contents({"417": {"field": "image", "nan": 64, "inf": 0}})
+    'item 417: 64 NaN'
+    """
+    if not isinstance(values, dict):
+        return str(values)
+    said = []
+    for item, found in list(values.items())[:3]:
+        counts = [f"{found[key]} {word}" for key, word in (("nan", "NaN"), ("inf", "Inf"))
+                  if isinstance(found, dict) and found.get(key)]  # fmt: skip
+        said.append(f"item {item}: {', '.join(counts) or found}")
+    return "; ".join(said)
 
 
 def _count(rows: Any) -> int:
