@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..core.errors import UnknownName, UsageError
 
-LARGEST_PROBED = 512  # pixels; no family here needs more than 299
+REACH = 320  # pixels that a larger size is looked for; no family here needs more than 299
 
 
 class Network(nn.Module):
@@ -86,11 +86,21 @@ def replace_head(net: Network, classes: int) -> Network:
     >>> replace_head(sn.model("lenet5_bn", classes=10), 3).head.fc.out_features
     3
     """
-    for head in [net.head, *(net.aux.values() if net.aux is not None else ())]:
-        layers = dict(head.named_modules())
-        name = [n for n, m in layers.items() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
-        head.set_submodule(name, _with_outputs(layers[name], classes))
+    for head in heads(net):
+        name, layer = last_layer(head)
+        head.set_submodule(name, _with_outputs(layer, classes))
     return net
+
+
+def heads(net: Network) -> list[nn.Module]:
+    """The main head, then the auxiliary ones."""
+    return [net.head, *(net.aux.values() if net.aux is not None else ())]
+
+
+def last_layer(head: nn.Module) -> tuple[str, nn.Module]:
+    """The name and the layer that gives a head's logits."""
+    layers = [(n, m) for n, m in head.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    return layers[-1]
 
 
 def _with_outputs(layer: Any, outputs: int) -> nn.Module:
@@ -134,14 +144,21 @@ def wrong_input(net: Network, shape: tuple[int, ...]) -> str | None:
             f"one image of {height}x{width} leaves batch norm a single value a channel while "
             "training; give two images or more a batch (drop a last batch of one)"
         )
-    sizes = [s for s in range(1, LARGEST_PROBED + 1) if _runs(probe, 2, s, s)]
+    sizes = _near_sizes(probe, min(height, width), max(height, width))
     if not sizes:
         return None
-    upper = "" if sizes[-1] == LARGEST_PROBED else f" and at most {sizes[-1]}x{sizes[-1]}"
     return (
-        f"images of {height}x{width} do not fit this architecture: they must be at least "
-        f"{sizes[0]}x{sizes[0]}{upper}; resize them (imgsz={sizes[0]}) or take another model"
+        f"images of {height}x{width} do not fit this architecture; "
+        f"{' and '.join(f'{s}x{s}' for s in sizes)} would: resize them (imgsz={sizes[-1]}) "
+        "or take another model"
     )
+
+
+def _near_sizes(probe: Network, least: int, most: int) -> list[int]:
+    """The next square below `most` and the next above `least` that the network can take."""
+    below = next((s for s in range(most, 0, -1) if _runs(probe, 2, s, s)), None)
+    above = next((s for s in range(least, least + REACH) if _runs(probe, 2, s, s)), None)
+    return sorted({s for s in (below, above) if s is not None})
 
 
 def _runs(probe: Network, *size: int) -> bool:

@@ -7,7 +7,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from ._network import Network, heads, last_layer
+
 relu = partial(nn.ReLU, inplace=True)
+relu6 = partial(nn.ReLU6, inplace=True)
 
 
 def conv_bn(
@@ -62,18 +65,50 @@ class Branches(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], 1)
 
 
-def he_init(net: nn.Module) -> None:
+class SqueezeExcite(nn.Module):
+    """x_BCHW -> x times a gate per channel, read off the channel means (arXiv:1709.01507)."""
+
+    def __init__(self, channels: int, squeezed: int, gate: Callable[[], nn.Module] = nn.Sigmoid):
+        super().__init__()
+        self.fc1 = nn.Conv2d(channels, squeezed, 1)
+        self.act = nn.ReLU(inplace=True)
+        self.fc2 = nn.Conv2d(squeezed, channels, 1)
+        self.gate = gate()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x_BCHW -> the same shape."""
+        return x * self.gate(self.fc2(self.act(self.fc1(x.mean((2, 3), keepdim=True)))))
+
+
+def response_norm() -> nn.LocalResponseNorm:
+    """AlexNet's normalisation over 5 neighbouring maps: k = 2, alpha = 1e-4, beta = 0.75.
+
+    PyTorch divides alpha by the number of maps and the paper does not, hence 5e-4.
+    """
+    return nn.LocalResponseNorm(5, 5e-4, 0.75, 2.0)
+
+
+def classifier(cin: int, hidden: int, classes: int, dropout: float) -> list[nn.Module]:
+    """x_BC -> logits_BK through two hidden layers, as in AlexNet and VGG."""
+    layers: list[nn.Module] = []
+    for width in (cin, hidden):
+        layers += [nn.Linear(width, hidden), relu(), nn.Dropout(dropout)]
+    return [*layers, nn.Linear(hidden, classes)]
+
+
+def he_init(net: Network) -> Network:
     """He's initial weights (arXiv:1502.01852) for ReLU layers, in place; biases zero.
 
-    The last linear layer keeps PyTorch's smaller ones, so that the first loss is near ln K.
+    The last layer of a head keeps PyTorch's smaller ones, so that the first loss is near ln K.
     """
-    layers = [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    last = [m for m in layers if isinstance(m, nn.Linear)][-1:]
-    for layer in layers:
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-        if layer not in last:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    last = [last_layer(head)[1] for head in heads(net)]
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+            if layer not in last:
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return net
 
 
 def image_stem(channels: int, width: int, kind: str) -> nn.Sequential:
@@ -81,3 +116,25 @@ def image_stem(channels: int, width: int, kind: str) -> nn.Sequential:
     if kind == "small":
         return conv_bn(channels, width, 3)
     return conv_bn(channels, width, 7, 2).append(nn.MaxPool2d(3, 2, 1))
+
+
+class Added(nn.Module):
+    """x_BCHW -> x + branch(x), not rectified."""
+
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x_BCHW -> the same shape."""
+        return x + self.branch(x)
+
+
+def round_width(width: float, multiple: int = 8) -> int:
+    """The nearest multiple, never below nine tenths of `width` (MobileNet's rule).
+
+    >>> round_width(44.8), round_width(11), round_width(3)
+    (48, 16, 8)
+    """
+    rounded = max(multiple, int(width + multiple / 2) // multiple * multiple)
+    return rounded if rounded >= 0.9 * width else rounded + multiple

@@ -49,3 +49,20 @@ def skip_over(cin: int, cout: int, stride: int, kind: str = "projection") -> nn.
         if kind == "pad"
         else conv_bn(cin, cout, 1, stride, act=None)
     )
+
+
+def two_3x3(cin: int, width: int, stride: int) -> nn.Sequential:
+    """The branch of a basic block."""
+    return nn.Sequential(conv_bn(cin, width, 3, stride), conv_bn(width, width, 3, act=None))
+
+
+def bottleneck_branch(
+    cin: int, mid: int, cout: int, stride: int, *, groups: int = 1, stride_on: str = "3x3"
+) -> nn.Sequential:
+    """1x1 down to mid, 3x3 in groups, 1x1 up to cout; the stride sits on the 3x3 or the first."""
+    first, second = (stride, 1) if stride_on == "1x1" else (1, stride)
+    return nn.Sequential(
+        conv_bn(cin, mid, 1, first),
+        conv_bn(mid, mid, 3, second, groups=groups),
+        conv_bn(mid, cout, 1, act=None),
+    )

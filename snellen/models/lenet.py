@@ -40,9 +40,7 @@ class LeNet(Row):
         side = self.imgsz // 4 if self.norm else ((self.imgsz - 4) // 2 - 4) // 2
         head = _head(self.maps[1] * max(side, 1) ** 2, self, classes)
         net = Network(stages, head, channels)
-        if self.norm:
-            he_init(net)
-        return net
+        return he_init(net) if self.norm else net
 
 
 def _classic(cin: int, cout: int) -> nn.Sequential:

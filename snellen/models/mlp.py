@@ -37,8 +37,7 @@ class MLP(Row):
             stages[f"hidden{i}"] = nn.Sequential(*layers, nn.Dropout(self.dropout))
             cin = width
         net = Network(stages, nn.Sequential(OrderedDict(fc=nn.Linear(cin, classes))), channels)
-        he_init(net)
-        return net
+        return he_init(net)
 
 
 TABLE = {"mlp": MLP(235_146, 234_752)}

@@ -43,7 +43,7 @@ def layers(net: nn.Module, input: Shape) -> list[dict[str, Any]]:
     >>> layers(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)), (1, 8, 8))[1]["receptive_field"]
     4
     """
-    net = _meta(net).eval()
+    was_training, net = net.training, _meta(net).eval()
     table: list[dict[str, Any]] = []
     hooks = [m.register_forward_hook(_recorder(name, table))
              for name, m in net.named_modules() if not any(m.children())]  # fmt: skip
@@ -51,10 +51,13 @@ def layers(net: nn.Module, input: Shape) -> list[dict[str, Any]]:
         net(torch.empty(1, *input, device="meta"))
     for hook in hooks:
         hook.remove()
+    net.train(was_training)
     return table
 
 
 def _meta(net: nn.Module) -> nn.Module:
+    if all(p.is_meta for p in net.parameters()):
+        return net
     return copy.deepcopy(net).to("meta")
 
 

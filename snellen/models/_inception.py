@@ -1,0 +1,73 @@
+"""The notation of the Inception papers' figures, read by a few lines of code.
+
+A branch is written as it is drawn: "1x1 64 > 3x3 96 > 3x3 96 /2 v" is three convolutions, the last
+with stride 2 and without padding ("v" for valid). "avg" and "max" are 3x3 pools that keep the size,
+"max /2" halves it. "1x1 384 > (1x3 256 | 3x1 256)" splits at its end. A module sets its branches'
+outputs side by side.
+"""
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from torch import nn
+
+from ._parts import Branches, relu
+
+CONV = re.compile(r"(\d+)x(\d+) (\d+)( /2)?( v)?")
+
+
+@dataclass(frozen=True)
+class Style:
+    """What all convolutions and pools of a network have in common."""
+
+    norm: bool = True
+    bias: bool = False
+    eps: float = 1e-3
+    pad_counts: bool = True  # average pooling counts the padding's zeros
+    ceil: bool = False  # pools of stride 2 round up
+
+
+def conv(cin: int, text: str, style: Style) -> tuple[nn.Sequential, int]:
+    """cin and "KxL cout [/2] [v]" -> convolution, norm, ReLU; and its output channels."""
+    match = CONV.fullmatch(text)
+    assert match is not None, f"not a convolution: {text!r}"
+    height, width, cout = (int(match[i]) for i in (1, 2, 3))
+    padding = (0, 0) if match[5] else (height // 2, width // 2)
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers["conv"] = nn.Conv2d(
+        cin, cout, (height, width), 2 if match[4] else 1, padding, bias=style.bias
+    )
+    if style.norm:
+        layers["bn"] = nn.BatchNorm2d(cout, style.eps)
+    layers["act"] = relu()
+    return nn.Sequential(layers), cout
+
+
+def branch(cin: int, text: str, style: Style) -> tuple[nn.Sequential, int]:
+    """cin and "step > step > ..." -> the steps in order, and the output channels.
+
+    >>> branch(3, "1x1 8 > (1x3 4 | 3x1 4) ", Style())[1]
+    8
+    """
+    steps = []
+    for step in map(str.strip, text.split(">")):
+        part: nn.Module
+        if step.startswith("("):
+            part, cin = mixed(cin, *map(str.strip, step[1:-1].split("|")), style=style)
+        elif step == "avg":
+            part = nn.AvgPool2d(3, 1, 1, count_include_pad=style.pad_counts)
+        elif step == "max":
+            part = nn.MaxPool2d(3, 1, 1)
+        elif step == "max /2":
+            part = nn.MaxPool2d(3, 2, ceil_mode=style.ceil)
+        else:
+            part, cin = conv(cin, step, style)
+        steps.append(part)
+    return nn.Sequential(*steps), cin
+
+
+def mixed(cin: int, *texts: str, style: Style) -> tuple[Branches, int]:
+    """cin and the branches -> the inception module, and its output channels."""
+    branches = [branch(cin, text, style) for text in texts]
+    return Branches(*(module for module, _ in branches)), sum(width for _, width in branches)

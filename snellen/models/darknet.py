@@ -1,0 +1,79 @@
+"""Darknet-19, arXiv:1612.08242 table 6, and Darknet-53, arXiv:1804.02767 table 1: YOLO's bodies.
+
+x_BCHW -> conv 3x3 -> stages, each starts by halving H and W -> mean over HW -> logits_BK
+19: stages of 3x3 and 1x1 in turn after a max pool. 53: residual pairs (1x1, 3x3) after a 3x3 of
+stride 2. The leak is 0.1 in the papers; timm's darknet53 has PyTorch's 0.01.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import partial
+
+from torch import nn
+
+from ._network import Network
+from ._parts import Added, conv_bn, he_init, pooled_head
+from ._row import Row
+
+
+@dataclass(frozen=True)
+class Darknet(Row):
+    """`depths`: convolutions of a stage (plain), or residual pairs (residual)."""
+
+    residual: bool
+    depths: tuple[int, ...]
+    params: int
+    macs: int
+    width: int = 32
+    slope: float = 0.1
+    input: tuple[int, int, int] = (3, 224, 224)
+    classes: int = 1000
+    family = "Darknet"
+    paper = "arXiv:1612.08242, arXiv:1804.02767"
+    thin = {"width": 4}
+
+    def build(self, classes: int, channels: int) -> Network:
+        """x_BCHW -> logits_BK."""
+        stages: dict[str, nn.Module] = {"stem": _conv(channels, self.width, 3, self)}
+        for i, depth in enumerate(self.depths, 1):
+            stage = _residual_stage if self.residual else _plain_stage
+            stages[f"stage{i}"] = stage(self.width << (i - 1), depth, self)
+        cin = self.width << len(self.depths)
+        head = pooled_head(cin, classes)
+        if not self.residual:  # its classifier is a 1x1 convolution before the mean
+            pool = nn.AdaptiveAvgPool2d(1)
+            fc = nn.Conv2d(cin, classes, 1)
+            head = nn.Sequential(OrderedDict(fc=fc, pool=pool, flatten=nn.Flatten()))
+        return he_init(Network(stages, head, channels))
+
+
+def _conv(cin: int, cout: int, size: int, row: Darknet, stride: int = 1) -> nn.Sequential:
+    return conv_bn(cin, cout, size, stride, act=partial(nn.LeakyReLU, row.slope, inplace=True))
+
+
+def _plain_stage(cin: int, depth: int, row: Darknet) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.MaxPool2d(2), _conv(cin, 2 * cin, 3, row)]
+    for i in range(1, depth):
+        narrow = _conv(2 * cin, cin, 1, row) if i % 2 else _conv(cin, 2 * cin, 3, row)
+        layers.append(narrow)
+    return nn.Sequential(*layers)
+
+
+def _residual_stage(cin: int, depth: int, row: Darknet) -> nn.Sequential:
+    cout = 2 * cin
+    pairs = [
+        Added(nn.Sequential(_conv(cout, cin, 1, row), _conv(cin, cout, 3, row)))
+        for _ in range(depth)
+    ]
+    return nn.Sequential(_conv(cin, cout, 3, row, 2), *pairs)
+
+
+D53 = (1, 2, 8, 8, 4)
+
+TABLE = {  #                residual  depths     parameters  multiply-adds
+    "paper:darknet19": Darknet(False, (1, 3, 3, 5, 5), 20_842_376, 2_790_989_824),
+    "paper:darknet53": Darknet(True, D53, 41_609_928, 9_285_115_904, input=(3, 256, 256)),
+    "timm:darknet53": Darknet(
+        True, D53, 41_609_928, 9_285_115_904, slope=0.01, input=(3, 256, 256)
+    ),
+}

@@ -1,0 +1,79 @@
+"""Inception-ResNet v2, arXiv:1602.07261 figures 10 to 15: inception modules as residual branches.
+
+x_BCHW -> stem, 5b (35x35 of 299) -> 10 A -> reduction (17x17) -> 20 B -> reduction (8x8) -> 10 C ->
+conv 1x1 -> mean over HW -> logits_BK
+The branch is scaled before it is added, or the widest networks die early in training. As in the
+published weights: the stem of Inception v3, and the last C neither scaled nor rectified.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from ._inception import Style, branch, mixed
+from ._network import Network
+from ._parts import he_init, pooled_head
+from ._row import Row
+
+STEM = "3x3 32 /2 v > 3x3 32 v > 3x3 64 > max /2 > 1x1 80 > 3x3 192 v > max /2"
+M5B = "1x1 96 ; 1x1 48 > 5x5 64 ; 1x1 64 > 3x3 96 > 3x3 96 ; avg > 1x1 64"
+A = "1x1 32 ; 1x1 32 > 3x3 32 ; 1x1 32 > 3x3 48 > 3x3 64"
+REDUCE_A = "3x3 384 /2 v ; 1x1 256 > 3x3 256 > 3x3 384 /2 v ; max /2"
+B = "1x1 192 ; 1x1 128 > 1x7 160 > 7x1 192"
+REDUCE_B = (
+    "1x1 256 > 3x3 384 /2 v ; 1x1 256 > 3x3 288 /2 v ; 1x1 256 > 3x3 288 > 3x3 320 /2 v ; max /2"
+)
+C = "1x1 192 ; 1x1 192 > 1x3 224 > 3x1 256"
+STYLE = Style(pad_counts=False)
+
+
+class ScaledResidual(nn.Module):
+    """x_BCHW -> relu(x + scale * conv1x1(branches(x))), not rectified where `last`."""
+
+    def __init__(self, channels: int, text: str, scale: float, last: bool = False) -> None:
+        super().__init__()
+        self.branches, width = _mixed(channels, text)
+        self.conv = nn.Conv2d(width, channels, 1)
+        self.scale = scale
+        self.act = nn.Identity() if last else nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x_BCHW -> the same shape."""
+        return self.act(x + self.scale * self.conv(self.branches(x)))
+
+
+def _mixed(cin: int, text: str) -> tuple[nn.Module, int]:
+    return mixed(cin, *map(str.strip, text.split(";")), style=STYLE)
+
+
+@dataclass(frozen=True)
+class InceptionResNetV2(Row):
+    """`depths` residual modules of kind A, B and C, with their scales."""
+
+    params: int
+    macs: int
+    depths: tuple[int, int, int] = (10, 20, 9)
+    scales: tuple[float, float, float] = (0.17, 0.10, 0.20)
+    dropout: float = 0.2
+    input: tuple[int, int, int] = (3, 299, 299)
+    classes: int = 1000
+    family = "Inception-ResNet v2"
+    paper = "arXiv:1602.07261"
+    thin = {"depths": (1, 1, 0)}
+    thin_size = 75
+
+    def build(self, classes: int, channels: int) -> Network:
+        """x_BCHW -> logits_BK."""
+        stages: dict[str, nn.Module] = {}
+        stages["stem"], cin = branch(channels, STEM, STYLE)
+        reductions = (M5B, REDUCE_A, REDUCE_B)
+        for i, (reduction, text) in enumerate(zip(reductions, (A, B, C), strict=True)):
+            stages[("mixed5b", "reduce_a", "reduce_b")[i]], cin = _mixed(cin, reduction)
+            blocks = [ScaledResidual(cin, text, self.scales[i]) for _ in range(self.depths[i])]
+            stages["abc"[i]] = nn.Sequential(*blocks)
+        stages["c"].append(ScaledResidual(cin, C, 1.0, last=True))  # type: ignore[operator]
+        stages["conv"], cin = branch(cin, "1x1 1536", STYLE)
+        return he_init(Network(stages, pooled_head(cin, classes, self.dropout), channels))
+
+
+TABLE = {"timm:inception_resnet_v2": InceptionResNetV2(55_843_464, 13_155_794_016)}

@@ -1,0 +1,82 @@
+"""Inception v3, arXiv:1512.00567 table 1: a 7x7 becomes 1x7 and 7x1, a 3x3 becomes 1x3 and 3x1.
+
+x_BCHW -> stem (35x35 of 299) -> 5b-5d -> 6a-6e (17x17) -> 7a-7c (8x8) -> mean over HW -> logits_BK
+while training one auxiliary head after 6e. No padding in the stem and where the size halves.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from torch import nn
+
+from ._inception import Style, branch, conv, mixed
+from ._network import Network
+from ._parts import he_init, pooled_head
+from ._row import Row
+
+STEM = "3x3 32 /2 v > 3x3 32 v > 3x3 64 > max /2 > 1x1 80 > 3x3 192 v > max /2"
+_A = "1x1 64 ; 1x1 48 > 5x5 64 ; 1x1 64 > 3x3 96 > 3x3 96 ; avg > 1x1 {0}"
+_C = (
+    "1x1 192 ; 1x1 {0} > 1x7 {0} > 7x1 192 ; "
+    "1x1 {0} > 7x1 {0} > 1x7 {0} > 7x1 {0} > 1x7 192 ; avg > 1x1 192"
+)
+_E = (
+    "1x1 320 ; 1x1 384 > (1x3 384 | 3x1 384) ; "
+    "1x1 448 > 3x3 384 > (1x3 384 | 3x1 384) ; avg > 1x1 192"
+)
+MODULES = {
+    "5b": _A.format(32),
+    "5c": _A.format(64),
+    "5d": _A.format(64),
+    "6a": "3x3 384 /2 v ; 1x1 64 > 3x3 96 > 3x3 96 /2 v ; max /2",
+    "6b": _C.format(128),
+    "6c": _C.format(160),
+    "6d": _C.format(160),
+    "6e": _C.format(192),
+    "7a": "1x1 192 > 3x3 320 /2 v ; 1x1 192 > 1x7 192 > 7x1 192 > 3x3 192 /2 v ; max /2",
+    "7b": _E,
+    "7c": _E,
+}
+
+
+@dataclass(frozen=True)
+class InceptionV3(Row):
+    """`modules` lets one leave some out."""
+
+    params: int
+    macs: int
+    aux_params: int = 0
+    aux: bool = True
+    modules: tuple[str, ...] = tuple(MODULES)
+    dropout: float = 0.5
+    input: tuple[int, int, int] = (3, 299, 299)
+    classes: int = 1000
+    family = "Inception v3"
+    paper = "arXiv:1512.00567"
+    thin = {"modules": ("5b", "6a", "6e", "7a"), "aux": False}
+    thin_size = 75
+
+    def build(self, classes: int, channels: int) -> Network:
+        """x_BCHW -> logits_BK."""
+        stem, cin = branch(channels, STEM, Style())
+        stages: dict[str, nn.Module] = {"stem": stem}
+        aux = {}
+        for name in self.modules:
+            texts = map(str.strip, MODULES[name].split(";"))
+            stages[f"mixed{name}"], cin = mixed(cin, *texts, style=Style())
+            if self.aux and name == "6e":
+                aux["mixed6e"] = _aux_head(cin, classes)
+        return he_init(Network(stages, pooled_head(cin, classes, self.dropout), channels, aux=aux))
+
+
+def _aux_head(cin: int, classes: int) -> nn.Sequential:
+    narrow, cmid = conv(cin, "1x1 128", Style())
+    wide, cout = conv(cmid, "5x5 768 v", Style())
+    layers = OrderedDict(shrink=nn.AvgPool2d(5, 3), narrow=narrow, wide=wide)
+    return nn.Sequential(OrderedDict(**layers, **pooled_head(cout, classes)._modules))
+
+
+TABLE = {  #                         parameters  multiply-adds  in the auxiliary head
+    "tv:inception_v3": InceptionV3(27_161_264, 5_713_216_096, 3_326_696),
+    "timm:inception_v3": InceptionV3(23_834_568, 5_713_216_096, aux=False, dropout=0.0),
+}

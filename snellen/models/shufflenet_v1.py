@@ -1,0 +1,90 @@
+"""ShuffleNet, arXiv:1707.01083 table 1: grouped 1x1 convolutions, and a shuffle so that groups mix.
+
+x_BCHW -> conv 3x3 and pool (H/4) -> three stages (to H/32) -> mean over HW -> logits_BK
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ._network import Network
+from ._parts import conv_bn, he_init, pooled_head
+from ._row import Row
+
+WIDTHS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}  # groups -> maps of the first stage
+DEPTHS = (4, 8, 4)
+
+
+class Unit(nn.Module):
+    """x_BCHW -> relu(x + branch(x)); at stride 2 the pooled x stands beside the branch instead."""
+
+    def __init__(self, cin: int, cout: int, stride: int, *, groups: int, first: int) -> None:
+        super().__init__()
+        mid = cout // 4
+        self.branch = nn.Sequential(
+            conv_bn(cin, mid, 1, groups=first),
+            nn.ChannelShuffle(groups),
+            conv_bn(mid, mid, 3, stride, groups=mid, act=None),
+            conv_bn(mid, cout - cin if stride == 2 else cout, 1, groups=groups, act=None),
+        )
+        self.pool = nn.AvgPool2d(3, 2, 1) if stride == 2 else None
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x_BCHW -> (B, cout, H/stride, W/stride)."""
+        out = self.branch(x)
+        return self.act(x + out if self.pool is None else torch.cat([self.pool(x), out], 1))
+
+
+@dataclass(frozen=True)
+class ShuffleNetV1(Row):
+    """Stage widths follow from `groups`, at equal cost, times `width`."""
+
+    groups: int
+    width: float
+    params: int
+    macs: int
+    stem_width: int = 24
+    depths: tuple[int, ...] = DEPTHS
+    stem: str = "imagenet"
+    family = "ShuffleNet v1"
+    paper = "arXiv:1707.01083"
+    thin = {"stem": "small", "depths": (2, 2)}
+
+    def build(self, classes: int, channels: int) -> Network:
+        """x_BCHW -> logits_BK."""
+        cin = self.stem_width
+        stages: dict[str, nn.Module] = {"stem": _stem(channels, cin, self.stem)}
+        for stage, depth in enumerate(self.depths):
+            cout = int(WIDTHS[self.groups] * self.width) << stage
+            units = []
+            for i in range(depth):
+                # so few maps enter the very first unit that its 1x1 is not grouped
+                first = 1 if stage == i == 0 else self.groups
+                unit = Unit(cin, cout, 2 if i == 0 else 1, groups=self.groups, first=first)
+                units.append(unit)
+                cin = cout
+            stages[f"stage{stage + 2}"] = nn.Sequential(*units)
+        return he_init(Network(stages, pooled_head(cin, classes), channels))
+
+
+def _stem(channels: int, width: int, kind: str) -> nn.Sequential:
+    if kind == "small":
+        return conv_bn(channels, width, 3)
+    return conv_bn(channels, width, 3, 2).append(nn.MaxPool2d(3, 2, 1))
+
+
+TABLE = {  #                     groups width parameters multiply-adds
+    "paper:shufflenet_v1_g1_1.0x": ShuffleNetV1(1, 1.0, 1_531_936, 143_078_976),
+    "paper:shufflenet_v1_g2_1.0x": ShuffleNetV1(2, 1.0, 1_733_848, 140_836_512),
+    "paper:shufflenet_v1_g3_1.0x": ShuffleNetV1(3, 1.0, 1_865_728, 137_460_672),
+    "paper:shufflenet_v1_g4_1.0x": ShuffleNetV1(4, 1.0, 1_968_344, 134_339_776),
+    "paper:shufflenet_v1_g8_1.0x": ShuffleNetV1(8, 1.0, 2_434_768, 138_365_952),
+    "paper:shufflenet_v1_g3_0.5x": ShuffleNetV1(3, 0.5, 718_324, 37_589_856, 12),
+    "paper:shufflenet_v1_g3_1.5x": ShuffleNetV1(3, 1.5, 3_442_168, 292_443_552),
+    "paper:shufflenet_v1_g3_2.0x": ShuffleNetV1(3, 2.0, 5_450_776, 524_045_184, 48),
+    "paper:shufflenet_v1_g8_0.5x": ShuffleNetV1(8, 0.5, 1_011_448, 40_469_760, 16),
+    "paper:shufflenet_v1_g8_1.5x": ShuffleNetV1(8, 1.5, 4_269_952, 290_188_800),
+    "paper:shufflenet_v1_g8_2.0x": ShuffleNetV1(8, 2.0, 6_522_232, 521_942_016, 48),
+}

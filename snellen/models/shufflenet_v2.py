@@ -1,0 +1,75 @@
+"""ShuffleNet v2, arXiv:1807.11164 table 5: half the maps pass by, the other half is worked on.
+
+x_BCHW -> conv 3x3 and pool (H/4) -> three stages (to H/32) -> conv 1x1 -> mean over HW -> logits_BK
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ._network import Network
+from ._parts import conv_bn, he_init, pooled_head
+from ._row import Row
+
+
+class Unit(nn.Module):
+    """x_BCHW -> both halves side by side, shuffled; at stride 2 each branch sees the whole x."""
+
+    def __init__(self, cin: int, cout: int, stride: int) -> None:
+        super().__init__()
+        half = cout // 2
+        self.bypass = None
+        if stride == 2:
+            depthwise = conv_bn(cin, cin, 3, 2, groups=cin, act=None)
+            self.bypass = nn.Sequential(depthwise, conv_bn(cin, half, 1))
+        self.branch = nn.Sequential(
+            conv_bn(cin if stride == 2 else half, half, 1),
+            conv_bn(half, half, 3, stride, groups=half, act=None),
+            conv_bn(half, half, 1),
+        )
+        self.shuffle = nn.ChannelShuffle(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x_BCHW -> (B, cout, H/stride, W/stride)."""
+        if self.bypass is None:
+            passed, worked = x.chunk(2, 1)
+        else:
+            passed, worked = self.bypass(x), x
+        return self.shuffle(torch.cat([passed, self.branch(worked)], 1))
+
+
+@dataclass(frozen=True)
+class ShuffleNetV2(Row):
+    """`widths`: maps of the stem, the three stages and the last convolution."""
+
+    widths: tuple[int, ...]
+    params: int
+    macs: int
+    depths: tuple[int, ...] = (4, 8, 4)
+    stem: str = "imagenet"
+    family = "ShuffleNet v2"
+    paper = "arXiv:1807.11164"
+    thin = {"widths": (8, 16, 32, 64, 64), "depths": (2, 2, 1), "stem": "small"}
+
+    def build(self, classes: int, channels: int) -> Network:
+        """x_BCHW -> logits_BK."""
+        cin, *widths, last = self.widths
+        stem = conv_bn(channels, cin, 3, 1 if self.stem == "small" else 2)
+        if self.stem != "small":
+            stem.append(nn.MaxPool2d(3, 2, 1))
+        stages: dict[str, nn.Module] = {"stem": stem}
+        for stage, (depth, cout) in enumerate(zip(self.depths, widths, strict=True), 2):
+            units = [Unit(cin, cout, 2)] + [Unit(cout, cout, 1) for _ in range(depth - 1)]
+            stages[f"stage{stage}"] = nn.Sequential(*units)
+            cin = cout
+        stages["conv"] = conv_bn(cin, last, 1)
+        return he_init(Network(stages, pooled_head(last, classes), channels))
+
+
+TABLE = {  #                                  stem, three stages, last   parameters  multiply-adds
+    "tv:shufflenet_v2_x0_5": ShuffleNetV2((24, 48, 96, 192, 1024), 1_366_792, 40_476_448),
+    "tv:shufflenet_v2_x1_0": ShuffleNetV2((24, 116, 232, 464, 1024), 2_278_604, 144_907_992),
+    "tv:shufflenet_v2_x1_5": ShuffleNetV2((24, 176, 352, 704, 1024), 3_503_624, 295_759_392),
+    "tv:shufflenet_v2_x2_0": ShuffleNetV2((24, 244, 488, 976, 2048), 7_393_996, 583_253_464),
+}
