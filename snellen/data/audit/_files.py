@@ -109,7 +109,7 @@ def _decoded(path: str, row: int, is_known: bool) -> Problem | None:
         read_pixels(path)
     except DataError as error:
         message = str(error).removeprefix(f"{path} ")
-        truncated = is_known and any(w in message for w in ("truncat", "broken", "end of"))
+        truncated = is_known and any(w in message.lower() for w in ("truncat", "broken", "end of"))
         return _damaged("file-truncated" if truncated else "file-unreadable", message, path, row)
     return None
 

@@ -18,7 +18,7 @@ from ._album import Album
 
 GROUP, GROUPS = 2000, 20  # pictures judged together; at most so many groups
 LEAST = 50  # samples below which nothing is said
-MARGIN = 0.25  # vote for another class over the vote for the given one
+MARGIN = 0.2  # vote for another class over the vote for the given one
 RIGHT = 0.5  # a reader that is right less often accuses nobody
 FEWEST = 5  # a class with fewer samples is not known well enough to judge them
 SHOWN = 25

@@ -1,0 +1,191 @@
+"""The audit finds what was planted, in real and generated data, and leaves clean data in peace."""
+
+import json
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from snellen.data.audit import audit, screen
+from snellen.data.open import open_data
+
+HARMLESS = {"png_named_jpg", "mode_CMYK", "mode_L", "alpha_png", "sixteen_bit_png",
+            "exif_rotated", "stray_file", "class_name_with_blank"}  # fmt: skip
+IDS = {
+    "class_name_with_blank": "class-name-blanks", "rare_class": "class-imbalance",
+    "truncated_jpeg": "file-truncated", "empty_file": "file-empty",
+    "text_as_jpg": "file-not-an-image", "png_named_jpg": "file-wrong-extension",
+    "mode_CMYK": "file-cmyk", "mode_L": "file-gray", "alpha_png": "file-alpha",
+    "sixteen_bit_png": "file-16-bit", "exif_rotated": "file-exif-rotated",
+    "odd_size": "image-odd-size", "blank_image": "data-constant-sample",
+    "train_val_leak": "data-leak-train-val", "same_image_two_labels": "label-conflict",
+    "stray_file": "file-stray", "empty_class": "class-empty",
+}  # fmt: skip
+
+
+def harmful(problems):
+    return [p for p in problems if p.harm == "harmful"]
+
+
+def photo(seed, side=128):
+    """A smooth random picture, unlike any other."""
+    random = np.random.RandomState(seed)
+    small = Image.fromarray(random.randint(0, 256, (6, 6, 3)).astype(np.uint8))
+    return small.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def folder_of_photos(root, count=12, names=("cat", "dog")):
+    for k, name in enumerate(names):
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            photo(1000 * k + i + 10000 * len(root.name)).save(root / name / f"{i}.jpg")
+    return root
+
+
+def test_planted_folder(shared_data, tmp_path):
+    with tarfile.open(shared_data / "dirty_digits.tar") as tar:
+        tar.extractall(tmp_path, filter="data")
+    root = tmp_path / "dirty_digits"
+    planted = json.loads((root / "PLANTED.json").read_text())
+    (root / "PLANTED.json").unlink()  # the tool under test must not see it
+    problems = audit(root)
+    for fault in planted:
+        if fault["kind"] == "wrong_label":
+            continue
+        found = [p for p in problems if p.id == IDS[fault["kind"]]]
+        for file in fault["files"]:
+            said = [p for p in found if str(root / file) in str(p)]
+            assert said, (fault["kind"], file)
+            assert (said[0].harm == "harmless") == (fault["kind"] in HARMLESS)
+    known = {str(root / file) for fault in planted for file in fault["files"]}
+    assert all(p.file in known for p in harmful(problems))
+    (suspects,) = [p for p in problems if p.id == "label-noise"]
+    wrong = [f["files"][0] for f in planted if f["kind"] == "wrong_label"]
+    assert sum(file in suspects.message for file in wrong) >= 4
+
+
+def test_planted_tensors(shared_data):
+    planted = json.loads((shared_data / "dirty_tensors" / "PLANTED.json").read_text())
+    found: dict[str, set[int]] = {}
+    for p in harmful(audit(shared_data / "dirty_tensors")):
+        found[p.id] = found.get(p.id, set()) | set(p.samples)
+    assert found == {
+        "data-nonfinite": {*planted["nan_pixel"], *planted["inf_pixel"]},
+        "data-outlier": set(planted["scale_255"]),
+        "data-constant-sample": set(planted["constant"]),
+        "label-out-of-range": set(planted["label_out_of_range"]),
+        "label-conflict": set(planted["duplicate_pair"]),
+    }
+
+
+@pytest.mark.parametrize("name", ["sign_digits", "fashion_mnist/test.npz", "omniglot"])
+def test_clean_real_sets_have_no_harm(shared_data, name):
+    assert {p.id for p in audit(shared_data / name)} <= {"label-noise"}
+
+
+def test_digits_are_clean():
+    assert {p.id for p in audit("digits")} <= {"label-noise"}
+
+
+def test_every_way_to_spoil_a_file(tmp_path):
+    folder_of_photos(tmp_path / "set")
+    cat = tmp_path / "set" / "cat"
+    whole = (cat / "0.jpg").read_bytes()
+    spoilt = {
+        "file-empty": b"",
+        "file-zeros": bytes(900),
+        "file-not-an-image": b"<!DOCTYPE html>\n<html><body>404 Not Found</body></html>",
+        "file-truncated": whole[: len(whole) // 2],
+    }
+    for i, (_, data) in enumerate(spoilt.items()):
+        (cat / f"{i}.jpg").write_bytes(data)
+    zeros = whole[: len(whole) * 2 // 3]
+    (cat / "4.jpg").write_bytes(zeros + bytes(len(whole) - len(zeros)))
+    (cat / "5.jpg").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n")
+    problems = audit(tmp_path / "set")
+    by_file = {p.file: p for p in harmful(problems)}
+    for i, id in enumerate([*spoilt, "file-truncated", "file-not-an-image"]):
+        assert by_file[str(cat / f"{i}.jpg")].id == id
+    assert len(by_file) == 6
+    assert "git lfs pull" in by_file[str(cat / "5.jpg")].message
+    source = open_data(tmp_path / "set", split=0)
+    rows, said = screen(source.train)
+    assert {source.train.path(row) for row in rows} == set(by_file)
+    assert len(said) == 6
+
+
+@pytest.mark.parametrize("way", ["quality", "size", "brightness", "format"])
+def test_near_copies_across_train_and_val_are_leaks(tmp_path, way):
+    train, val = folder_of_photos(tmp_path / "train"), folder_of_photos(tmp_path / "val")
+    image = Image.open(train / "dog" / "3.jpg")
+    copy = val / "dog" / ("leak.png" if way == "format" else "leak.jpg")
+    if way == "quality":
+        image.save(copy, quality=40)
+    elif way == "size":
+        image.resize((200, 200), Image.Resampling.BICUBIC).save(copy, quality=95)
+    elif way == "brightness":
+        image.point(lambda v: int(v * 0.8)).save(copy, quality=95)
+    else:
+        image.save(copy)
+    (problem,) = harmful(audit(tmp_path))
+    assert (problem.id, problem.file, problem.part) == ("data-leak-train-val", str(copy), "val")
+    assert str(train / "dog" / "3.jpg") in problem.message
+
+
+def test_swapped_labels_are_the_first_suspects():
+    source = open_data("digits")
+    x, y = source.train.stacked(), source.train.labels().clone()
+    rows = torch.arange(0, 1437, 60)
+    y[rows] = (y[rows] + 3) % 10
+    (problem,) = audit((x, y))
+    assert problem.harm == "suspect"
+    assert len(set(problem.samples) & set(rows.tolist())) >= 22  # of 24
+
+
+def test_labels_shuffled_against_the_pictures():
+    source = open_data("digits")
+    y = source.train.labels()[torch.randperm(1437, generator=torch.Generator().manual_seed(0))]
+    assert "label-misaligned" in {p.id for p in audit((source.train.stacked(), y))}
+
+
+def test_rare_and_missing_classes_and_alike_names(tmp_path):
+    folder_of_photos(tmp_path / "train", 60, ("cat", "dog", "owl"))
+    for i in range(4, 60):
+        (tmp_path / "train" / "owl" / f"{i}.jpg").unlink()
+    folder_of_photos(tmp_path / "val", 6, ("cat", "dog"))
+    problems = audit(tmp_path)
+    (rare,) = harmful(problems)
+    assert rare.id == "class-imbalance"
+    assert rare.file == str(tmp_path / "train" / "owl")
+    assert {p.id for p in problems} >= {"class-not-in-val"}
+    x = np.random.RandomState(0).randint(0, 256, (20, 8, 8)).astype(np.uint8)
+    (alike,) = harmful(audit((x, ["Cat", "cat"] * 10)))
+    assert alike.id == "class-names-alike"
+    balanced = np.repeat(np.arange(2), [75, 25])  # 3 to 1 must stay quiet
+    noise = np.random.RandomState(1).randint(0, 256, (100, 8, 8)).astype(np.uint8)
+    assert harmful(audit((noise, balanced))) == []
+
+
+def test_all_the_same_picture_is_one_problem():
+    (problem,) = harmful(audit((np.full((30, 8, 8), 9, np.uint8), np.arange(30) % 2)))
+    assert problem.id == "data-constant-input"
+
+
+def test_many_of_a_kind_are_told_once(tmp_path):
+    folder_of_photos(tmp_path / "set", 60)
+    for file in (tmp_path / "set").rglob("*.jpg"):
+        file.write_bytes(b"")
+    Image.new("RGB", (8, 8)).save(tmp_path / "set" / "cat" / "good.png")
+    empty = [p for p in audit(tmp_path / "set") if p.id == "file-empty"]
+    assert len(empty) == 1
+    assert len(empty[0].samples) == 120
+    assert empty[0].message.startswith("120 times")
+
+
+def test_progress_is_told():
+    told = []
+    audit("digits", progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (1797, 1797)
+    assert told == sorted(told)
