@@ -98,9 +98,10 @@ def test_missing_keys_keep_it_quiet_and_never_raise(check):
                 check.look(Chart(**{**vars(chart), kind: less}))
             bare = {t.name: Trace(t.name, {}, t.rows) for t in traces}
             check.look(Chart(**{**vars(chart), kind: bare}))
-        rows = chart.batches["train"]
-        for key in {key for row in rows for key in row if key != "step"}:
-            check.look(Chart(**{**vars(chart), "batches": {"train": without(rows, key)}}))
+        for split, rows in chart.batches.items():
+            for key in {key for row in rows for key in row if key != "step"}:
+                less = {**chart.batches, split: without(rows, key)}
+                check.look(Chart(**{**vars(chart), "batches": less}))
 
 
 def without(rows, key):
@@ -158,6 +159,12 @@ def test_bad_data_stands_above_all_that_it_can_cause():
     roots = fold([*pile, found("data-nonfinite", confidence=0.6)], explains)
     assert [r.id for r in roots] == ["data-nonfinite"]
     assert len(roots[0].symptoms) == 3
+
+
+def test_a_root_is_as_grave_as_its_gravest_symptom():
+    pile = [found("s", "error"), found("b", "warning", 0.99), found("a", "warning", 0.5)]
+    roots = fold(pile, {"a": ("s",)})
+    assert [(r.id, r.level) for r in roots] == [("a", "error"), ("b", "warning")]
 
 
 def test_ignored_checks_are_not_asked():

@@ -56,7 +56,8 @@ def fold(findings: list[Finding], explains: dict[str, tuple[str, ...]]) -> tuple
     """Put symptoms under their roots; the surest and gravest root first.
 
     `explains` maps an id to the ids that it causes. A finding goes under the surest root that
-    explains it; chains fold up to their top, and of two that explain each other the surer stays.
+    explains it; chains fold up to their top, and of two that explain each other the surer stays. A
+    root is as grave as the gravest of its symptoms.
     """
     ranked = sorted(findings, key=_rank)
     roots: list[Finding] = []
@@ -68,8 +69,9 @@ def fold(findings: list[Finding], explains: dict[str, tuple[str, ...]]) -> tuple
     for root in roots:
         under = [f for f in ranked if f not in roots and _causes(root.id, f.id, explains)]
         mine = [f for f in under if next(r for r in roots if _causes(r.id, f.id, explains)) is root]
-        placed.append(replace(root, symptoms=tuple(mine)))
-    return tuple(placed)
+        gravest = max([root, *mine], key=lambda f: LEVELS.index(f.level)).level
+        placed.append(replace(root, symptoms=tuple(mine), level=gravest))
+    return tuple(sorted(placed, key=_rank))
 
 
 def _rank(finding: Finding) -> tuple[int, float, int]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from statistics import mean, median
+from statistics import mean, median, variance
 from typing import Any
 
 from ..chart import Chart, Trace
@@ -31,13 +31,12 @@ def losses(chart: Chart) -> list[float]:
 
 
 def ends(series: list[float]) -> tuple[float, float]:
-    """Means of the first and of the last fifth (3 values at least).
+    """Median of the first three values, and mean of the last fifth (three at least).
 
-    >>> ends([4.0, 4.0, 4.0, 1.0, 1.0, 1.0])
+    >>> ends([4.0, 9.0, 4.0, 1.0, 1.0, 1.0])
     (4.0, 1.0)
     """
-    width = max(3, len(series) // 5)
-    return mean(series[:width]), mean(series[-width:])
+    return median(series[:3]), mean(series[-max(3, len(series) // 5) :])
 
 
 def progress(chart: Chart) -> float:
@@ -50,6 +49,19 @@ def progress(chart: Chart) -> float:
         return 0.0
     first, last = ends(series)
     return (first - last) / max(abs(first), 1e-12)
+
+
+def is_flat(series: list[float], share: float) -> bool:
+    """Whether two halves differ by less than a share of their size and twice their noise.
+
+    >>> is_flat([2.3, 2.4, 2.2, 2.3, 2.4, 2.3], 0.02), is_flat([2.3, 2.2, 2.1, 1.0, 0.9, 0.8], 0.02)
+    (True, False)
+    """
+    first, last = series[: len(series) // 2], series[len(series) // 2 :]
+    if len(first) < 2:
+        return False
+    noise = math.sqrt(variance(first) / len(first) + variance(last) / len(last))
+    return abs(mean(first) - mean(last)) < share * abs(mean(first)) + 2 * noise
 
 
 def went_nonfinite(chart: Chart) -> bool:

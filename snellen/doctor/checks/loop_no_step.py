@@ -26,7 +26,7 @@ class NoStep(Check):
     def look(self, chart: Chart) -> Finding | None:
         """Where an optimiser is watched, and no weight was moved by hand either."""
         backwards = [chart.facts.get("backwards") or 0, *chart.column("backwards")]
-        if not chart.facts.get("optimizers") or chart.step > 0 or max(backwards) < BACKWARDS:
+        if not chart.facts.get("num_optimizers") or chart.step > 0 or max(backwards) < BACKWARDS:
             return None
         moved = any(row.get("changed") for t in chart.params.values() for row in t.rows)
         if moved:

@@ -8,12 +8,12 @@ from ..check import Check
 from ..finding import Finding
 from ._cases import seen, training
 from ._readings import (
+    ends,
     finite,
     losses,
     lr_now_and_peak,
     num_optimizers,
     one_digit,
-    progress,
     short,
     surer,
     weights,
@@ -88,13 +88,20 @@ def _leaps_in_vain(chart: Chart, ratios: list[tuple[int, float]], leaps: int) ->
     if leaps < 5:
         return False
     late = [ratio for _, ratio in ratios[len(ratios) // 2 :]]
-    return progress(chart) < 0.3 or median(late) > LEAP
+    return _fell(chart) < 0.3 or median(late) > LEAP
+
+
+def _fell(chart: Chart) -> float:
+    """Progress since the very first loss: the leap comes with the first step."""
+    series = losses(chart)
+    first = min(series[0], ends(series)[0]) if series else 0.0
+    return (first - ends(series)[1]) / max(abs(first), 1e-12) if series else 0.0
 
 
 def _blew_up(chart: Chart, ratios: list[tuple[int, float]], grew: float) -> bool:
     """The loss reached 5 times its first value and did not come back, after large steps."""
     largest = max((ratio for _, ratio in ratios[:WATCHED]), default=LEAP)
-    stays = went_nonfinite(chart) or progress(chart) < 0.1
+    stays = went_nonfinite(chart) or _fell(chart) < 0.1
     return grew > 5 and stays and largest > LEAP / 2
 
 

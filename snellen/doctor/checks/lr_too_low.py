@@ -10,12 +10,12 @@ from ._cases import training
 from ._readings import (
     finite,
     is_cross_entropy,
+    is_flat,
     losses,
     lr_is_steady,
     lr_now_and_peak,
     num_classes,
     one_digit,
-    progress,
     short,
     surer,
     update_ratios,
@@ -46,7 +46,7 @@ class LearningRateTooLow(Check):
         lost = typical == 0 and _moves_by_rounding(chart)
         if typical >= self.threshold or (typical == 0 and not lost):
             return None
-        if abs(progress(chart)) > FLAT or _starts_low(chart):
+        if not is_flat(losses(chart), FLAT) or _starts_low(chart):
             return None
         series, lr = losses(chart), lr_now_and_peak(chart)[1]
         better = lr * min(1e6, USUAL / typical) if typical else 1e-3

@@ -29,14 +29,23 @@ class MissingParams(Check):
         missing = [trace for trace in mine if _is_missing(trace)]
         if not missing:
             return None
+        early = _lie_before(missing, mine, chart)
         return self.finding(
             f"{len(missing)} of {len(mine)} trainable weights get gradients but are in no"
             f" optimiser, {missing[0].name} first",
-            level=self.level if len(missing) < len(mine) or chart.step else "warning",
+            level="warning" if early else self.level,
             where=parameter_place(missing[0]),
-            confidence=0.93,
+            confidence=0.7 if early else 0.93,
             evidence={"weights": [trace.name for trace in missing][:20]},
         )
+
+
+def _lie_before(missing: list[Trace], mine: list[Trace], chart: Chart) -> bool:
+    """Whether all of them come before those that are held: only a head is trained, by choice?"""
+    depth = {name: i for i, name in enumerate(chart.layers)}
+    held = [depth.get(t.facts.get("module", ""), -1) for t in mine if t not in missing]
+    lost = [depth.get(t.facts.get("module", ""), -1) for t in missing]
+    return bool(held) and -1 not in held and max(lost) < min(held)
 
 
 def _is_missing(trace: Trace) -> bool:

@@ -23,7 +23,7 @@ class WeightDecayTooHigh(Check):
     bad = "SGD(net.parameters(), lr=0.1, weight_decay=0.5)"
     good = "SGD(net.parameters(), lr=0.1, weight_decay=1e-4)"
     explains = ("output-constant", "lr-too-low", "grad-vanishing", "init-too-small",
-                "gen-underfit", "params-no-grad", "arch-dead-relu",
+                "gen-underfit", "params-no-grad", "arch-dead-relu", "lr-too-high",
                 "weights-not-updating")  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:

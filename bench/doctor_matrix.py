@@ -1,0 +1,132 @@
+"""The doctor's matrix: every faulty training and every healthy one, and what was said of it.
+
+    python bench/doctor_matrix.py [--seeds 3] [--only WORD]
+
+Diagnosed: a right id is among the findings or their symptoms at warning or above. Root first: it is
+the first finding. False alarm: any warning or error on a healthy training. `make bench` runs it.
+"""
+
+import argparse
+import json
+import platform
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from _doctor_faulty import FAULTY
+from _doctor_healthy import HEALTHY
+from _doctor_healthy_more import MORE
+
+from snellen.core.files import write_json
+from snellen.doctor.finding import Finding, at_or_above
+from snellen.version import __version__
+
+RESULTS = Path(__file__).parent / "results" / "doctor_matrix.json"
+
+
+def main() -> None:
+    """Train them all, print the matrix, write it."""
+    parser = argparse.ArgumentParser(description="the doctor's matrix")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", default="", help="a word of the trainings' names")
+    parser.add_argument("--verbose", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    began = time.perf_counter()
+    rows = [row for seed in range(options.seeds) for row in matrix(seed, options)]
+    totals = summary(rows)
+    print(json.dumps(totals))
+    if not options.only:
+        write_json(RESULTS, {"snellen": __version__, "torch": torch.__version__,
+                             "python": platform.python_version(), "machine": machine(),
+                             "seconds": round(time.perf_counter() - began, 1), **totals,
+                             "rows": rows})  # fmt: skip
+
+
+def matrix(seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """One seed -> a row for each training."""
+    rows = []
+    for name, (ids, train) in FAULTY.items():
+        if options.only in name or options.only in ids:
+            rows.append(judged(name, ids, seed, run(train, seed), options))
+    for name, train in {**HEALTHY, **MORE}.items():
+        if options.only in name or options.only == "healthy":
+            rows.append(judged(name, (), seed, run(train, seed), options))
+    return rows
+
+
+def run(train: Callable[[], Any], seed: int) -> tuple[Any, float]:
+    """Train with a seed -> (doctor, seconds); what the fault itself raises is part of it."""
+    import snellen.doctor.watch as watch
+
+    kept: list[Any] = []
+    enter = watch.Doctor.__enter__
+
+    def remember(self: Any) -> Any:
+        kept.append(self)
+        return enter(self)
+
+    torch.manual_seed(seed)
+    began = time.perf_counter()
+    watch.Doctor.__enter__ = remember  # type: ignore[method-assign]
+    try:
+        train()
+    except (IndexError, RuntimeError, ValueError):
+        pass
+    finally:
+        watch.Doctor.__enter__ = enter  # type: ignore[method-assign]
+    return kept[-1], time.perf_counter() - began
+
+
+def judged(
+    name: str, ids: tuple[str, ...], seed: int, ran: tuple[Any, float], options: Any
+) -> dict[str, Any]:
+    """One training -> its row; printed where it is not as it should be."""
+    doc, seconds = ran
+    found = at_or_above(doc.findings, "warning")
+    row = {
+        "training": name, "seed": seed, "planted": ids[0] if ids else None,
+        "found": [f"{f.id}{_under(f)}" for f in found], "seconds": round(seconds, 2),
+        "diagnosed": any(f.id in ids or any(s.id in ids for s in f.symptoms) for f in found),
+        "root_first": bool(found) and found[0].id in ids, "exact": bool(found) and bool(ids)
+        and found[0].id == ids[0], "notes": doc.notes,
+    }  # fmt: skip
+    wrong = not row["root_first"] if ids else bool(found)
+    if wrong or options.verbose:
+        print(f"{'MISS ' if wrong else 'ok   '} {ids[0] if ids else 'healthy':24} {name!r} seed"
+              f" {seed}: {row['found'] or 'nothing'} {seconds:.1f} s", flush=True)  # fmt: skip
+        for f in found if wrong or options.verbose else ():
+            print(f"        {f.id} {f.confidence}: {f.message}")
+    if doc.notes:
+        print("        notes:", doc.notes)
+    return row
+
+
+def _under(finding: Finding) -> str:
+    names = ", ".join(symptom.id for symptom in finding.symptoms)
+    return f" ({names})" if names else ""
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The counts."""
+    faulty = [row for row in rows if row["planted"]]
+    healthy = [row for row in rows if not row["planted"]]
+    return {
+        "faulty": len(faulty), "diagnosed": sum(row["diagnosed"] for row in faulty),
+        "root_first": sum(row["root_first"] for row in faulty),
+        "planted_first": sum(row["exact"] for row in faulty), "healthy": len(healthy),
+        "false_alarms": sum(bool(row["found"]) for row in healthy),
+    }  # fmt: skip
+
+
+def machine() -> str:
+    """Processor and threads."""
+    return f"{platform.machine()}, {torch.get_num_threads()} thread"
+
+
+if __name__ == "__main__":
+    main()
