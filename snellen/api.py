@@ -127,6 +127,9 @@ def train(data: Any = None, *, model: str | nn.Module | None = None, **settings:
     A training that diverges or is interrupted still returns its run; `run.status` says so.
     Raises UsageError and DataError, before anything is computed, for what cannot be followed.
     """
+    if model is not None and not isinstance(model, str | nn.Module):
+        raise UsageError(f"model={model!r} is neither a name of sn.models() nor an nn.Module; "
+                         "give an instance, not a class or a function")  # fmt: skip
     own = model if isinstance(model, nn.Module) else None
     if isinstance(model, str):
         settings["model"] = model

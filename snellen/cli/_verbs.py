@@ -51,8 +51,9 @@ class Verb(click.Command):
     def _dashed(self, words: list[str]) -> list[str]:
         options = {opt[2:]: p for p in self.params if isinstance(p, click.Option)
                    for opt in p.opts if opt.startswith("--")}  # fmt: skip
-        whole = self.context_settings.get("allow_interspersed_args", True)
+        takes_script = not self.context_settings.get("allow_interspersed_args", True)
         out: list[str] = []
+        folder: list[str] = []  # a run: unlike a script it has no words of its own
         rest = iter(words)
         for word in rest:
             option = options.get(word[2:].replace("_", "-")) if word.startswith("--") else None
@@ -60,11 +61,13 @@ class Verb(click.Command):
                 out += [word, *([value] if (value := next(rest, None)) is not None else [])]
             elif match := KEY.fullmatch(word):
                 out += self._option(match, options, word)
+            elif takes_script and os.path.isdir(word):
+                folder.append(word)
             else:
                 out.append(word)
-                if not word.startswith("-") and not whole:  # the rest belongs to a script
+                if takes_script and not word.startswith("-"):  # the rest is the script's
                     break
-        return [*out, *rest]
+        return [*out, *rest, *folder]
 
     def _option(
         self, match: re.Match[str], options: dict[str, click.Option], word: str

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from ..doctor.finding import Finding
 
 SHOWN = 5  # places of one problem that are shown; --json holds all
-LEVELS = {"harmful": "error", "suspect": "warning", "harmless": "advice"}  # Problem.harm -> Finding.level
+LEVELS = {
+    "harmful": "error",
+    "suspect": "warning",
+    "harmless": "advice",
+}  # Problem.harm -> Finding.level
 
 
 @click.command(cls=Verb, context_settings=HELP)

@@ -12,6 +12,7 @@ from ..core import registry
 from ..core.errors import DataError, UsageError
 from ..core.seeds import seed_everything
 from ..data.audit import screen
+from ..data.augment import compose
 from ..data.open import open_data
 from ..data.source import Part, SampleSet, Source
 from ..models import model as build_model
@@ -60,6 +61,7 @@ def prepare(recipe: Recipe, typed: dict[str, Any], given: dict[str, Any], note: 
     first = source.train[0].image_CHW
     facts = Facts(len(source.train), pictures=first.dtype == torch.uint8, model=usual)
     plan = resolve(recipe, typed, facts)
+    compose(plan.recipe.augment)  # a misspelt word is said before a folder is made
     machine = Machine.here()
     seed_everything(plan.recipe.seed)
     net, how = make_net(plan.recipe, task, own)

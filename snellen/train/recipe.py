@@ -166,7 +166,9 @@ def parse(name: str, value: Any) -> Any:
     result = _convert(name, value, kind, spec)
     choices = spec.metadata["choices"]
     if choices and result not in choices:
-        raise UsageError(f"{name}={value!r} is not one of {', '.join(choices)}")
+        near = nearest(str(result), choices, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"{name}={value!r} is not one of {', '.join(choices)}{hint}")
     _check_range(name, result)
     return result
 

@@ -48,8 +48,8 @@ class Session:
 
     def __init__(self, job: Job, folder: RunFolder, quiet: bool = False) -> None:
         self.job, self.folder = job, folder
-        self.book = Logbook(folder)
         self.loop = make_loop(job)
+        self.book = Logbook(folder)
         self.best = Standing()
         self.progress = Progress(job.recipe.epochs or 0, job.train.steps, quiet=quiet)
         self.doc: Doctor | None = None
