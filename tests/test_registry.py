@@ -1,0 +1,241 @@
+"""One new file is all that a new thing takes: found, listed, documented, trained, contract-tested.
+
+The same four files, a model family, a check, a task and a data format, are dropped into a folder
+that SNELLEN_PATH names, and installed as somebody's package with entry points.
+"""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from snellen.core import registry
+from snellen.core.errors import UnknownName, UsageError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+MODEL = '''"""Two layers for tiny pictures."""
+from collections import OrderedDict
+from dataclasses import dataclass
+from torch import nn
+from snellen.models._network import Network
+from snellen.models._row import Row
+
+@dataclass(frozen=True)
+class Two(Row):
+    """One hidden layer."""
+    params: int
+    macs: int
+    width: int = 4
+    imgsz: int = 8
+    input: tuple[int, int, int] = (3, 8, 8)
+    classes: int = 10
+    family = "Two"
+    paper = "nobody 2026"
+    thin = {"width": 6, "imgsz": 32}
+
+    def build(self, classes, channels):
+        hidden = nn.Linear(channels * self.imgsz**2, self.width)
+        stages = OrderedDict(flatten=nn.Flatten(), hidden=nn.Sequential(hidden, nn.ReLU()))
+        head = nn.Sequential(OrderedDict(fc=nn.Linear(self.width, classes)))
+        return Network(stages, head, channels)
+
+TABLE = {"twolayer": Two(822, 808)}
+'''
+CHECK = '''"""A loss that is exactly 7 brings luck, and no network gives that."""
+from snellen.doctor.chart import Chart
+from snellen.doctor.check import Check
+
+class Seven(Check):
+    """The loss is exactly 7 at every step."""
+    id = "loss-lucky-number"
+    signal = "the loss"
+    threshold = 7.0
+    source = "a test"
+    why = "no real loss stays at a number"
+    do = "look for a constant in the loss"
+    bad = "loss = loss * 0 + 7"
+    good = "loss = loss"
+    def look(self, chart):
+        losses = [row["loss"] for row in chart.steps if "loss" in row]
+        if len(losses) < 3 or any(loss != self.threshold for loss in losses):
+            return None
+        return self.finding(f"the loss is 7 at all {len(losses)} steps", confidence=0.9)
+
+def _chart(loss):
+    chart = Chart()
+    for step in range(1, 9):
+        values = {"loss": loss / step if loss < 7 else loss}
+        chart.record({"kind": "step", "step": step, "values": values})
+    return chart
+
+def sick():
+    return _chart(7.0)
+
+def healthy():
+    return _chart(2.0)
+
+CHECKS = {Seven.id: Seven()}
+'''
+TASK = '''"""One class an image, by another name."""
+from snellen.tasks.classify import Classify
+
+class Sorting(Classify):
+    name = "sorting"
+    about = "one class an image, sorted"
+    default_model = "twolayer"
+    @classmethod
+    def tiny(cls):
+        return {"data": "stripes", "model": "twolayer", "epochs": 1, "imgsz": 8}
+
+TASKS = {"sorting": Sorting}
+'''
+FORMAT = '''"""The word stripes: pictures with a bright row, which is the class."""
+import torch
+from pathlib import Path
+from snellen.data.sets import ArraySet
+from snellen.data.source import Format, Source
+
+class Stripes(Format):
+    name = "stripes"
+    about = "the word stripes: a bright row in noise"
+    def detect(self, path): return str(path) == "stripes"
+    def open(self, path):
+        x = torch.randint(0, 60, (120, 3, 8, 8), generator=torch.Generator().manual_seed(0))
+        y = torch.arange(120) % 3
+        x[torch.arange(120), :, 2 * y] += 150
+        images = ArraySet(x.to(torch.uint8), y)
+        return Source("stripes", self.name, images, ("top", "middle", "low"))
+    def example(self, folder): return Path("stripes")
+
+FORMATS = {"stripes": Stripes()}
+'''
+FILES = {  # file in its room -> text
+    "models/two.py": MODEL,
+    "doctor/checks/loss_lucky_number.py": CHECK,
+    "tasks/sorting.py": TASK,
+    "data/formats/stripes.py": FORMAT,
+}
+NEW = "twolayer or loss-lucky-number or sorting or stripes"
+
+
+def drop_in(folder: Path) -> dict[str, str]:
+    """A workshop of the user's own, named by SNELLEN_PATH."""
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return {"SNELLEN_PATH": str(folder)}
+
+
+def install(folder: Path) -> dict[str, str]:
+    """A package as pip would leave it: its modules, and its entry points in a dist-info."""
+    entries = []
+    for name, text in FILES.items():
+        room, stem = name.removesuffix(".py").rsplit("/", 1)
+        (folder / "acme").mkdir(exist_ok=True)
+        (folder / "acme" / f"{stem}.py").write_text(text)
+        entries.append(f"[snellen.{room.replace('/', '.')}]\n{stem} = acme.{stem}\n")
+    (folder / "acme" / "__init__.py").touch()
+    info = folder / "acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("\n".join(entries))
+    return {"PYTHONPATH": str(folder)}
+
+
+@pytest.fixture(scope="module", params=[drop_in, install], ids=["folder", "package"])
+def more(request, tmp_path_factory) -> dict[str, str]:
+    """The environment in which the four new things are there."""
+    return {**os.environ, **request.param(tmp_path_factory.mktemp("more"))}
+
+
+def ask(more: dict[str, str], *words: object, cwd: Path | None = None) -> str:
+    """What a fresh Python prints; a failure shows what it said."""
+    done = subprocess.run([sys.executable, *map(str, words)], env=more, cwd=cwd,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_listed_and_documented(more, tmp_path):
+    """In one process: the command line's answers and the catalogue pages' tables."""
+    script = tmp_path / "ask.py"
+    script.write_text(
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from snellen.__main__ import main\n"
+        "for words in (['models', 'twolayer', '--json'], ['data', 'stripes', '--json'],\n"
+        "              ['doctor', '--explain', 'loss-lucky-number']):\n"
+        "    main(words); print('---')\n"
+        "main(['train', 'data=stripes', 'task=sortign'])\n"
+        "from tools import docs\n"
+        "print([name for name, write in docs.BLOCKS.items() if name != 'cli-help'\n"
+        "       and any(word in write() for word in sys.argv[2:])])\n"
+    )
+    names = ("twolayer", "loss-lucky-number", "sorting", "stripes")
+    model, data, check, pages = ask(more, script, REPOSITORY, *names).split("---\n")
+    assert json.loads(model)["params"] == 822
+    assert json.loads(data)["format"] == "stripes"
+    assert "look for a constant in the loss" in check
+    assert set(pages.strip()[1:-1].replace("'", "").split(", ")) >= {"models", "checks", "formats"}
+
+
+def test_contract_tests_take_them_up(more):
+    """The same tests as for what is shipped, unedited, for the new names only."""
+    tests = [REPOSITORY / "tests" / f"test_{name}.py"
+             for name in ("models", "checks", "formats_contract", "tasks_contract")]  # fmt: skip
+    report = ask(more, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "-k", NEW, *tests,
+                 cwd=REPOSITORY)  # fmt: skip
+    passed = [line for line in report.splitlines() if line.startswith("PASSED")]
+    for room, name in (("models", "twolayer"), ("checks", "loss-lucky-number"),
+                       ("formats_contract", "stripes"), ("tasks_contract", "sorting")):  # fmt: skip
+        assert len([line for line in passed if f"test_{room}" in line and name in line]) >= 3
+
+
+def test_all_four_work_in_one_training(more, tmp_path):
+    words = ("train", "data=stripes", "task=sorting", "model=twolayer", "epochs=8", "batch=10",
+             "lr=0.01", "optim=adam", f"project={tmp_path}", "threads=1")  # fmt: skip
+    run = Path(ask(more, "-m", "snellen", *words).splitlines()[-1])
+    with open(run / "metrics.csv", newline="") as file:
+        scores = [float(row["value"]) for row in csv.DictReader(file) if row["name"] == "accuracy"]
+    assert max(scores) > 0.9
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """The registry as at the start of a process, before and after."""
+    registry.collect.cache_clear()
+    yield monkeypatch
+    registry.collect.cache_clear()
+    for name in [name for name in sys.modules if name.startswith("snellen.tasks.zz_")]:
+        del sys.modules[name]
+
+
+def test_a_folder_that_is_not_there_is_said(fresh, tmp_path):
+    fresh.setenv("SNELLEN_PATH", str(tmp_path / "absent"))
+    with pytest.raises(UsageError, match=r"SNELLEN_PATH names '.*absent', which is not a folder"):
+        registry.collect("snellen.tasks", "TASKS")
+
+
+def test_two_things_of_one_name_are_said(fresh, tmp_path):
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "zz_again.py").write_text("TASKS = {'classify': 1}")
+    fresh.setenv("SNELLEN_PATH", str(tmp_path))
+    with pytest.raises(UsageError, match=r"zz_again declares 'classify', which .*classify has"):
+        registry.collect("snellen.tasks", "TASKS")
+
+
+def test_a_file_of_snellens_own_name_is_said(fresh, tmp_path):
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "classify.py").write_text("TASKS = {}")
+    fresh.setenv("SNELLEN_PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="rename the file"):
+        registry.collect("snellen.tasks", "TASKS")
+
+
+def test_an_unknown_name_gets_the_nearest():
+    with pytest.raises(UnknownName, match="no 'clasify' in tasks; did you mean classify"):
+        registry.get("snellen.tasks", "TASKS", "clasify")
