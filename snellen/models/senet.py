@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from ._network import Network
-from ._parts import SqueezeExcite, conv_bn, he_init, pooled_head
+from ._parts import SqueezeExcite, conv_bn, he_init, pooled_head, relu
 from ._residual import Residual, bottleneck_branch, skip_over, two_3x3
 from ._row import Row
 
@@ -29,6 +29,7 @@ class SENet(Row):
     reduction: int = 16
     stride_on: str = "3x3"
     pool: str = "ceil"  # the stem's: "ceil" rounds up as Caffe does, "pad" is PyTorch's usual
+    relu_before_gate: bool = False  # timm's basic block has a ReLU there, the paper has none
     dropout: float = 0.0
     stem: str = "imagenet"
     family = "SENet"
@@ -71,6 +72,7 @@ def _block(cin: int, width: int, stride: int, row: SENet) -> tuple[nn.Module, in
     cout = width if row.block == "basic" else 4 * width
     if row.block == "basic":
         branch = two_3x3(cin, width, stride)
+        branch.extend([relu()] if row.relu_before_gate else [])
     elif row.block == "bottleneck":
         mid, on = width * row.base // 64 * row.groups, row.stride_on
         branch = bottleneck_branch(cin, mid, cout, stride, groups=row.groups, stride_on=on)
@@ -90,8 +92,10 @@ def _block(cin: int, width: int, stride: int, row: SENet) -> tuple[nn.Module, in
 D50, D101, D152 = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
 
 TABLE = {  #                                 block conv2_x..conv5_x parameters multiply-adds
-    "timm:legacy_seresnet18": SENet("basic", (2, 2, 2, 2), 11_778_592, 1_814_160_384),
-    "timm:legacy_seresnet34": SENet("basic", D50, 21_958_868, 3_663_918_592),
+    "timm:legacy_seresnet18": SENet(
+        "basic", (2, 2, 2, 2), 11_778_592, 1_814_160_384, relu_before_gate=True
+    ),
+    "timm:legacy_seresnet34": SENet("basic", D50, 21_958_868, 3_663_918_592, relu_before_gate=True),
     "timm:legacy_seresnet50": SENet("bottleneck", D50, 28_088_024, 3_860_488_192, stride_on="1x1"),
     "timm:legacy_seresnet101": SENet(
         "bottleneck", D101, 49_326_872, 7_574_937_600, stride_on="1x1"

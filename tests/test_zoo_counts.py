@@ -1,0 +1,46 @@
+"""The zoo has every network that its list of expected sizes owes, with those sizes exactly."""
+
+import csv
+
+import pytest
+import torch
+from torch import nn
+
+import snellen as sn
+from snellen.models import describe, row
+
+
+@pytest.fixture(scope="module")
+def expected(shared_data):
+    path = shared_data.parent / "zoo_expected.csv"
+    if not path.is_file():
+        pytest.skip("no list of expected sizes")
+    with open(path, newline="", encoding="utf-8") as file:
+        known = set(sn.models())
+        lines = list(csv.DictReader(file))
+    missing = {r["architecture"] for r in lines if r["owed"] == "zoo"} - known
+    assert not missing
+    return [r for r in lines if r["architecture"] in known]
+
+
+def test_sizes_are_the_expected_ones(expected):
+    assert len(expected) >= 95
+    for line in expected:
+        told = describe(line["architecture"])
+        assert told["params"] == int(line["params"]), line["architecture"]
+        assert told["macs"] == int(line["macs"]), line["architecture"]
+        assert "x".join(map(str, told["input"])) == line["input"]
+        if line["params_without_aux"]:
+            assert told["params_without_aux"] == int(line["params_without_aux"])
+
+
+def test_tensors_are_as_many_as_the_reference_has(expected):
+    for line in expected:
+        found = row(line["architecture"])
+        with torch.device("meta"):
+            net = found.build(found.classes, found.input[0])
+        norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+        statistics = sum(2 * norm.num_features for norm in norms)
+        assert statistics == int(line["bn_stat_floats"]), line["architecture"]
+        tensors = len(list(net.parameters()))
+        assert tensors == int(line["n_param_tensors"]), line["architecture"]
