@@ -82,11 +82,11 @@ def test_planted_tensors(shared_data):
 
 @pytest.mark.parametrize("name", ["sign_digits", "fashion_mnist/test.npz", "omniglot"])
 def test_clean_real_sets_have_no_harm(shared_data, name):
-    assert {p.id for p in audit(shared_data / name)} <= {"label-noise"}
+    assert {(p.id, p.harm) for p in audit(shared_data / name)} <= {("label-noise", "harmless")}
 
 
 def test_digits_are_clean():
-    assert {p.id for p in audit("digits")} <= {"label-noise"}
+    assert {(p.id, p.harm) for p in audit("digits")} <= {("label-noise", "harmless")}
 
 
 def test_every_way_to_spoil_a_file(tmp_path):

@@ -54,7 +54,7 @@ def test_k_fold_holds_each_row_out_once(k):
 def test_impossible_splits_are_refused():
     with pytest.raises(UsageError, match="cannot be split"):
         random_split(1, 0.2, 0)
-    with pytest.raises(UsageError, match="split=1.0"):
+    with pytest.raises(UsageError, match=r"split=1\.0"):
         random_split(9, 1.0, 0)
     with pytest.raises(UsageError, match="4 folds of 3"):
         k_fold(3, 4, 0)
