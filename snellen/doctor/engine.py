@@ -92,7 +92,8 @@ class Engine:
         """Call one moment of every probe; one that fails is taken away."""
         for probe in tuple(self.probes):
             try:
-                getattr(probe, moment)(*args)
+                with torch._C.DisableTorchFunction():  # our own calls are not heard
+                    getattr(probe, moment)(*args)
             except Exception as error:
                 self.fail(probe, error)
                 self.probes.remove(probe)
@@ -217,7 +218,9 @@ class Engine:
             values["optimizer"] = stepper.index
         if self.fed is not None:
             values["train_mode"] = self.fed.training
-        if step % NORM_EVERY == 0 or self._sampling:
+        if stepper.norm is not None and not stepper.inside < stepper.backwards:
+            values["grad_norm"] = stepper.norm
+        elif stepper.inside < stepper.backwards:  # a closure's gradients came inside the step
             values["grad_norm"] = gradient_norm(stepper.params)
         self.emit("step", step, values=values)
 
@@ -241,10 +244,12 @@ class Engine:
 
     def _gradients_finite(self, stepper: Stepper) -> bool:
         if stepper.steps % NORM_EVERY == 0 or self._sampling:
-            return math.isfinite(gradient_norm(stepper.params))
+            stepper.norm = gradient_norm(stepper.params)
+            return math.isfinite(stepper.norm)
+        stepper.norm = None
         for p in stepper.outside:
             grad = p.grad
-            if grad is not None and grad.device.type == "cpu" and not math.isfinite(grad.sum()):
+            if grad is not None and grad.is_cpu and not math.isfinite(grad.sum().item()):
                 return bool(torch.isfinite(grad).all())  # a sum of finite numbers may overflow
         return True
 

@@ -45,6 +45,7 @@ class Stepper:
     loss_sum: float = 0.0
     carried: bool = True  # until a backward pass finds the gradients zero
     entered: bool = False
+    norm: float | None = None  # of all gradients, where it was taken at this step
 
 
 class Eyes(Protocol):

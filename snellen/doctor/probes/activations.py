@@ -88,14 +88,15 @@ class Activations(Probe):
                 is_leaf = next(module.children(), None) is None
                 out = out[0] if isinstance(out, tuple | list) and out else out
                 if (is_leaf or type(module) in KINDS) and isinstance(out, Tensor):
-                    facts = {
+                    facts: dict[str, Any] = {
                         "kind": type(module).__name__,
                         "activation": KINDS.get(type(module), ""),
                     }
                     if isinstance(module, nn.modules.dropout._DropoutNd):
                         facts["p"] = module.p
                     parent = self._stack[-2][1] if len(self._stack) > 1 else module
-                    self._look(name, out, facts, parent)
+                    with torch._C.DisableTorchFunction():  # our own calls are not heard
+                        self._look(name, out, facts, parent)
             except Exception as error:
                 self.eyes.fail(self, error)
             if self._stack and self._stack[-1][1] is module:
