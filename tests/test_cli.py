@@ -1,4 +1,4 @@
-"""The command line: verbs found by file, settings in every spelling, errors, exit codes."""
+"""The command line: verbs found by file, what they print, errors and exit codes."""
 
 import importlib
 import json
@@ -8,26 +8,15 @@ from pathlib import Path
 
 import click
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from little_data import pets
 from running import run_cli, run_process
 
 import snellen
 import snellen.cli
 from snellen.cli import _errors
-from snellen.cli._settings import name_of, read_words
-from snellen.cli._settings_help import settings_help
 from snellen.core.errors import DataError, Diverged, Interrupted, SnellenError, UsageError
-from snellen.train.recipe import aliases, settings
 
 VERBS = sorted(p.stem for p in Path(snellen.cli.__path__[0]).glob("[!_]*.py"))
-TEXTS = {  # a value that each type of setting takes, as it is typed
-    "split": "0.25", "epochs": "7", "batch": "16", "imgsz": "24", "lr": "0.003", "momentum": "0.8",
-    "weight_decay": "1e-4", "label_smoothing": "0.1", "seed": "12345678901234567", "workers": "0",
-    "threads": "1", "patience": "3", "save_minutes": "0.5", "optim": "adamw", "amp": "bf16",
-    "schedule": "cosine", "speed": "off", "doctor": "no", "compile": "yes", "channels_last": "no",
-}  # fmt: skip
-text_of = {f.name: TEXTS.get(f.name, "word") for f in settings()}
 
 
 def test_version_and_bare_call():
@@ -56,118 +45,13 @@ def test_the_module_runs_as_the_command_does():
     assert run_process("--version").out == f"snellen {snellen.__version__}\n"
 
 
-def test_train_help_names_every_setting_alias_and_choice():
-    shown = settings_help()
-    for field in settings():
-        assert f"  {field.name}=" in shown
-        for word in (*field.metadata["aliases"], *field.metadata["choices"]):
-            assert word in shown.replace("\n" + " " * 23, " ")
-    assert max(map(len, shown.splitlines())) <= 100
-    assert run_cli("train", "--help").out.count(shown) == 1
-
-
-@given(
-    st.lists(st.sampled_from(sorted(text_of)), unique=True, max_size=6),
-    st.lists(st.sampled_from(["k=v", "--k v", "--k=v", "alias=v", "--al-ias v"]), min_size=6),
-)
-def test_every_spelling_of_a_setting_reads_the_same(names, spellings):
-    words, expected = [], {}
-    for name, spelling in zip(names, spellings, strict=False):
-        others = [a for a, n in aliases().items() if n == name] or [name]
-        value = text_of[name]
-        words += {
-            "k=v": [f"{name}={value}"],
-            "--k v": [f"--{name}", value],
-            "--k=v": [f"--{name.replace('_', '-')}={value}"],
-            "alias=v": [f"{others[0]}={value}"],
-            "--al-ias v": [f"--{others[-1].replace('_', '-')}", value],
-        }[spelling]
-        expected |= read_words([f"{name}={value}"]).settings
-    typed = read_words(words)
-    assert typed.settings == expected
-    assert len(typed.notes) <= len(names)
-
-
-def test_values_have_the_type_of_their_setting():
-    typed = read_words([f"{name}={value}" for name, value in text_of.items()]).settings
-    assert set(typed) == set(text_of)
-    assert typed["seed"] == 12345678901234567  # more digits than a float holds
-    assert typed["lr"] == 0.003
-    assert typed["doctor"] is False
-    assert typed["epochs"] == 7
-
-
-@pytest.mark.parametrize(
-    ("words", "wanted"),
-    [
-        ("--amp", {"amp": "bf16"}),
-        ("amp=yes", {"amp": "bf16"}),
-        ("amp=no", {"amp": "off"}),
-        ("--no-amp", {"amp": "off"}),
-        ("--speed off", {"speed": "off"}),
-        ("speed=no", {"speed": "off"}),
-        ("--doctor=no", {"doctor": False}),
-        ("--no-doctor digits", {"doctor": False, "data": "digits"}),
-        ("--compile digits", {"compile": True, "data": "digits"}),
-        ("--compile no digits", {"compile": False, "data": "digits"}),
-        ("--amp --epochs 3", {"amp": "bf16", "epochs": 3}),
-        ("digits epochs=1e1", {"data": "digits", "epochs": 10}),
-        ("data=a=b.csv", {"data": "a=b.csv"}),
-        ("data=digits digits", {"data": "digits"}),
-        ("epochs=2 max_epochs=2", {"epochs": 2}),
-        ("lr=auto", {"lr": None}),
-        ("--resume runs/a-1", {"resume": "runs/a-1"}),
-        ("recipe=digits_lenet lr=0.1", {"recipe": "digits_lenet", "lr": 0.1}),
-    ],
-)
-def test_flags_booleans_and_words(words, wanted):
-    assert read_words(words.split()).settings == wanted
-
-
-@pytest.mark.parametrize("alias", sorted(aliases()))
-def test_an_alias_gives_one_note(alias):
-    name = aliases()[alias]
-    assert name_of(alias) == (name, True)
-    typed = read_words([f"{alias}={text_of[name]}"])
-    assert typed.notes == [f"{alias} is called {name} here"]
-
-
-@pytest.mark.parametrize(
-    ("words", "wanted"),
-    [
-        ("digits epcohs=3", "did you mean epochs?"),
-        ("digits bach_size=3", "did you mean batch?"),
-        ("digits --resum x", "did you mean resume?"),
-        ("digits zzzz=3", "there are: amp, augment"),
-        ("lr=-1", "lr=-1.0 is out of range"),
-        ("--lr -1", "lr=-1.0 is out of range"),
-        ("lr=inf", "out of range"),
-        ("seed=-3", "seed=-3 is out of range"),
-        ("digits epochs 3", "did you mean epochs=...?"),
-        ("digits shapes", "one word too many"),
-        ("--epochs", "--epochs needs a value: epochs=..."),
-        ("--batch_size --amp", "--batch_size needs a value: batch=..."),
-        ("batch=1 bs=2", "batch is typed twice, 1 and 2"),
-        ("digits data=shapes", "data is typed twice, digits and shapes"),
-        ("batch=", "batch= has no value"),
-        ("optim=adma", "not one of sgd, adam"),
-        ("compile=maybe", "compile='maybe' is not yes or no"),
-        ("amp=fp8", "not one of off, bf16, fp16"),
-    ],
-)
-def test_mistyped_settings_say_what_would_do(words, wanted):
-    with pytest.raises(UsageError) as caught:
-        read_words(words.split())
-    assert wanted in str(caught.value)
-
-
 def test_options_of_every_verb_can_be_written_without_dashes(tmp_path, monkeypatch):
     (tmp_path / "a.py").write_text("")
     seen = fake_script(monkeypatch)
     for words in (["json=F.json"], ["--json", "F.json"], ["--json=F.json"]):
         monkeypatch.chdir(tmp_path)
         run_cli("doctor", *words, "fail_on=warning", "preflight=yes", "a.py")
-        assert seen["json"] == "F.json"
+        assert seen["json"] == str(tmp_path / "F.json")
         assert seen["fail_on"] == "warning"
         assert seen["preflight"] is True
     assert "did you mean fail-on=x" in run_cli("doctor", "failon=x", "a.py").err
@@ -295,3 +179,45 @@ def test_data_says_what_a_set_is():
     assert facts["parts"]["val"]["samples"] == 360
     assert sum(facts["parts"]["val"]["labels"].values()) == 360
     assert "1,437" in run_cli("data", "digits").out
+
+
+def test_check_says_what_harms_and_where(tmp_path):
+    pets(tmp_path)
+    good = run_cli("check", tmp_path / "pets")
+    assert (good.code, good.out) == (0, f"{tmp_path / 'pets'}: nothing wrong was found\n")
+    broken = tmp_path / "pets/bee/bee3.png"
+    broken.write_bytes(b"no picture")
+    ended = run_cli("check", f"data={tmp_path / 'pets'}", "--json", tmp_path / "f.json")
+    assert ended.code == 1
+    assert str(broken) in ended.out
+    assert "do: " in ended.out
+    document = json.loads((tmp_path / "f.json").read_text())
+    assert document["version"] == 1
+    (finding,) = document["findings"]
+    assert finding["level"] == "error"
+    assert finding["where"] == {"file": str(broken)}
+    assert finding["paths"] == [str(broken)]
+    assert run_cli("check", tmp_path / "pets", "fail_on=never").code == 0
+
+
+def test_the_whole_way_of_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pets(tmp_path)
+    trained = run_cli("train", "pets", "model=lenet5_bn", "imgsz=16", "--epochs", "2", "name=whole")
+    assert trained.code == 0, trained.err
+    assert trained.last == "runs/whole-1"
+    scores = json.loads(run_cli("eval", "runs/whole-1").last)
+    assert 0 <= scores["accuracy"] <= 1
+    assert "loss" in scores
+    other = json.loads(run_cli("eval", "runs/whole-1", "data=pets").last)
+    assert set(other) == set(scores)
+    (row,) = json.loads(run_cli("runs", "--json").out)
+    assert (row["run"], row["status"], row["epochs"]) == ("runs/whole-1", "finished", "2/2")
+    assert row["model"] == "lenet5_bn"
+    assert row["metrics"]["accuracy"] == pytest.approx(scores["accuracy"], abs=1e-6)
+    table = run_cli("runs").out.splitlines()
+    assert table[0].split()[:3] == ["run", "task", "model"]
+    assert "runs/whole-1" in table[1]
+    assert run_cli("verify", "runs/whole-1").out == "runs/whole-1: whole\n"
+    assert run_cli("doctor", "runs/whole-1", "--json", "again.json").code == 0
+    assert json.loads(Path("again.json").read_text())["version"] == 1

@@ -3,7 +3,9 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +24,37 @@ def write_json_file(path: str | None, value: Any) -> None:
     if path is not None:
         from ..core.files import write_json
 
-        write_json(Path(writable(path) or path), _plain(value))
+        write_json(Path(path), _plain(value))
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A function (done, of how many) that shows how far a long work is; quiet in a short one."""
+    from ..train.progress import open_display
+
+    display = open_display()
+    last = time.perf_counter()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if time.perf_counter() - last >= display.interval:
+            last = time.perf_counter()
+            display.status(title, done / max(1, total), f"{done:,} of {total:,}")
+
+    try:
+        yield tell
+    finally:
+        display.close()
 
 
 def writable(path: str | None) -> str | None:
-    """The name of a file to write, or an error before any work is done for it."""
+    """The full name of a file to write, or an error before any work is done for it."""
     if path is None:
         return None
     folder = os.path.dirname(path) or "."
     if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
         raise UsageError(f"cannot write {path!r}; name a file in a folder that you may write to")
-    return path
+    return os.path.abspath(path)  # a script may change its folder
 
 
 def fails(levels: Iterable[str], fail_on: str) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..core.errors import UsageError
-from ._output import fails, writable, write_json_file
+from ._output import fails, progress, writable, write_json_file
 from ._verbs import FAIL_ON, HELP, Verb
 
 if TYPE_CHECKING:
@@ -34,11 +34,12 @@ def command(path: str | None, data: str | None, json: str | None, fail_on: str) 
     place = path or data
     if place is None or (path and data and path != data):
         raise UsageError("name one data set: snellen check data=PATH")
-    writable(json)
+    json = writable(json)
     from ..data.audit import audit
     from ..doctor.report import document
 
-    findings = [finding_of(problem) for problem in audit(place)]
+    with progress("looking at") as tell:
+        findings = [finding_of(problem) for problem in audit(place, progress=tell)]
     click.echo(report(findings) or f"{place}: nothing wrong was found")
     write_json_file(json, document(findings))
     return fails((finding.level for finding in findings), fail_on)
@@ -56,6 +57,7 @@ def finding_of(problem: "Problem") -> "Finding":
         do=problem.do,
         where={key: value for key, value in where.items() if value is not None},
         samples=problem.samples,
+        samples_of=problem.part,
         paths=(problem.file,) if problem.file else (),
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from ..core.errors import DataError, UnknownName, UsageError
-from ._output import existing, fails, writable, write_json_file
+from ._output import existing, writable, write_json_file
 from ._verbs import FAIL_ON, HELP, Verb
 
 
@@ -39,6 +39,7 @@ def command(
         click.echo(explanation(explain))
         return 0
     _must_be_checks(ignore)
+    json, sarif = writable(json), writable(sarif)
     if not words:
         raise UsageError("name a script or a run: snellen doctor train.py, snellen doctor runs/a-1")
     if os.path.isdir(words[0]):
@@ -51,8 +52,8 @@ def command(
     return run_script(
         words[0],
         list(words[1:]),
-        json=writable(json),
-        sarif=writable(sarif),
+        json=json,
+        sarif=sarif,
         preflight=preflight,
         fail_on=fail_on,
         ignore=ignore,
@@ -87,6 +88,7 @@ def _judge_again(
     from ..doctor.check import judge
     from ..doctor.report import document, text
     from ..doctor.sarif import sarif as sarif_of
+    from ..doctor.script import exit_code
 
     folder = find(run)
     if not Path(folder.events).is_file():
@@ -96,4 +98,4 @@ def _judge_again(
     click.echo(text(findings, steps=chart.step))
     write_json_file(json, document(findings))
     write_json_file(sarif, sarif_of(findings))
-    return fails((f.level for f in findings), fail_on)
+    return exit_code(0, findings, fail_on=fail_on)
