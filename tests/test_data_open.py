@@ -287,15 +287,20 @@ def test_a_path_wins_over_a_word(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("word", "hint"),
     [("digts", "did you mean digits"), ("shape", "did you mean shapes"), ("petss", "pets"),
-     ("nowhere/at/all", "no data at")],
+     ("nowhere/at/all", "no data at"), ("loose", "holds 2 pictures"), ("hollow", "is empty"),
+     ("loose/0.png", "is one picture"), ("a" * 5000, "cannot be looked at"),
+     ("a\0b", "no data at"), (" ", "names nothing"), ("spam.pkl", "no format knows")],
 )  # fmt: skip
 def test_wrong_paths_name_what_is_near(tmp_path, monkeypatch, word, hint):
     folder_of(tmp_path / "pets", {"a": 1})
+    folder_of(tmp_path, {"loose": 2, "hollow": 0})
+    (tmp_path / "spam.pkl").write_bytes(b"spam")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError) as error:
         open_data(word)
     assert hint in str(error.value)
-    assert word in str(error.value)
+    assert word[:80] in str(error.value) or "\0" in word
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_digits_are_scikit_learns():

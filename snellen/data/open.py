@@ -13,7 +13,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from ..core import registry
-from ..core.errors import DataError, nearest, shortlist
+from ..core.errors import DataError
+from ._unknown import unknown
 from .arrays import from_arrays, label_values
 from .classes import match_classes, number_labels
 from .sets import DatasetSet
@@ -89,13 +90,18 @@ def _open(data: Any) -> Source:
 def open_path(path: str | Path) -> Source:
     """A path or a word -> Source by the one format that knows it; an existing path wins."""
     formats: dict[str, Format] = registry.collect("snellen.data.formats", "FORMATS")
+    if not str(path).strip():
+        raise DataError("data='' names nothing; give a path or a word such as digits")
     place = Path(path).expanduser()
-    able = [name for name, format in formats.items() if format.detect(place)]
+    try:
+        able = [name for name, format in formats.items() if format.detect(place)]
+    except (OSError, ValueError) as error:  # no permission, a name too long, a NUL in it
+        raise DataError(f"data={str(path)[:80]!r} cannot be looked at: {error.args[-1]}") from error
     if len(able) > 1:
         raise DataError(f"{path} looks like {' and like '.join(able)}; name the file to read")
     if able:
         return formats[able[0]].open(place)
-    raise DataError(_unknown(str(path), place, formats))
+    raise DataError(unknown(str(path), place, formats))
 
 
 def from_dataset(dataset: Any) -> Source:
@@ -149,28 +155,3 @@ def _with_val(source: Source, other: Source) -> Source:
     part = other.val or other.test or other.train
     val, problems = match_classes(source.classes, other.classes, part)
     return replace(source, val=val, problems=(*source.problems, *other.problems, *problems))
-
-
-def _unknown(word: str, path: Path, formats: dict[str, Format]) -> str:
-    if path.is_dir() or path.is_file():
-        kind = "folder" if path.is_dir() else "file"
-        known = "; ".join(f"{name}: {format.about}" for name, format in sorted(formats.items()))
-        return f"{word} is a {kind} that no format knows ({_contents(path)}). Known are {known}"
-    words = [name for name, format in formats.items() if format.detect(Path(name))]
-    near = nearest(word, words, 1) if path.name == word else []
-    parent = path.parent
-    while not parent.is_dir():
-        parent = parent.parent
-    missing = path.relative_to(parent).parts[0]
-    near += nearest(missing, [p.name for p in parent.iterdir()], 3)
-    if near:
-        return f"no data at {word!r}; did you mean {', '.join(near)}?"
-    there = shortlist(sorted(p.name for p in parent.iterdir() if p.name[0] != "."), 5)
-    return f"no data at {word!r}; {parent} holds {there or 'nothing'}; words: {', '.join(words)}"
-
-
-def _contents(path: Path) -> str:
-    if path.is_file():
-        return f"{path.stat().st_size:,} bytes"
-    names = sorted(p.name + "/" * p.is_dir() for p in path.iterdir())
-    return f"it holds {shortlist(names, 5)}" if names else "it is empty"

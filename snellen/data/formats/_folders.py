@@ -20,13 +20,14 @@ class Tree:
     images: dict[str, list[str]] = field(default_factory=dict)  # folder -> its pictures, sorted
     strays: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)  # no picture in it nor below
+    closed: list[str] = field(default_factory=list)  # may not be listed
 
 
 def scan(root: str | Path) -> Tree:
     """Root -> Tree. Hidden folders and __MACOSX are passed over; links are followed.
 
-    >>> scan("/no/such/folder").images
-    {}
+    >>> scan("/no/such/folder").closed
+    ['/no/such/folder']
     """
     tree = Tree()
     _scan(str(root), "", tree, DEEPEST)
@@ -39,6 +40,7 @@ def _scan(place: str, folder: str, tree: Tree, depth: int) -> bool:
     try:
         entries = list(os.scandir(place))
     except OSError:
+        tree.closed.append(place)
         return False
     for entry in entries:
         if entry.is_dir():

@@ -101,11 +101,17 @@ def class_names(tree: Tree) -> dict[str, str]:
 
 def _problems(root: Path, tree: Tree) -> Iterator[Problem]:
     for folder in tree.empty:
+        if folder.rpartition("/")[0] in tree.empty:
+            continue  # the folder above says it
         yield Problem(
             "class-empty",
             f"the class folder {folder!r} holds no picture; it is no class of this data set",
             file=str(root / folder),
             do="put pictures there or remove the folder",
+        )
+    for folder in tree.closed:
+        yield Problem(
+            "folder-unreadable", "may not be listed; give yourself the right", file=folder
         )
     for file in tree.strays:
         message = "is no picture by its name; it is not read"
