@@ -14,7 +14,9 @@ from ._verbs import FAIL_ON, HELP, Verb
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="SCRIPT.py [ARGS ...] | RUN")
 @click.option("--json", metavar="FILE", help="Write the findings as JSON.")
 @click.option("--sarif", metavar="FILE", help="Write the findings for code review.")
-@click.option("--preflight", is_flag=True, help="Look at the first step, then stop.")
+@click.option(
+    "--preflight", is_flag=True, help="Look through each data set before its first batch."
+)
 @FAIL_ON
 @click.option("--ignore", metavar="ID", multiple=True, help="Leave out a check; can be repeated.")
 @click.option("--explain", metavar="ID", help="Say what a check looks at, and what to do.")
