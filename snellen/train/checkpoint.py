@@ -6,6 +6,8 @@ numbers, place in the data) and NAME.json, which holds the seals of the other tw
 JSON is renamed last and is the mark that the trio is complete. No pickle.
 """
 
+import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -247,15 +249,11 @@ def _notes(refused: list[str], name: str, meta: dict[str, Any]) -> list[str]:
 def _load_pickled(path: Path) -> dict[str, Tensor]:
     """A .pt or .pth -> tensors by name; the usual wrappings are taken off."""
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        Exception
-    ) as error:  # a broken zip, a refused pickle and a short file each raise their own
-        reason = str(error).strip().splitlines()[0][:150] if str(error).strip() else "unreadable"
-        raise DataError(
-            f"{path} cannot be read without running code that it holds ({reason}); "
-            "save net.state_dict() and name that file"
-        ) from error
+        with warnings.catch_warnings():  # of pickle protocols: nothing that a user can act on
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken zip, a refused pickle and a short file differ in kind
+        raise DataError(_refusal(path, error)) from error
     for key in ("state_dict", "model_state_dict", "model", "weights"):
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
@@ -267,3 +265,16 @@ def _load_pickled(path: Path) -> dict[str, Tensor]:
     if all(name.startswith("module.") for name in tensors):  # saved from DataParallel
         return {name.removeprefix("module."): value for name, value in tensors.items()}
     return tensors
+
+
+def _refusal(path: Path, error: Exception) -> str:
+    """Why a .pt was not read: it would run code, or it is no whole file."""
+    if type(error).__name__ == "UnpicklingError":
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        what = f"a {named[1]}" if named else "more than tensors"
+        return (
+            f"{path} cannot be read without running code that it holds: it has {what} in it; "
+            "save net.state_dict() and name that file"
+        )
+    reason = (str(error).splitlines() or ["unreadable"])[0].partition(". ")[0]
+    return f"{path} cannot be read: it is no whole PyTorch file ({reason}); copy it again"
