@@ -75,6 +75,9 @@ class Recipe:
     )
     channels_last: bool | None = setting(None, "memory format of images", ("memory_format",))
     threads: int | None = setting(None, "CPU threads", ("num_threads",))
+    malloc: str | None = setting(
+        None, "memory between steps: keep it, or give it back", ("allocator",), ("keep", "system")
+    )
     compile: bool = setting(False, "torch.compile the network")
     weights: str | None = setting(
         None, "a checkpoint to start from", ("pretrained", "checkpoint", "ckpt")

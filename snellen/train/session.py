@@ -24,6 +24,7 @@ from ..optim.build import build as build_optimiser
 from ..tasks.task import Phase
 from ..version import __version__
 from . import checkpoint
+from .allocator import tuned
 from .evaluate import Evaluation, evaluate
 from .listening import items
 from .logbook import Logbook
@@ -61,7 +62,12 @@ class Session:
     def train(self) -> str:
         """Run to the end -> finished | stopped early | diverged | interrupted."""
         recipe = self.job.recipe
-        with _threads(recipe.threads), _signals(self._ask_to_stop), self.progress:
+        with (
+            _threads(recipe.threads),
+            tuned(recipe.malloc == "keep"),
+            _signals(self._ask_to_stop),
+            self.progress,
+        ):
             try:
                 with self._watching() as self.doc:
                     self.progress.start_epoch(self._epoch(), self.loop.position.step_in_epoch)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..core.errors import UsageError
+from .allocator import is_glibc
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -61,17 +62,18 @@ def choose(recipe: Recipe, facts: "Facts", machine: Machine) -> list[Choice]:
             "channels_last": False,
             "threads": torch.get_num_threads(),
             "workers": 0,
+            "malloc": "system",
         }
         return [where, *(Choice(k, v, "speed=off", "default") for k, v in off.items())]
-    step = facts.macs * (recipe.batch or 1)
-    tiny = step < TINY_STEP
+    tiny = facts.macs * (recipe.batch or 1) < TINY_STEP
     return [
         where,
         _threads(device, tiny, machine),
         _precision(device, tiny, machine),
         _memory_format(tiny),
-        Choice("workers", 0, "two cores read no faster with more" if machine.cores <= 2
-               else "the data set is in memory", "speed" if machine.cores <= 2 else "default"),
+        _malloc(device, tiny),
+        Choice("workers", 0 if machine.cores <= 2 else min(4, machine.cores - 1),
+               f"{machine.cores} cores", "default"),
     ]  # fmt: skip
 
 
@@ -98,6 +100,12 @@ def _memory_format(tiny: bool) -> Choice:
     if tiny:
         return Choice("channels_last", False, "a tiny network gains nothing from it")
     return Choice("channels_last", True, "convolutions read channels together")
+
+
+def _malloc(device: str, tiny: bool) -> Choice:
+    if tiny or device != "cpu" or not is_glibc():
+        return Choice("malloc", "system", "small or foreign blocks are no trouble", "default")
+    return Choice("malloc", "keep", "the same large blocks are asked for at each step")
 
 
 def fits_in_memory(num_bytes: int, machine: Machine) -> bool:
