@@ -27,6 +27,7 @@ def one_of_each_kind():
 
 
 KINDS = one_of_each_kind()
+ONE_A_FAMILY = sorted({type(row(n)): n for n in reversed(KINDS) if "_cifar" not in n}.values())
 
 
 def thin(name, classes=7, channels=3, **change):
@@ -97,8 +98,8 @@ def test_wrong_inputs_say_which_would_do():
         sn.model("resnet18")(torch.zeros(3, 32, 32))
     with pytest.raises(UsageError, match="32x32 would"):
         sn.model("lenet5", classes=10)(torch.zeros(2, 3, 28, 28))
-    with pytest.raises(UsageError, match="38x38 and 63x63 would"):
-        sn.model("inception_v2_bn", imgsz=40)
+    with pytest.raises(UsageError, match="70x70 and 95x95 would"):
+        sn.model("inception_v2_bn", imgsz=72)
     with pytest.raises(UsageError, match="63x63 would"):
         sn.model("alexnet", imgsz=32)
     with pytest.raises(UsageError, match="two images or more"):
@@ -119,6 +120,39 @@ def test_imgsz_fits_the_network_to_the_images():
     assert small.stem(torch.zeros(1, 3, 32, 32)).shape[2:] == (32, 32)
     large = sn.model("resnet18", imgsz=32, stem="imagenet")
     assert large.stem(torch.zeros(1, 3, 32, 32)).shape[2:] == (8, 8)
+
+
+@pytest.mark.parametrize("name", [n for n in ONE_A_FAMILY if "stem" in row(n).small])
+def test_small_images_keep_their_size_longer(name):
+    """At 32x32 the last maps are at least twice as large as the unchanged network's."""
+    sides = []
+    for imgsz in (32, None):
+        with torch.device("meta"):
+            net = sn.model(name, imgsz=imgsz).eval()
+            sides.append(list(net.features(torch.zeros(1, 3, 32, 32)).values())[-1].shape[-1])
+    assert sides[0] >= 2 * sides[1]
+
+
+def test_template_keeps_the_notes_size_rules():
+    with pytest.raises(UsageError, match="imgsz=24"):
+        sn.model("convnet", imgsz=28)
+    with pytest.raises(UsageError, match="take 3 or 5"):
+        sn.model("convnet", kernel=4)
+    net = sn.model("convnet", classes=10, convs=1, pools=2, fcs=0, imgsz=28, channels=1)
+    pools = [layer for layer in layers(net, (1, 28, 28)) if layer["kind"] == "MaxPool2d"]
+    assert [pool["shape"] for pool in pools] == [[32, 14, 14], [64, 7, 7]]
+
+
+def test_lenet_of_1998_has_the_papers_connections():
+    """Each output of C1, C3, C5 and F6 counts its inputs and a bias, S2 and S4 four and a bias."""
+    net = sn.model("lenet5_1998", classes=10, channels=1)
+    table = {layer["name"]: layer for layer in layers(net, (1, 32, 32))}
+    outputs = [torch.Size(layer["shape"]).numel() for layer in table.values() if layer["macs"]]
+    sampled = [6 * 14 * 14, 16 * 5 * 5]
+    radial = 10 * 84
+    connections = describe("lenet5_1998")["macs"] + sum(outputs) + 5 * sum(sampled) + radial
+    assert connections == 340_908
+    assert count_params(net) == 60_000
 
 
 def test_wrong_words_name_the_right_ones():

@@ -64,8 +64,8 @@ def model(
             raise UsageError(f"{word}={value!r} is not a whole number from 1 up")
     found = row(name)
     if imgsz is not None:
-        fitting = {"imgsz": imgsz} | ({"stem": "small"} if imgsz <= SMALL else {})
-        options = {k: v for k, v in fitting.items() if k in columns(found)} | options
+        sized = {"imgsz": imgsz} if "imgsz" in columns(found) else {}
+        options = {**sized, **(found.small if imgsz <= SMALL else {}), **options}
     found = changed(found, name, options)
     if imgsz is not None:
         _check_size(name, found, channels, imgsz)

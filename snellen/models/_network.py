@@ -99,11 +99,14 @@ def heads(net: Network) -> list[nn.Module]:
 
 def last_layer(head: nn.Module) -> tuple[str, nn.Module]:
     """The name and the layer that gives a head's logits."""
-    layers = [(n, m) for n, m in head.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
-    return layers[-1]
+    usual = (nn.Linear, nn.Conv2d)
+    layers = list(head.named_modules())
+    return [(n, m) for n, m in layers if isinstance(m, usual) or hasattr(m, "with_outputs")][-1]
 
 
 def _with_outputs(layer: Any, outputs: int) -> nn.Module:
+    if hasattr(layer, "with_outputs"):
+        return layer.with_outputs(outputs)
     like = {"bias": layer.bias is not None, "device": layer.weight.device}
     if isinstance(layer, nn.Conv2d):
         return nn.Conv2d(layer.in_channels, outputs, layer.kernel_size, **like)  # type: ignore[arg-type]

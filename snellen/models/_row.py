@@ -20,6 +20,7 @@ class Row(ABC):
     paper: ClassVar[str]
     thin: ClassVar[Mapping[str, Any]]  # columns of a small network of the same kind, for tests
     thin_size: ClassVar[int] = 32  # the image side that the thin network is tested at
+    small: ClassVar[Mapping[str, Any]] = {}  # columns for small images, where that is customary
 
     params: int
     macs: int

@@ -44,6 +44,7 @@ class DenseNet(Row):
     classes: int = 1000
     family = "DenseNet"
     paper = "arXiv:1608.06993"
+    small = {"stem": "small"}
     thin = {"growth": 4, "depths": (2, 2, 2), "width": 8, "stem": "small"}
 
     def build(self, classes: int, channels: int) -> Network:

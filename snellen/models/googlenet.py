@@ -41,10 +41,12 @@ class GoogLeNet(Row):
     aux: bool = True
     response: bool = True  # response normalisation, only without batch norm
     scale: int = 1
+    stem: str = "imagenet"
     dropout: float = 0.4
     dropout_aux: float = 0.7
     family = "GoogLeNet/Inception v1"
     paper = "arXiv:1409.4842"
+    small = {"stem": "small"}
     thin = {"scale": 8, "dropout_aux": 0.0}
     thin_size = 80  # the auxiliary heads' 5x5 pool must fit
 
@@ -67,15 +69,14 @@ class GoogLeNet(Row):
 
 
 def _stem(channels: int, row: GoogLeNet, style: Style) -> tuple[OrderedDict[str, nn.Module], int]:
-    """7x7 stride 2, pool, 1x1, 3x3, pool: H/8."""
-    narrow, wide = 64 // row.scale, 192 // row.scale
-    first, _ = conv(channels, f"7x7 {narrow} /2", style)
+    """7x7 stride 2, pool, 1x1, 3x3, pool: H/8; "small" keeps H."""
+    narrow, wide, small = 64 // row.scale, 192 // row.scale, row.stem == "small"
+    pool = [] if small else [nn.MaxPool2d(3, 2, ceil_mode=True)]
+    norm = [response_norm()] if row.response and not row.norm else []
+    first, _ = conv(channels, f"3x3 {narrow}" if small else f"7x7 {narrow} /2", style)
     second, _ = branch(narrow, f"1x1 {narrow} > 3x3 {wide}", style)
-    first.append(nn.MaxPool2d(3, 2, ceil_mode=True))
-    if row.response and not row.norm:
-        first.append(response_norm())
-        second.append(response_norm())
-    second.append(nn.MaxPool2d(3, 2, ceil_mode=True))
+    first.extend([*pool, *norm])
+    second.extend([*norm, *pool])
     return OrderedDict(conv1=first, conv2=second), wide
 
 

@@ -15,6 +15,10 @@ from ._network import Network
 from ._parts import SqueezeExcite, he_init, pooled_head
 from ._row import Row
 
+STEMS = {
+    "imagenet": "7x7 64 /2 > max /2 > 1x1 64 > 3x3 192 > max /2",
+    "small": "3x3 64 > 1x1 64 > 3x3 192",
+}
 MODULES = {
     "3a": "1x1 64 ; 1x1 64 > 3x3 64 ; 1x1 64 > 3x3 96 > 3x3 96 ; avg > 1x1 32",
     "3b": "1x1 64 ; 1x1 64 > 3x3 96 ; 1x1 64 > 3x3 96 > 3x3 96 ; avg > 1x1 64",
@@ -38,16 +42,18 @@ class InceptionV2(Row):
     bias: bool = False
     reduction: int = 0  # of a gate after each module; 0: none
     modules: tuple[str, ...] = tuple(MODULES)
+    stem: str = "imagenet"
     dropout: float = 0.0
     family = "Inception v2 (BN-Inception)"
     paper = "arXiv:1502.03167"
+    small = {"stem": "small"}
     thin = {"modules": ("3a", "3c", "4e")}
     thin_size = 32
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
         style = Style(bias=self.bias, eps=1e-5, ceil=True)
-        stem, cin = branch(channels, "7x7 64 /2 > max /2 > 1x1 64 > 3x3 192 > max /2", style)
+        stem, cin = branch(channels, STEMS[self.stem], style)
         stages: dict[str, nn.Module] = {"stem": stem}
         for name in self.modules:
             module, cin = mixed(cin, *map(str.strip, MODULES[name].split(";")), style=style)

@@ -31,6 +31,7 @@ class MobileNetV1(Row):
     dropout: float = 0.0
     family = "MobileNet v1"
     paper = "arXiv:1704.04861"
+    small = {"stem": "small"}
     thin = {"width": 0.25, "stem": "small"}
 
     def build(self, classes: int, channels: int) -> Network:

@@ -31,6 +31,7 @@ class MobileNetV2(Row):
     dropout: float = 0.2
     family = "MobileNet v2"
     paper = "arXiv:1801.04381"
+    small = {"stem": "small"}
     thin = {"width": 0.25, "stem": "small"}
 
     def build(self, classes: int, channels: int) -> Network:

@@ -34,6 +34,7 @@ class SENet(Row):
     stem: str = "imagenet"
     family = "SENet"
     paper = "arXiv:1709.01507"
+    small = {"stem": "small"}
     thin = {"width": 32, "groups": 1, "base": 64, "stem": "small", "depths": (1, 1, 1)}
 
     def build(self, classes: int, channels: int) -> Network:

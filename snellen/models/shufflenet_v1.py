@@ -50,6 +50,7 @@ class ShuffleNetV1(Row):
     stem: str = "imagenet"
     family = "ShuffleNet v1"
     paper = "arXiv:1707.01083"
+    small = {"stem": "small"}
     thin = {"stem": "small", "depths": (2, 2)}
 
     def build(self, classes: int, channels: int) -> Network:

@@ -23,10 +23,12 @@ class VGG(Row):
     norm: bool = False
     last: int = 3  # 1 in the paper's configuration C
     widths: tuple[int, ...] = (64, 128, 256, 512, 512)
+    pooled: int = 7  # side of the maps that the first fc sees
     hidden: int = 4096
     dropout: float = 0.5
     family = "VGG"
     paper = "arXiv:1409.1556"
+    small = {"pooled": 1, "hidden": 512}
     thin = {"widths": (8, 8, 16, 16, 16), "hidden": 32}
 
     def build(self, classes: int, channels: int) -> Network:
@@ -41,8 +43,8 @@ class VGG(Row):
                 layers += [nn.BatchNorm2d(width), relu()] if self.norm else [relu()]
                 cin = width
             stages[f"block{i}"] = nn.Sequential(*layers, nn.MaxPool2d(2))
-        fcs = classifier(cin * 49, self.hidden, classes, self.dropout)
-        head = nn.Sequential(nn.AdaptiveAvgPool2d(7), nn.Flatten(), *fcs)
+        fcs = classifier(cin * self.pooled**2, self.hidden, classes, self.dropout)
+        head = nn.Sequential(nn.AdaptiveAvgPool2d(self.pooled), nn.Flatten(), *fcs)
         return he_init(Network(stages, head, channels))
 
 

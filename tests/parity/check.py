@@ -54,17 +54,22 @@ def randomise_norms(net, generator):
 
 
 def copy_by_order(source, target):
-    """Tensors of one shape are matched in the order in which they were made."""
+    """Tensors of one size are matched in the order in which they were made.
+
+    Size is outputs and weights each, so that a linear layer may stand for a convolution that sees
+    its whole input (timm writes VGG so).
+    """
     waiting = defaultdict(list)
     for value in source.state_dict().values():
-        waiting[value.shape].append(value)
+        waiting[value.shape[:1], value.numel()].append(value)
     for key, value in target.state_dict().items():
-        if not waiting[value.shape]:
+        same = waiting[value.shape[:1], value.numel()]
+        if not same:
             raise LookupError(f"{key} {tuple(value.shape)} has no counterpart")
-        value.copy_(waiting[value.shape].pop(0))
-    left = [shape for shape, values in waiting.items() if values]
+        value.copy_(same.pop(0).reshape(value.shape))
+    left = [size for size, values in waiting.items() if values]
     if left:
-        raise LookupError(f"the reference has more tensors of shapes {left}")
+        raise LookupError(f"the reference has more tensors of sizes {left}")
 
 
 def difference(name, changes, size):
