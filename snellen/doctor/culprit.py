@@ -8,48 +8,23 @@ causes: "data" an item is not finite; "sample" a finite item whose own loss or g
 """
 
 import math
-import time
-from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
 from . import graph
+from .again import Again, Verdict, place_of
 from .loader import Record, innermost, path_of, row_of, tensors_of
 from .mishap import read_traceback
 from .probes._measure import bad_rows, first_tensor
 from .probes._probe import Feed
 from .probes.inputs import batch_values
-from .replay import (
-    LossOf,
-    bad_gradients,
-    bad_losses,
-    bad_outputs,
-    first_bad_module,
-    loss_of,
-    select,
-)
-from .scan import MOST, SECONDS, order, scan
+from .replay import loss_of
+from .scan import MOST, outliers, scan
 
-CHUNK = 256
 SHOWN = 16  # samples whose content is described
 GREW = 100.0  # times the first loss or weight: the training had diverged before
-
-
-@dataclass
-class Verdict:
-    """What the search says; rows are those of the batch, samples those of the loader's set."""
-
-    cause: str = "step"
-    rows: list[int] = field(default_factory=list)
-    samples: list[int] = field(default_factory=list)
-    module: str = ""
-    operation: str = ""
-    searched: int = 0
-    content: dict[int, Any] = field(default_factory=dict)
-    field: str = "image"  # last: the name hides the dataclasses' own
 
 
 class Search:
@@ -112,17 +87,28 @@ class Search:
         if verdict is not None:
             return verdict
         if lost or self._diverged(feed):
-            return Verdict("step", searched=self._batch_size(feed))
+            return self._sticking_out(feed, record)
         verdict = Verdict("step", searched=self._batch_size(feed))
         if loss is not None and loss.grad_fn is not None:
             verdict.rows, verdict.operation = graph.guilty_rows(loss, self._batch_size(feed))
         target = self._target(feed, record, loss)
         again = Again(feed, record, target, loss_of(self.loss_fn, self.engine.template), what)
         self.engine.guarded(again.judge, verdict)
-        if verdict.rows and len(verdict.rows) <= max(1, self._batch_size(feed) // 2):
+        few = len(verdict.rows) <= max(1, self._batch_size(feed) // 2)
+        if verdict.rows and few and len(verdict.samples) <= max(1, verdict.searched // 2):
             verdict.cause = "sample"
         else:
-            verdict.rows = []
+            verdict.rows, verdict.samples = [], []
+        return verdict
+
+    def _sticking_out(self, feed: Feed, record: Record | None) -> Verdict:
+        """The weights blew up some steps ago: by the learning rate, or by a few huge items."""
+        found, searched = outliers(record.dataset) if record else ({}, 0)
+        if not found or len(found) > max(1, searched // 20):
+            return Verdict("step", searched=self._batch_size(feed))
+        verdict = Verdict("sample", samples=sorted(found), searched=searched, operation="outlier")
+        verdict.content = {i: found[i] for i in sorted(found)[:SHOWN]}
+        verdict.field = next(iter(found.values()))["field"]
         return verdict
 
     def _static(self, feed: Feed, record: Record | None, lost: bool) -> Verdict | None:
@@ -221,91 +207,3 @@ class Search:
         if not dealt or verdict.cause == "sample":
             dealt |= {indices[row] for row in verdict.rows if row < len(indices)}
         return sorted({row_of(record.dataset, i) for i in dealt}), True
-
-
-class Again:
-    """One batch again, and the rest of its data set where its items are what the network gets."""
-
-    def __init__(
-        self, feed: Feed, record: Record | None, target: Tensor | None, call: LossOf | None,
-        what: str,
-    ) -> None:  # fmt: skip
-        self.feed, self.record, self.target = feed, record, target
-        self.call = call if target is not None else None
-        self.gradients = what == "gradient"
-        x = first_tensor(feed.args, feed.kwargs)
-        self.x, self.size = x, len(x) if x is not None and x.dim() else 1
-
-    def judge(self, verdict: Verdict) -> None:
-        """Fill in the rows, the module and the operation, and the other guilty samples."""
-        with self.feed.patient.replayed() as net:
-            args, kwargs, size = self.feed.args, self.feed.kwargs, self.size
-
-            def run(rows: Tensor) -> Any:
-                return net(*select(args, rows, size), **select(kwargs, rows, size))
-
-            rows = self._rows(net, run, self.target, size)
-            if rows:
-                verdict.rows = rows
-            if not verdict.rows or len(verdict.rows) > max(1, size // 2):
-                return
-            guilty = torch.tensor(verdict.rows)
-            name, kind = first_bad_module(net, lambda: run(guilty))
-            verdict.module = self.feed.patient.prefix + name if name else ""
-            verdict.operation = kind or verdict.operation or self._loss_name()
-            if rows and self.record is not None:
-                self._rest(net, verdict)
-
-    def _loss_name(self) -> str:
-        return "gradient" if self.gradients else "loss"
-
-    def _rows(self, net: Any, run: Any, target: Tensor | None, size: int) -> list[int]:
-        out = run(torch.arange(size))
-        rows = set(bad_outputs(out, size))
-        if self.call is not None and target is not None:
-            rows.update(bad_losses(self.call, out, target.to(_device(out)), size))
-            if not rows and self.gradients:
-                rows.update(bad_gradients(net, self.call, run, target.to(_device(out))))
-        return sorted(rows)
-
-    def _rest(self, net: Any, verdict: Verdict) -> None:
-        """The same test over the whole data set, in batches, bounded in time."""
-        record, x = self.record, self.x
-        indices = record.indices() if record is not None else None
-        if record is None or indices is None or x is None or not hasattr(record.dataset, "__len__"):
-            return
-        only_x = len([t for _, t in tensors_of([*self.feed.args, *self.feed.kwargs.values()])]) == 1
-        place = place_of(record.data, x) if record.data is not None else 0
-        if place is None or not only_x:
-            return
-        end = time.monotonic() + SECONDS
-        todo = list(order(len(record.dataset), indices))
-        for start in range(0, len(todo), CHUNK):
-            rows = todo[start : start + CHUNK]
-            data = tensors_of((record.collate or default_collate)(
-                [record.dataset[i] for i in rows]))  # fmt: skip
-            batch = data[place][1].to(x.device, x.dtype).reshape(len(rows), *x.shape[1:])
-            target = data[1][1].reshape(len(rows), *self.target.shape[1:]) \
-                if self.target is not None and len(data) > 1 else None  # fmt: skip
-            bad = self._rows(net, lambda r, b=batch: net(b[r]), target, len(rows))
-            verdict.samples += [rows[i] for i in bad]
-            verdict.searched = start + len(rows)
-            if time.monotonic() > end:
-                break
-
-
-def place_of(data: Any, x: Tensor) -> int | None:
-    """Which tensor of a batch the network received, seen by its values."""
-    for place, (_, t) in enumerate(tensors_of(data)):
-        if t is x or (t.data_ptr() == x.data_ptr() and t.numel() == x.numel()):
-            return place
-        if t.numel() == x.numel() and t.numel() and t.is_floating_point() == x.is_floating_point():
-            same = torch.equal(t.to(x.device, x.dtype).nan_to_num().flatten(),
-                               x.detach().nan_to_num().flatten())  # fmt: skip
-            if same:
-                return place
-    return None
-
-
-def _device(out: Any) -> torch.device:
-    return next((t.device for _, t in tensors_of(out)), torch.device("cpu"))

@@ -16,6 +16,7 @@ from .probes._measure import bad_rows
 
 SECONDS = 10.0
 MOST = 10_000  # samples that are named; more is no list but a fault of the reader
+FAR = 1000.0  # times the median; asked only after a training has gone non-finite
 TARGETS = ("y", "label", "labels", "target", "targets", "mask", "boxes", "value", "values")
 
 
@@ -73,6 +74,38 @@ def _scan_tensors(dataset: Any, tensors: tuple[Tensor, ...]) -> dict[int, dict[s
             if row in bad and i not in found:
                 found[i] = {"field": "target" if place else "image", **_content(tensor[row])}
     return found
+
+
+def outliers(dataset: Any, seconds: float = SECONDS) -> tuple[dict[int, dict[str, Any]], int]:
+    """Data set -> {its row: by how much it sticks out}, and how many items were looked at.
+
+    An item's largest value must be FAR times the median of all items' largest.
+
+    >>> outliers(TensorDataset(torch.tensor([[1.0], [-2.0], [1e9], [3.0]])))[0].keys()
+    dict_keys([2])
+    """
+    if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+        return {}, 0
+    sizes: dict[tuple[str, int], dict[int, float]] = {}
+    searched, end = 0, time.monotonic() + seconds
+    with untouched_rng():
+        for i in range(len(dataset)):
+            for place, (field, leaf) in enumerate(leaves(dataset[i])):
+                if isinstance(leaf, float) or _is_float_array(leaf) or isinstance(leaf, Tensor):
+                    value = torch.as_tensor(leaf)
+                    if value.is_floating_point() and value.numel():
+                        largest = value.detach().abs().max().item()
+                        sizes.setdefault((field, place), {})[i] = largest
+            searched += 1
+            if time.monotonic() > end:
+                break
+    found: dict[int, dict[str, Any]] = {}
+    for (field, _), column in sizes.items():
+        middle = float(np.median(list(column.values())))
+        for i, value in column.items():
+            if value > FAR * max(middle, 1e-6):
+                found.setdefault(i, {"field": field, "absmax": value, "median": middle})
+    return found, searched
 
 
 def item_problem(item: Any) -> dict[str, Any] | None:
