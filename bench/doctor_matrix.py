@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from _doctor_faulty import FAULTY
+from _doctor_faulty_more import MORE as MORE_FAULTY
 from _doctor_healthy import HEALTHY
 from _doctor_healthy_more import MORE
 
@@ -50,7 +51,7 @@ def main() -> None:
 def matrix(seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     """One seed -> a row for each training."""
     rows = []
-    for name, (ids, train) in FAULTY.items():
+    for name, (ids, train) in {**FAULTY, **MORE_FAULTY}.items():
         if options.only in name or options.only in ids:
             rows.append(judged(name, ids, seed, run(train, seed), options))
     for name, train in {**HEALTHY, **MORE}.items():

@@ -26,6 +26,7 @@ class DataNonfinite(Check):
         "grad-vanishing", "arch-dead-relu", "arch-saturated", "output-constant",
         "weights-not-updating", "params-no-grad", "init-too-large", "init-too-small",
         "loss-output-activation", "data-constant-input", "loop-no-zero-grad", "gen-overfit",
+        "loss-unstable-log",
     )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:

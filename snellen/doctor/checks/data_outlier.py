@@ -43,7 +43,7 @@ class Outlier(Check):
             return None
         return self.finding(
             f"the largest {what} of the batch at step {step} is {short(worst)},"
-            f" {worst / usual:.0f} times that of a usual batch ({short(usual)})",
+            f" {short(worst / usual)} times that of a usual batch ({short(usual)})",
             since=step,
             confidence=0.8,
             evidence={"largest": worst, "usual": usual, "batches": len(far)},

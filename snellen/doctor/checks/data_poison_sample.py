@@ -21,7 +21,7 @@ class PoisonSample(Check):
     explains = (
         "numerics-nan-loss", "lr-too-high", "grad-exploding", "arch-dead-relu", "arch-saturated",
         "output-constant", "weights-not-updating", "params-no-grad", "data-outlier", "lr-too-low",
-        "gen-overfit",
+        "gen-overfit", "loss-unstable-log",
     )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:

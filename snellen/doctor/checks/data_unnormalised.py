@@ -67,6 +67,8 @@ def _normalises_itself(chart: Chart) -> bool:
             return bool(large and first and first[0] < TAMED)
         if "embedding" in kind_of(trace):
             return True
+        if kind_of(trace).startswith(("lstm", "gru", "rnn")):
+            return False
     return False
 
 
@@ -76,11 +78,14 @@ def _is_sparse(rows: list[dict]) -> bool:
 
 
 def sick() -> list[Chart]:
-    """Bytes; and features of a ten-thousandth."""
+    """Bytes; features of a ten-thousandth; bytes into an LSTM."""
     raw = {"min": 0, "max": 255, "absmax": 255, "mean": 33, "std": 78.6, "whole_numbers": True}
     loud = {"fc1": {"std": 31.0, "absmax": 190.0}}
+    cell = {"lstm": {"facts": {"kind": "LSTM"}}}
     tiny = {"min": -3e-4, "max": 3e-4, "absmax": 3e-4, "std": 1e-4}
-    return [training(batch=raw, layers=loud), training(batch=tiny)]
+    recurrent = training(batch=raw, layers=cell)
+    recurrent.layers = {name: recurrent.layers[name] for name in ("lstm", "head")}
+    return [training(batch=raw, layers=loud), training(batch=tiny), recurrent]
 
 
 def healthy() -> list[Chart]:

@@ -4,7 +4,7 @@ from ..chart import Chart
 from ..check import Check
 from ..finding import Finding
 from ._cases import training
-from ._readings import num_classes
+from ._readings import finite, num_classes
 
 IGNORED = -100  # PyTorch's ignore_index
 
@@ -30,9 +30,9 @@ class LabelOutOfRange(Check):
                 return self._say(row, int(row.get("classes") or num_classes(chart)))
         if any(row.get("value") is not None for row in chart.loss_calls):
             return None
-        width = num_classes(chart)
-        if not width or chart.facts.get("targets") != "class":
-            return None
+        width = num_classes(chart) if chart.facts.get("targets") == "class" else 0
+        if not width:
+            return self._one_based(chart)
         for row in chart.batches.get("train", ()):
             low, high = row.get("target_min"), row.get("target_max")
             if low is None or high is None:
@@ -40,6 +40,19 @@ class LabelOutOfRange(Check):
             if high >= width or (low < 0 and low != IGNORED):
                 return self._say(row, width)
         return None
+
+    def _one_based(self, chart: Chart) -> Finding | None:
+        """A loss written by hand: labels 1..C beside C outputs can hardly be chance."""
+        last = list(chart.layers.values())[-1] if chart.layers else None
+        shape = list(last.facts.get("out_shape") or ()) if last else []
+        rows = [r for r in chart.batches.get("train", ()) if "int" in str(r.get("target_dtype"))]
+        low = finite(r.get("target_min") for r in rows)
+        high = finite(r.get("target_max") for r in rows)
+        if len(shape) != 2 or shape[1] < 2 or not low or not high or len(chart.loss_calls):
+            return None
+        if min(low) != 1 or max(high) != shape[1]:
+            return None
+        return self._say({**rows[0], "target_min": 1, "target_max": int(max(high))}, shape[1])
 
     def _say(self, row: dict, width: int) -> Finding:
         low, high = row.get("target_min"), row["target_max"]

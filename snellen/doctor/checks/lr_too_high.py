@@ -37,7 +37,7 @@ class LearningRateTooHigh(Check):
     explains = (
         "numerics-nan-loss", "arch-dead-relu", "arch-saturated", "grad-exploding",
         "grad-vanishing", "output-constant", "weights-not-updating", "params-no-grad",
-        "lr-too-low", "gen-overfit", "loss-output-activation",
+        "lr-too-low", "gen-overfit", "loss-output-activation", "loss-unstable-log",
     )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:
@@ -56,7 +56,7 @@ class LearningRateTooHigh(Check):
             if seen_losses
             else f"one step moves the weights by up to {short(largest)} of their size",
             level="error" if went_nonfinite(chart) or grew > 2 else self.level,
-            settings=_mend(chart, max(typical, largest / 10)),
+            settings=_mend(chart, _first(ratios)),
             since=leaps[0] if leaps else 0,
             confidence=surer(max(largest, LEAP), LEAP, 0.75, 0.95),
             evidence={"update_ratio": typical, "largest": largest, "loss_growth": grew},
@@ -105,10 +105,16 @@ def _blew_up(chart: Chart, ratios: list[tuple[int, float]], grew: float) -> bool
     return grew > 5 and stays and largest > LEAP / 2
 
 
+def _first(ratios: list[tuple[int, float]]) -> float:
+    """The leap of the first steps: later ones start from weights that are lost already."""
+    early = [ratio for _, ratio in ratios[:3]]
+    return next((ratio for ratio in early if ratio > LEAP), max(early, default=LEAP))
+
+
 def _mend(chart: Chart, ratio: float) -> dict[str, float]:
     """The rate that would move the weights by the usual share."""
     lr = lr_now_and_peak(chart)[1]
-    return {"lr": one_digit(lr * min(0.1, USUAL / max(ratio, 1e-9)))} if lr else {}
+    return {"lr": one_digit(lr * min(0.1, max(1e-5, USUAL / max(ratio, 1e-9))))} if lr else {}
 
 
 def sick() -> list[Chart]:

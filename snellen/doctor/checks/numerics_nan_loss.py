@@ -8,6 +8,11 @@ from ..finding import Finding
 from ._cases import seen, training
 from ._readings import finite
 
+FROM_THE_START = (
+    "no step was taken yet, so the learning rate is not the cause: look for log(0), 0/0 or an"
+    " overflowing exp in the network and the loss, and at the inputs"
+)
+
 
 class NanLoss(Check):
     """A loss, activation, gradient or weight that is no longer a number."""
@@ -29,8 +34,10 @@ class NanLoss(Check):
         first = chart.nonfinite[0]
         before = finite(chart.column("loss"))
         last = f"; the last finite loss was {before[-1]:.3g}" if before else ""
+        unlearned = first["step"] == 0 and not before
         return self.finding(
             f"the {_name(first)} became NaN or Inf at step {first['step']}{last}",
+            do=FROM_THE_START if unlearned else self.do,
             where={k: first[k] for k in ("module", "parameter", "operation") if first.get(k)},
             since=first["step"],
             confidence=0.9,
