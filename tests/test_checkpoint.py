@@ -175,7 +175,7 @@ def test_kill_9_at_any_moment_loses_at_most_the_save_under_way(tmp_path):
         assert verify(tmp_path) == []
         last = step_of(checkpoint)
     save(tmp_path, at_step(last + 1))
-    assert not [p for p in tmp_path.iterdir() if p.suffix == ".tmp"]
+    assert len(list(tmp_path.iterdir())) == 6  # no litter, under whatever name
 
 
 def test_kill_between_any_two_system_calls(tmp_path, monkeypatch):
@@ -400,6 +400,15 @@ def test_verify_of_a_run_folder(tmp_path):
     assert [str(damage) for damage in verify(tmp_path)] == [f"{tmp_path}/config.yaml: is missing"]
     with pytest.raises(DataError, match="no such file or folder"):
         verify(tmp_path / "absent")
+
+
+def test_whoever_may_read_the_run_may_read_the_weights(tmp_path):
+    before = os.umask(0o022)
+    try:
+        save(tmp_path, at_step(1))
+    finally:
+        os.umask(before)
+    assert {oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()} == {"0o644"}
 
 
 def test_moved_folder_loads(tmp_path):

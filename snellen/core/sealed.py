@@ -8,7 +8,6 @@ header stands for the whole file.
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from .errors import DataError
@@ -59,18 +58,15 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any])
     ready = _ready(tensors)
     hashes = {name: tensor_hash(tensor) for name, tensor in ready.items()}
     inner = json.dumps({"facts": _plain(facts), "sha256": hashes}, ensure_ascii=False)
-    try:
-        save_file(ready, path, {KEY: inner, "seal": BLANK})
-    except safetensors.SafetensorError as error:
-        number = re.search(r"os error (\d+)", str(error))  # the library hides the errno in words
-        if number is None:
-            raise
-        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
-    with open(path, "r+b") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header, seal = _sealed(file.read(length))
-        file.seek(8)
+    # In memory first: save_file makes a file of its own beside, for its owner's eyes alone, and a
+    # kill leaves that one behind.
+    data = memoryview(save(ready, {KEY: inner, "seal": BLANK}))
+    start = 8 + int.from_bytes(data[:8], "little")
+    header, seal = _sealed(bytes(data[8:start]))
+    with open(path, "wb") as file:
+        file.write(data[:8])
         file.write(header)
+        file.write(data[start:])
     return seal
 
 
