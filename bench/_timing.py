@@ -5,12 +5,14 @@ ratio to the named peer, with the quartiles.
 """
 
 import json
+import multiprocessing
 import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -71,6 +73,30 @@ def _compare(measures: Mapping[str, Callable[[], float]], peer: str, rounds: int
         for name, measure in measures.items():
             times[name].append(measure())
     return paired(times, peer)
+
+
+def take_turns(contenders: Mapping[str, tuple[Any, ...]], rounds: int) -> dict[str, list[float]]:
+    """Contenders (function, arguments ...) in processes of their own, a turn each in every round.
+
+    A function gets a connection: it waits for a word, works, and sends back the CPU seconds. The
+    first two turns are not counted.
+    """
+    context = multiprocessing.get_context("spawn")
+    lines, processes = {}, []
+    for name, (function, *arguments) in contenders.items():
+        lines[name], theirs = context.Pipe()
+        processes.append(context.Process(target=function, args=(theirs, *arguments), daemon=True))
+        processes[-1].start()
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(rounds + 2):
+        for name, line in lines.items():
+            line.send(True)
+            seconds = line.recv()
+            if turn >= 2:
+                times[name].append(seconds)
+    for process in processes:
+        process.terminate()
+    return times
 
 
 def paired(times: Mapping[str, list[float]], peer: str) -> list[Ratio]:

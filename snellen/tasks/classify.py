@@ -34,6 +34,14 @@ class Classify(Task):
         """The class names, in the order of the logits."""
         return list(self.spec["classes"])
 
+    def usual_model(self) -> str:
+        """LeNet up to 16 pixels, a CIFAR ResNet up to 64, ResNet-18 above."""
+        inputs = self.inputs()
+        side = max(inputs.height, inputs.width)
+        return (
+            "lenet5_bn" if side <= 16 else "resnet20_cifar_A" if side <= 64 else self.default_model
+        )
+
     @classmethod
     def from_source(cls, source: Source, imgsz: int | None = None) -> "Classify":
         """Classes from the data, the input from the training part's images."""

@@ -60,6 +60,10 @@ class Task(ABC):
         """What the network is fed: size, channels, statistics."""
         return Inputs(**self.spec["inputs"])
 
+    def usual_model(self) -> str:
+        """The network that is trained where the user names none; may depend on the input's size."""
+        return self.default_model
+
     @classmethod
     @abstractmethod
     def from_source(cls, source: Source, imgsz: int | None = None) -> "Task":

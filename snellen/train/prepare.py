@@ -57,7 +57,7 @@ def prepare(recipe: Recipe, typed: dict[str, Any], given: dict[str, Any], note: 
     source = read_source(recipe, given.get("data"), note)
     task = make_task(recipe, source, given.get("spec"))
     own = given.get("model")
-    usual = type(task).default_model
+    usual = task.usual_model()
     first = source.train[0].image_CHW
     facts = Facts(len(source.train), pictures=first.dtype == torch.uint8, model=usual)
     plan = resolve(recipe, typed, facts)

@@ -7,6 +7,7 @@ from ._cases import training
 from ._readings import finite, short
 
 TIMES, EVALUATIONS = 1.1, 3
+FALL, GAP = 0.01, 0.1  # of the score since the minimum; between the losses, of the minimum
 
 
 class Overfit(Check):
@@ -32,6 +33,8 @@ class Overfit(Check):
             return None
         if len(train) != len(val) or train[-1] >= train[best]:
             return None
+        if _score_holds(chart, best) or min(val) - train[-1] < GAP * min(val):
+            return None
         return self.finding(
             f"the validation loss was {short(min(val))} at evaluation {best + 1} and is"
             f" {short(val[-1])} now, while the training loss fell from {short(train[best])} to"
@@ -41,6 +44,13 @@ class Overfit(Check):
             confidence=0.85,
             evidence={"val": val[-8:], "train": train[-8:], "best": best + 1},
         )
+
+
+def _score_holds(chart: Chart, best: int) -> bool:
+    """Whether the validation score is as good as at the loss's minimum: then more confidence in
+    a few wrong answers raised the loss, and nothing is lost."""
+    names = [n for n in ("accuracy", "val_accuracy", "val_acc") if n in chart.epochs[-1]]
+    return bool(names) and chart.epochs[-1][names[0]] >= chart.epochs[best][names[0]] - FALL
 
 
 VAL = ("val_loss", "val/loss", "valid_loss")
@@ -58,17 +68,20 @@ def sick() -> list[Chart]:
 
 
 def healthy() -> list[Chart]:
-    """A plateau; noise around a minimum."""
+    """A plateau; noise around a minimum; a rising loss under a score that holds."""
     falling = [2.0 * 0.8**i for i in range(8)]
     return [_epochs(falling, [1.0, 0.7, 0.6, 0.62, 0.6, 0.61, 0.63, 0.62]),
-            _epochs(falling, [1.0, 0.8, 0.6, 0.8, 0.58, 0.7, 0.57, 0.6])]  # fmt: skip
+            _epochs(falling, [1.0, 0.8, 0.6, 0.8, 0.58, 0.7, 0.57, 0.6]),
+            _epochs(falling, [1.0, 0.5, 0.4, 0.42, 0.45, 0.46, 0.47, 0.48], score=0.97)]  # fmt: skip
 
 
-def _epochs(train: list[float], val: list[float]) -> Chart:
+def _epochs(train: list[float], val: list[float], score: float | None = None) -> Chart:
     chart = training()
     for i, (t, v) in enumerate(zip(train, val, strict=True)):
-        chart.record({"kind": "epoch", "step": 100 * (i + 1), "epoch": i + 1,
-                      "metrics": {"train_loss": t, "val_loss": v}})  # fmt: skip
+        metrics = {"train_loss": t, "val_loss": v}
+        if score is not None:
+            metrics["accuracy"] = score
+        chart.record({"kind": "epoch", "step": 100 * (i + 1), "epoch": i + 1, "metrics": metrics})
     return chart
 
 
