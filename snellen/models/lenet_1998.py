@@ -105,7 +105,17 @@ class LeNet1998(Row):
             "f6": nn.Sequential(nn.Linear(120, CODE), Squash()),
         }
         head = nn.Sequential(OrderedDict(rbf=RadialBasis(CODE, classes)))
-        return Network(stages, head, channels)
+        return _paper_init(Network(stages, head, channels))
+
+
+def _paper_init(net: Network) -> Network:
+    """Uniform between -2.4 and 2.4 over the number of inputs (appendix A)."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            bound = 2.4 / layer.weight[0].numel()
+            nn.init.uniform_(layer.weight, -bound, bound)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return net
 
 
 TABLE = {"paper:lenet5_1998": LeNet1998(60_000, 325_680)}
