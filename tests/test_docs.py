@@ -85,7 +85,7 @@ def workshop(tmp_path, monkeypatch) -> Path:
     random = np.random.RandomState(0)
     for name, colour in (("daisy", (240, 240, 230)), ("tulip", (200, 40, 60))):
         (tmp_path / "my_pictures" / name).mkdir(parents=True)
-        for i in range(1, 61):
+        for i in range(1, 41):
             pixels = random.normal(90, 30, (16, 16, 3))
             pixels[4:12, 4:12] = random.normal(colour, 12, (8, 8, 3))
             picture = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
