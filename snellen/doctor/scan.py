@@ -102,9 +102,9 @@ def outliers(dataset: Any, seconds: float = SECONDS) -> tuple[dict[int, dict[str
     found: dict[int, dict[str, Any]] = {}
     for (field, _), column in sizes.items():
         middle = float(np.median(list(column.values())))
-        for i, value in column.items():
-            if value > FAR * max(middle, 1e-6):
-                found.setdefault(i, {"field": field, "absmax": value, "median": middle})
+        for i, size in column.items():
+            if size > FAR * max(middle, 1e-6):
+                found.setdefault(i, {"field": field, "absmax": size, "median": middle})
     return found, searched
 
 

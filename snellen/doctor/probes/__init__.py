@@ -19,8 +19,9 @@ layer       a module, or a functional activation such as "Net.relu#2" (second ca
             every sample of the last 4 sampled steps), saturated_share,
             nonfinite, constant (all samples give the same), grad_norm, grad_mean_abs
 param       facts {shape, module, kind, requires_grad, in_optimizer, numel, is_bias, is_norm, file};
-            rows: weight_norm, grad_norm, grad_mean_abs, grad_none, update_norm, update_ratio,
-            changed (bit by bit, over one optimiser step), rows_identical, grad_rows_identical, lr
+            rows: weight_norm (before the step), grad_norm, grad_mean_abs, grad_none,
+            update_norm, update_ratio, changed (bit by bit, over one optimiser step),
+            rows_identical, grad_rows_identical, lr
 batch       min, max, mean, std, absmax, nonfinite_rows, whole_numbers, dtype, shape,
             constant_share (of features that are the same
             in all samples), train_mode, target_min, target_max, target_dtype, target_shape

@@ -10,6 +10,7 @@ from ..patient import NORMS, is_lazy
 from ._probe import Probe, Stepper
 
 LARGEST = 200_000_000  # values copied for the update's norm; larger networks go without
+HEAD = 1 << 16  # values of a gradient whose mean size is taken
 IDENTICAL = 8  # sampled steps in which rows are compared
 
 
@@ -32,11 +33,13 @@ class Params(Probe):
     def after_update(self, stepper: Stepper, step: int) -> None:
         """Measure weights, gradients and updates; emit."""
         params = [p.detach() for p in stepper.params]
-        rows = _columns({"weight_norm": _norms(params, 2)})
+        rows: list[dict[str, Any]] = [{} for _ in params]
         self._gradients(stepper, rows)
         before = self._before.pop(stepper.index, None)
         if before:
             _updates(params, before, rows)
+        else:
+            _weights(_norms(params, 2), rows)
         self._identical(stepper, rows)
         lrs = [g.get("lr") for g in stepper.optimizer.param_groups for _ in g["params"]]
         facts = self._facts(stepper) if step == 0 or stepper.names[0] not in self._known else {}
@@ -56,12 +59,16 @@ class Params(Probe):
         grads = [p.grad for p in stepper.params]
         for row, grad in zip(rows, grads, strict=True):
             row["grad_none"] = grad is None
-        some = [(row, g.detach().coalesce().values() if g.is_sparse else g.detach())
-                for row, g in zip(rows, grads, strict=True) if g is not None]  # fmt: skip
-        dense = [g for _, g in some]
-        norms, sums = _norms(dense, 2), _norms(dense, 1)
-        for (row, g), norm, total in zip(some, norms, sums, strict=True):
-            row |= {"grad_norm": norm, "grad_mean_abs": total / max(1, g.numel())}
+        some = [
+            (row, g.detach().coalesce().values() if g.is_sparse else g.detach())
+            for row, g in zip(rows, grads, strict=True)
+            if g is not None
+        ]
+        norms = _norms([g for _, g in some], 2)
+        heads = [g.flatten()[:HEAD] if g.is_contiguous() else g for _, g in some]
+        sums = _norms(heads, 1)
+        for (row, _), head, norm, total in zip(some, heads, norms, sums, strict=True):
+            row |= {"grad_norm": norm, "grad_mean_abs": total / max(1, head.numel())}
 
     def _identical(self, stepper: Stepper, rows: list[dict[str, Any]]) -> None:
         if self._compared >= IDENTICAL:
@@ -111,24 +118,24 @@ def _norms(tensors: list[Tensor], order: float) -> list[float]:
     return torch.stack([n.double().to(norms[0].device) for n in norms]).tolist()
 
 
-def _columns(columns: dict[str, list[float]]) -> list[dict[str, Any]]:
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+def _weights(norms: list[float], rows: list[dict[str, Any]]) -> None:
+    for row, norm in zip(rows, norms, strict=True):
+        row["weight_norm"] = norm
 
 
 def _updates(params: list[Tensor], before: list[Tensor], rows: list[dict[str, Any]]) -> None:
-    """update_norm, its ratio to the weight before, and whether a single bit changed."""
-    norms_before = _norms(before, 2)
+    """The weight's norm before, update_norm, their ratio, and whether a single bit changed."""
+    _weights(_norms(before, 2), rows)
     delta = list(torch._foreach_sub(params, before))
-    for row, norm, largest, weight in zip(
-        rows, _norms(delta, 2), _norms(delta, float("inf")), norms_before, strict=True
-    ):
-        row |= {"update_norm": norm, "changed": largest != 0}
-        if weight > 0:
-            row["update_ratio"] = norm / weight
+    for row, norm, d in zip(rows, _norms(delta, 2), delta, strict=True):
+        # The square of a tiny change is zero: only the values themselves tell.
+        row |= {"update_norm": norm, "changed": norm != 0 or bool(d.any())}
+        if row["weight_norm"] > 0:
+            row["update_ratio"] = norm / row["weight_norm"]
 
 
 def _same_rows(w: Tensor) -> bool:
-    return bool((w == w[:1]).all())
+    return bool((w[1] == w[0]).all()) and bool((w == w[:1]).all())
 
 
 PROBES = {"params": Params}
