@@ -45,7 +45,7 @@ def main() -> None:
         write_json(RESULTS, {"snellen": __version__, "torch": torch.__version__,
                              "python": platform.python_version(), "machine": machine(),
                              "seconds": round(time.perf_counter() - began, 1), **totals,
-                             "rows": rows})  # fmt: skip
+                             "trainings": by_training(rows)})  # fmt: skip
 
 
 def matrix(seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -122,6 +122,16 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "planted_first": sum(row["exact"] for row in faulty), "healthy": len(healthy),
         "false_alarms": sum(bool(row["found"]) for row in healthy),
     }  # fmt: skip
+
+
+def by_training(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One line a training: what was planted, and what was found first with each seed."""
+    names = dict.fromkeys(row["training"] for row in rows)
+    groups = {name: [row for row in rows if row["training"] == name] for name in names}
+    return [{"training": name, "planted": group[0]["planted"],
+             "found": [row["found"][0] if row["found"] else None for row in group],
+             "seconds": max(row["seconds"] for row in group)}
+            for name, group in groups.items()]  # fmt: skip
 
 
 def machine() -> str:

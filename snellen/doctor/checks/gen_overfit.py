@@ -70,9 +70,11 @@ def sick() -> list[Chart]:
 def healthy() -> list[Chart]:
     """A plateau; noise around a minimum; a rising loss under a score that holds."""
     falling = [2.0 * 0.8**i for i in range(8)]
-    return [_epochs(falling, [1.0, 0.7, 0.6, 0.62, 0.6, 0.61, 0.63, 0.62]),
-            _epochs(falling, [1.0, 0.8, 0.6, 0.8, 0.58, 0.7, 0.57, 0.6]),
-            _epochs(falling, [1.0, 0.5, 0.4, 0.42, 0.45, 0.46, 0.47, 0.48], score=0.97)]  # fmt: skip
+    return [
+        _epochs(falling, [1.0, 0.7, 0.6, 0.62, 0.6, 0.61, 0.63, 0.62]),
+        _epochs(falling, [1.0, 0.8, 0.6, 0.8, 0.58, 0.7, 0.57, 0.6]),
+        _epochs(falling, [1.0, 0.5, 0.4, 0.42, 0.45, 0.46, 0.47, 0.48], score=0.97),
+    ]
 
 
 def _epochs(train: list[float], val: list[float], score: float | None = None) -> Chart:

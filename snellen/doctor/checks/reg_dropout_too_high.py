@@ -33,7 +33,7 @@ class DropoutTooHigh(Check):
         highest, worst = max(found, key=lambda pair: pair[0])
         if highest <= ADVICE:
             return None
-        hurts = highest > WARNING and progress(chart) < 0.3
+        hurts = highest > WARNING and progress(chart) < 0.5
         return self.finding(
             f"{worst.name} drops {highest:.0%} of its values",
             level="warning" if hurts else "advice",
