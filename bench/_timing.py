@@ -109,6 +109,13 @@ def paired(times: Mapping[str, list[float]], peer: str) -> list[Ratio]:
     return found
 
 
+def goals_of(rows: list[Ratio], goals: Mapping[tuple[str, str], float]) -> dict[str, Any]:
+    """(contender, peer) -> highest ratio wanted, as `record_goals` takes it."""
+    found = {(r.name, r.peer): r.ratio for r in rows}
+    return {f"{name} / {peer}": (found[name, peer], goal, "at most")
+            for (name, peer), goal in goals.items()}  # fmt: skip
+
+
 def table(title: str, rows: list[Ratio]) -> str:
     """Ratios as plain text."""
     lines = [title] + [
@@ -119,8 +126,24 @@ def table(title: str, rows: list[Ratio]) -> str:
     return "\n".join(lines)
 
 
-def record(name: str, rows: list[Ratio], **facts: object) -> None:
-    """Write bench/results/<name>.json with the machine and the versions."""
+def record_goals(name: str, goals: Mapping[str, tuple[float, float, str]], **facts: object) -> None:
+    """Goals as what -> (measured, goal, "at least" | "at most"): printed, and kept in results."""
+    rows = [{"what": what, "measured": measured, "goal": goal, "sense": sense}
+            for what, (measured, goal, sense) in goals.items()]  # fmt: skip
+    for row in rows:
+        print(goal_line(row))
+    _write(name, {"goals": rows, **facts})
+
+
+def goal_line(row: Mapping[str, Any]) -> str:
+    """One line: what, measured, goal, reached or missed."""
+    good = row["measured"] >= row["goal"] if row["sense"] == "at least" else (
+        row["measured"] <= row["goal"])  # fmt: skip
+    word = "reached" if good else "missed"
+    return f"  {row['what']:<62} {row['measured']:8.4g}   {row['sense']} {row['goal']:<7.4g} {word}"
+
+
+def _write(name: str, data: Mapping[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     machine = {
         "torch": torch.__version__,
@@ -128,8 +151,8 @@ def record(name: str, rows: list[Ratio], **facts: object) -> None:
         "processor": _processor(),
         "threads": torch.get_num_threads(),
     }
-    data = {"machine": machine, "rows": [asdict(row) for row in rows], **facts}
-    (RESULTS / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")
+    text = json.dumps({"machine": machine, **data}, indent=1)
+    (RESULTS / f"{name}.json").write_text(text + "\n")
 
 
 def _processor() -> str:

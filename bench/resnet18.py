@@ -12,7 +12,7 @@ import time
 from multiprocessing.connection import Connection
 
 import torch
-from _timing import paired, record, table, take_turns
+from _timing import goals_of, paired, record_goals, table, take_turns
 from torch.nn import functional as F
 
 BATCH, WARM, STEPS = 64, 24, 12
@@ -84,7 +84,14 @@ def main() -> None:
     peers = [name for name in times if name.startswith("plain")]
     rows = [row for peer in peers for row in paired(times, peer) if row.name != peer]
     print(table(f"ResNet-18 32x32, batch {BATCH}, {STEPS} steps", rows))
-    record("resnet18", rows)
+    goals = goals_of(
+        rows,
+        {
+            ("snellen, everything on", "plain fp32 eager"): 1 / 3,
+            ("snellen, everything on", "plain bf16 + channels_last"): 1.0,
+        },
+    )
+    record_goals("resnet18", goals, rows=[vars(row) for row in rows])
 
 
 if __name__ == "__main__":
