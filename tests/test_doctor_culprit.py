@@ -166,6 +166,30 @@ def test_a_learning_rate_is_not_blamed_on_a_sample(lr):
     assert "data-nonfinite" not in [f.id for f in doc.findings]
 
 
+@pytest.mark.parametrize("change", [lambda x: x, lambda x: (x - 0.1) / 0.3 * 1e9])
+def test_a_tool_that_fetches_one_batch_ahead(change):
+    x, y = clean()
+    x[188] = 1e30 if change(torch.ones(1)) > 1 else torch.inf
+    net = nn.Linear(10, 4)
+    optimizer = torch.optim.SGD(net.parameters(), 1e-12)
+
+    def ahead(loader):
+        batches = iter(loader)
+        now = next(batches)
+        for following in batches:
+            yield now
+            now = following
+        yield now
+
+    torch.manual_seed(2)
+    with doctor(net, optimizer) as doc:
+        for a, b in ahead(DataLoader(Files(x, y), 20, shuffle=True)):
+            optimizer.zero_grad()
+            F.cross_entropy(net(change(a)), b).backward()
+            optimizer.step()
+    assert culprit(doc)["samples"] == [188]
+
+
 def test_a_loop_without_a_loader_says_its_rows():
     x, y = clean()
     x[[12, 290], 2] = torch.nan

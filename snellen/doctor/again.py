@@ -119,5 +119,24 @@ def place_of(data: Any, x: Tensor) -> int | None:
     return None
 
 
+def likeness(data: Any, x: Tensor) -> float:
+    """The correlation of a batch's first tensor with what the network received, 0 where unlike.
+
+    >>> likeness(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([10.0, 20.0, 40.0])) > 0.99
+    True
+    """
+    pairs = tensors_of(data)
+    if not pairs or pairs[0][1].numel() != x.numel() or x.numel() < 2:
+        return 0.0
+    both = torch.stack([pairs[0][1].detach().cpu().double().flatten(), x.cpu().double().flatten()])
+    both = both[:, torch.isfinite(both).all(0)]
+    if both.shape[1] < 2:
+        return 0.0
+    both = both - both.median(1, keepdim=True).values
+    both = torch.tanh(both / (both.abs().median(1, keepdim=True).values + 1e-30))  # no value rules
+    value = torch.corrcoef(both)[0, 1].abs().item()
+    return value if value == value else 0.0
+
+
 def _device(out: Any) -> torch.device:
     return next((t.device for _, t in tensors_of(out)), torch.device("cpu"))

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from . import graph
-from .again import Again, Verdict, place_of
+from .again import Again, Verdict, likeness, place_of
 from .loader import Record, innermost, path_of, row_of, tensors_of
 from .mishap import read_traceback
 from .probes._measure import bad_rows, first_tensor
@@ -155,12 +155,20 @@ class Search:
         return len(x) if x is not None and x.dim() else 1
 
     def _record(self, feed: Feed) -> Record | None:
-        """The loader's batch that this forward pass used: by its values, else the latest."""
+        """The loader's batch that this forward pass used, for some tools fetch one ahead.
+
+        By its values; where the loop changed them, by the likeness; else the latest.
+        """
         x = first_tensor(feed.args, feed.kwargs)
-        for record in reversed(self.engine.loaders.recent):
-            if record.data is not None and x is not None and place_of(record.data, x) is not None:
+        with_data = [r for r in reversed(self.engine.loaders.recent) if r.data is not None]
+        if x is None or not with_data:
+            return feed.record
+        for record in with_data:
+            if place_of(record.data, x) is not None:
                 return record
-        return feed.record
+        near = [(likeness(record.data, x), -i) for i, record in enumerate(with_data)]
+        best, i = max(near)
+        return with_data[-i] if best > 0.2 else feed.record
 
     def _target(self, feed: Feed, record: Record | None, loss: Tensor | None) -> Tensor | None:
         size = self._batch_size(feed)
