@@ -16,6 +16,7 @@ from torch import Tensor
 from ..core import registry
 from .calls import Calls
 from .chart import Chart
+from .gradients import detached, gradient_norm, has_gradients
 from .loader import Loaders
 from .patient import Patient, is_lazy
 from .probes._probe import Feed, Probe, Stepper
@@ -105,7 +106,7 @@ class Engine:
         if self.off:
             return
         try:
-            feed = Feed(patient, _detached(args), kwargs, self.loaders.latest, self.step,
+            feed = Feed(patient, detached(args), kwargs, self.loaders.latest, self.step,
                         self.turn, patient.net.training)  # fmt: skip
             if self.calls.on:
                 self.calls.stop()
@@ -143,7 +144,7 @@ class Engine:
             for stepper in self.steppers.values():
                 stepper.backwards += 1
                 stepper.loss_sum = value + (stepper.loss_sum if self._alone else 0.0)
-                if stepper.carried and not _has_gradients(stepper.outside):
+                if stepper.carried and not has_gradients(stepper.outside):
                     stepper.carried = False
             if not math.isfinite(value) and self._late is None:
                 self._nonfinite("loss", feed, loss)
@@ -280,26 +281,3 @@ class Engine:
                    not is_lazy(p)]  # fmt: skip
         ends = trained[:2], trained[2:][-2:]
         stepper.outside = [min(end, key=lambda p: p.numel()) for end in ends if end]
-
-
-def gradient_norm(params: list[Tensor]) -> float:
-    """The L2 norm over all gradients, 0.0 where there is none."""
-    grads = [p.grad for p in params if p.grad is not None]
-    dense = [g._values() if g.is_sparse else g for g in grads]
-    if not dense:
-        return 0.0
-    norms = torch._foreach_norm(dense)
-    device = norms[0].device
-    return float(torch.linalg.vector_norm(torch.stack([n.float().to(device) for n in norms])))
-
-
-def _has_gradients(params: list[Any]) -> bool:
-    for p in params:
-        grad = p.grad
-        if grad is not None and (grad._values() if grad.is_sparse else grad).any():
-            return True
-    return False
-
-
-def _detached(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple([a.detach() if isinstance(a, Tensor) and a.requires_grad else a for a in args])

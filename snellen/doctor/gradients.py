@@ -1,0 +1,31 @@
+"""What the engine asks of gradients on every step, in as few passes as torch allows."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def gradient_norm(params: list[Tensor]) -> float:
+    """The L2 norm over all gradients, 0.0 where there is none."""
+    grads = [p.grad for p in params if p.grad is not None]
+    dense = [g._values() if g.is_sparse else g for g in grads]
+    if not dense:
+        return 0.0
+    norms = torch._foreach_norm(dense)
+    device = norms[0].device
+    return float(torch.linalg.vector_norm(torch.stack([n.float().to(device) for n in norms])))
+
+
+def has_gradients(params: list[Any]) -> bool:
+    """Whether any gradient holds a value that is not zero."""
+    for p in params:
+        grad = p.grad
+        if grad is not None and (grad._values() if grad.is_sparse else grad).any():
+            return True
+    return False
+
+
+def detached(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arguments without their graphs, which must not outlive the step."""
+    return tuple([a.detach() if isinstance(a, Tensor) and a.requires_grad else a for a in args])
