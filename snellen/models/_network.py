@@ -6,14 +6,14 @@
 Parameter names start with their stage's name, so a stage is frozen by that prefix.
 """
 
-import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from ..core.errors import UnknownName, UsageError
+from ..nn.count import meta_copy
 
 REACH = 320  # pixels that a larger size is looked for; no family here needs more than 299
 
@@ -139,7 +139,7 @@ def wrong_input(net: Network, shape: tuple[int, ...]) -> str | None:
             f"x has shape {shape}, this network takes {wanted}; "
             f"build it with channels={channels} or convert the images"
         )
-    probe = copy.deepcopy(net).to("meta")
+    probe = cast(Network, meta_copy(net))
     if _runs(probe, batch, height, width):
         return None
     if _runs(probe, 2, height, width):

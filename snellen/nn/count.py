@@ -43,7 +43,7 @@ def layers(net: nn.Module, input: Shape) -> list[dict[str, Any]]:
     >>> layers(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)), (1, 8, 8))[1]["receptive_field"]
     4
     """
-    was_training, net = net.training, _meta(net).eval()
+    net = meta_copy(net).eval()
     table: list[dict[str, Any]] = []
     hooks = [m.register_forward_hook(_recorder(name, table))
              for name, m in net.named_modules() if not any(m.children())]  # fmt: skip
@@ -51,14 +51,17 @@ def layers(net: nn.Module, input: Shape) -> list[dict[str, Any]]:
         net(torch.empty(1, *input, device="meta"))
     for hook in hooks:
         hook.remove()
-    net.train(was_training)
     return table
 
 
-def _meta(net: nn.Module) -> nn.Module:
-    if all(p.is_meta for p in net.parameters()):
-        return net
-    return copy.deepcopy(net).to("meta")
+def meta_copy(net: nn.Module) -> nn.Module:
+    """A copy of the network without its numbers: shapes flow through it, no memory is taken."""
+    memo: dict[int, Any] = {}
+    for parameter in net.parameters():
+        memo[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
+    for buffer in net.buffers():
+        memo[id(buffer)] = buffer.to("meta")
+    return copy.deepcopy(net, memo)
 
 
 def _recorder(name: str, table: list[dict[str, Any]]) -> Any:
