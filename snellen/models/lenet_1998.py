@@ -24,7 +24,7 @@ CODE = 84  # 7x12 pixels, as many as F6 has units
 
 
 class Squash(nn.Module):
-    """x -> 1.7159 tanh(2x/3): the paper's sigmoid, which maps +-1 to +-1."""
+    """x_BCHW -> 1.7159 tanh(2x/3), same shape: the paper's sigmoid, which maps +-1 to +-1."""
 
     def forward(self, x: Tensor) -> Tensor:
         """x of any shape -> the same shape."""
