@@ -7,7 +7,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from .core.errors import DataError, UsageError
@@ -18,8 +17,9 @@ from .data.sample import Prediction
 from .doctor.finding import Finding
 from .doctor.report import html as findings_html
 from .serve.predict import Predictor, restore
+from .tasks.compute import Compute, is_here
 from .train import checkpoint, verb
-from .train.evaluate import Compute, evaluate
+from .train.evaluate import evaluate
 from .train.feed import Streamed
 from .train.logbook import plan_of, read_config
 
@@ -71,7 +71,9 @@ class Run:
         """The best weights, ready to predict."""
         if not self.folder.best.exists():
             raise DataError(f"{self.path} has no weights/best.safetensors: no epoch was finished")
-        return restore(self.folder.best, self._model)
+        device = plan_of(self.config).recipe.device
+        compute = Compute.of(device if is_here(device) else "cpu")
+        return restore(self.folder.best, self._model, compute)
 
     def predict(self, images: Any) -> list[Prediction]:
         """Paths, pictures or arrays -> a prediction each."""
@@ -84,24 +86,25 @@ class Run:
             raise UsageError(
                 f"{self.path} was trained on arrays, which it did not keep; give data="
             )
-        predictor, spec = self.predictor, self.predictor.task.spec
         part, classes = verb.part_to_judge(recipe, data)
-        if "classes" in spec:
-            part = in_order_of(part, classes, spec["classes"])
-        feed = Streamed(part, predictor.task, recipe.batch or 64, 0)
-        return evaluate(predictor.net, predictor.task, feed, Compute(torch.device("cpu"))).metrics
+        task = self.predictor.task
+        if "classes" in task.spec:
+            part = in_order_of(part, classes, task.spec["classes"])
+        here = is_here(recipe.device)
+        compute = Compute.of(recipe.device, recipe.amp, recipe.channels_last) if here else (
+            self.predictor.compute)  # fmt: skip
+        net = compute.place(self.predictor.net)
+        return evaluate(net, task, Streamed(part, task, recipe.batch or 64, 0), compute).metrics
 
     def predict_files(self, paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
         """Files -> {"file", "label", "score"} each; a file that cannot be read has "error"."""
         classes = self.predictor.task.spec.get("classes", [])
-        for path in paths:
-            try:
-                (found,) = self.predict([path])
-            except DataError as error:
-                yield {"file": str(path), "error": str(error)}
+        for path, found in self.predictor.files(paths):
+            if isinstance(found, DataError):
+                yield {"file": path, "error": str(found)}
                 continue
             name = classes[found.label] if found.label is not None else None
-            yield {"file": str(path), "label": name, "score": round(found.score or 0.0, 6)}
+            yield {"file": path, "label": name, "score": round(found.score or 0.0, 6)}
 
     def _events(self) -> list[dict[str, Any]]:
         return list(read_events(self.folder.events)) if self.folder.events.exists() else []

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snellen.core.errors import UsageError
+from snellen.tasks.compute import pick_device
 from snellen.train.plan import Facts, resolve
 from snellen.train.recipe import RANGES, Recipe
-from snellen.train.speed import Machine, choose, fits_in_memory, pick_device
+from snellen.train.speed import Machine, choose, fits_in_memory
 
 TYPED = st.fixed_dictionaries(
     {},

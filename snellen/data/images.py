@@ -132,7 +132,7 @@ def _unreadable(path: str | Path, error: Exception) -> DataError:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return DataError(f"{path} claims too many pixels to decode; cut it up or shrink it")
     if isinstance(error, FileNotFoundError):
-        return DataError(f"{path} is not there any more; check the folder")
+        return DataError(f"there is no file {path}")
     if isinstance(error, PermissionError | IsADirectoryError):
         return DataError(f"{path} cannot be opened: {error.strerror}")
     what = "is not a picture" if isinstance(error, Image.UnidentifiedImageError) else str(error)

@@ -1,8 +1,9 @@
 """A trained network at work: from files, arrays or pictures to predictions."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,12 +13,14 @@ from torch import Tensor, nn
 from ..core import registry
 from ..core.errors import DataError, UsageError
 from ..data.images import read_image
-from ..data.sample import Batch, Prediction, Sample, Target
+from ..data.sample import Prediction, Sample, Target
 from ..models import model as build_model
+from ..tasks.compute import Compute
 from ..tasks.task import Task
 from ..train import checkpoint
 
 AT_ONCE = 64
+Item = TypeVar("Item")
 
 
 class Predictor:
@@ -26,19 +29,16 @@ class Predictor:
     Built by `restore`; batch size changes nothing in what it says.
     """
 
-    def __init__(self, net: nn.Module, task: Task, meta: dict[str, Any]) -> None:
-        self.net, self.task, self.meta = net.eval(), task, meta
+    def __init__(self, net: nn.Module, task: Task, compute: Compute) -> None:
+        self.net, self.task, self.compute = compute.place(net).eval(), task, compute
 
     def samples(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
         """Samples -> one prediction each, in order."""
-        held: list[Sample] = []
-        for sample in samples:
-            held.append(sample)
-            if len(held) == AT_ONCE:
-                yield from self._batch(held)
-                held = []
-        if held:
-            yield from self._batch(held)
+        for held in batched(samples, AT_ONCE):
+            batch = self.compute.ready(self.task, self.task.encode(held))
+            with torch.inference_mode(), self.compute.autocast():
+                out = self.task.infer(self.net, batch)
+            yield from self.task.decode(out, batch)
 
     def images(self, images: Any) -> list[Prediction]:
         """Images -> predictions: a path, a PIL picture, an array HW, HWC or CHW, a tensor CHW,
@@ -46,15 +46,37 @@ class Predictor:
         """
         return list(self.samples(Sample(image, Target()) for image in as_images(images)))
 
-    def _batch(self, samples: Sequence[Sample]) -> list[Prediction]:
-        batch = self.task.encode(samples)
-        x = self.task.inputs().prepare(batch.x)
-        ready = Batch(x, batch.y, batch.index_B, batch.sizes_B2)
-        with torch.inference_mode():
-            return self.task.decode(self.task.infer(self.net, ready), ready)
+    def files(self, paths: Iterable[str | Path]) -> Iterator[tuple[str, Prediction | DataError]]:
+        """Paths -> (path, prediction) in order; a file that cannot be read gives its error."""
+        for held in batched(paths, AT_ONCE):
+            read = [_read(path) for path in held]
+            found = self.samples(Sample(image, Target()) for image in read
+                                 if not isinstance(image, DataError))  # fmt: skip
+            for path, image in zip(held, read, strict=True):
+                yield str(path), image if isinstance(image, DataError) else next(found)
 
 
-def restore(path: Path, model: nn.Module | None = None) -> Predictor:
+def _read(path: str | Path) -> Tensor | DataError:
+    try:
+        return read_image(Path(path))
+    except DataError as error:
+        return error
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Items -> lists of `size`, the last one shorter.
+
+    >>> list(batched("abc", 2))
+    [['a', 'b'], ['c']]
+    """
+    rest = iter(items)
+    while held := list(islice(rest, size)):
+        yield held
+
+
+def restore(
+    path: Path, model: nn.Module | None = None, compute: Compute | None = None
+) -> Predictor:
     """weights/best.safetensors -> predictor. A run of the user's own module needs that module."""
     weights, meta = checkpoint.load_weights(path)
     if "spec" not in meta:
@@ -68,7 +90,7 @@ def restore(path: Path, model: nn.Module | None = None) -> Predictor:
         )
     net = task.build(build_model(**how) if model is None else model)
     checkpoint.fit_into(net, weights)
-    return Predictor(net, task, meta)
+    return Predictor(net, task, compute or Compute.of("cpu"))
 
 
 def as_images(images: Any) -> Iterator[Tensor]:

@@ -1,7 +1,7 @@
 """How good a network is on a part of the data: one pass, eval mode, no gradients."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,38 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ..data.sample import Batch, Prediction, Target
+from ..tasks.compute import Compute
 from ..tasks.task import Metric, Task
 from .feed import Feed
-
-
-@dataclass(frozen=True)
-class Compute:
-    """Where and in which precision a network runs."""
-
-    device: torch.device
-    amp: torch.dtype | None = None  # autocast to this, or not at all
-    channels_last: bool = False
-
-    def autocast(self) -> Any:
-        """The context of a forward pass."""
-        if self.amp is None:
-            return nullcontext()
-        return torch.autocast(self.device.type, self.amp)
-
-    def place(self, net: nn.Module) -> nn.Module:
-        """The network on the device, in the memory format."""
-        net = net.to(self.device)
-        if not self.channels_last:
-            return net
-        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def ready(self, task: Task, batch: Batch) -> Batch:
-        """A batch on the device with x normalised, as `infer` and `loss` take it."""
-        batch = batch.to(self.device)
-        x = task.inputs().prepare(batch.x)
-        if self.channels_last and x.ndim == 4:
-            x = x.contiguous(memory_format=torch.channels_last)
-        return Batch(x, batch.y, batch.index_B, batch.sizes_B2)
 
 
 @dataclass

@@ -48,6 +48,11 @@ class Feed(ABC):
         """
         return torch.tensor_split(order(self.num_samples, seed, epoch), self.steps)
 
+    def slices(self) -> list[range]:
+        """The rows of each batch of `in_order`: the same for every kind of feed."""
+        size, count = max(self.batch, 64), self.num_samples
+        return [range(low, min(low + size, count)) for low in range(0, count, size)]
+
 
 class Resident(Feed):
     """The whole part encoded once and held as one tensor; a step is one gather."""
@@ -62,9 +67,8 @@ class Resident(Feed):
 
     def in_order(self) -> Iterator[Batch]:
         """Slices."""
-        size = max(self.batch, CHUNK)
-        for low in range(0, self.num_samples, size):
-            yield self.data.select(torch.arange(low, min(low + size, self.num_samples)))
+        for rows in self.slices():
+            yield self.data.select(torch.arange(rows.start, rows.stop))
 
 
 class Streamed(Feed):
@@ -81,9 +85,7 @@ class Streamed(Feed):
 
     def in_order(self) -> Iterator[Batch]:
         """Read from first to last."""
-        size, count = max(self.batch, 64), self.num_samples
-        steps = [list(range(low, min(low + size, count))) for low in range(0, count, size)]
-        return self._read(steps, (0, 0))
+        return self._read([list(rows) for rows in self.slices()], (0, 0))
 
     def _read(self, steps: list[list[int]], seeds: tuple[int, int]) -> Iterator[Batch]:
         with untouched_rng():  # the loader draws a base seed; the training must not notice

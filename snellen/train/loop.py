@@ -17,8 +17,8 @@ from ..core.errors import Diverged
 from ..core.seeds import rng_state, set_rng_state
 from ..data.sample import Batch
 from ..optim.schedules import SCHEDULES
+from ..tasks.compute import Compute
 from ..tasks.task import Phase, Task
-from .evaluate import Compute
 from .feed import Feed, mix
 from .recipe import Recipe
 

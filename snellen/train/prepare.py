@@ -17,15 +17,14 @@ from ..data.open import open_data
 from ..data.source import Part, SampleSet, Source
 from ..models import model as build_model
 from ..nn.count import count_macs, count_params
+from ..tasks.compute import Compute
 from ..tasks.task import Task
 from .checkpoint import fit_into, load_weights
-from .evaluate import Compute
 from .feed import Feed, Resident, Streamed, encode_all
 from .plan import Facts, Plan, resolve
 from .recipe import Recipe
-from .speed import Machine, fits_in_memory, pick_device
+from .speed import Machine, fits_in_memory
 
-AMP = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 Note = Callable[[str], None]
 
 
@@ -69,11 +68,8 @@ def prepare(recipe: Recipe, typed: dict[str, Any], given: dict[str, Any], note: 
     params, macs = measure(net, task)
     facts = replace(facts, params=params, macs=macs)
     plan = plan.then(facts, machine)
-    compute = Compute(
-        pick_device(plan.recipe.device or "cpu"),
-        AMP[plan.recipe.amp or "off"],
-        bool(plan.recipe.channels_last),
-    )
+    done = plan.recipe
+    compute = Compute.of(done.device, done.amp, done.channels_last)
     feeds = [
         None if part is None else make_feed(part, task, plan.recipe, machine)
         for part in (source.train, source.val)

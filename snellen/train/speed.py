@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..core.errors import UsageError
 from .allocator import is_glibc
 from .recipe import Recipe
 
@@ -133,22 +132,3 @@ def free_memory() -> int:
     except OSError:
         pass
     return 2 << 30
-
-
-def pick_device(word: str) -> torch.device:
-    """A typed device -> torch.device, or an error that lists those that are here.
-
-    >>> pick_device("cpu")
-    device(type='cpu')
-    """
-    here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    if torch.backends.mps.is_available():
-        here.append("mps")
-    word = {"gpu": "cuda", "0": "cuda:0"}.get(word, word)
-    try:
-        device = torch.device(word)
-    except RuntimeError:
-        device = None
-    if device is None or not any(h == word or h.split(":")[0] == word for h in here):
-        raise UsageError(f"device={word} is not on this machine; it has {', '.join(here)}")
-    return device

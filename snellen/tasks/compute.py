@@ -1,0 +1,87 @@
+"""Where and in which precision a network runs: the same for training, evaluation, prediction."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..core.errors import UsageError
+from ..data.sample import Batch
+from .task import Task
+
+AMP = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and in which precision a network runs."""
+
+    device: torch.device
+    amp: torch.dtype | None = None  # autocast to this, or not at all
+    channels_last: bool = False
+
+    @staticmethod
+    def of(
+        device: str | None, amp: str | None = None, channels_last: bool | None = None
+    ) -> "Compute":
+        """Settings as a recipe names them -> compute.
+
+        >>> Compute.of("cpu", "bf16").amp
+        torch.bfloat16
+        """
+        return Compute(pick_device(device or "cpu"), AMP[amp or "off"], bool(channels_last))
+
+    def autocast(self) -> Any:
+        """The context of a forward pass."""
+        if self.amp is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.amp)
+
+    def place(self, net: nn.Module) -> nn.Module:
+        """The network on the device, in the memory format."""
+        net = net.to(self.device)
+        if not self.channels_last:
+            return net
+        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def ready(self, task: Task, batch: Batch) -> Batch:
+        """A batch on the device with x normalised, as `infer` and `loss` take it."""
+        batch = batch.to(self.device)
+        x = task.inputs().prepare(batch.x)
+        if self.channels_last and x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        return Batch(x, batch.y, batch.index_B, batch.sizes_B2)
+
+
+def pick_device(word: str) -> torch.device:
+    """A typed device -> torch.device, or an error that lists those that are here.
+
+    >>> pick_device("cpu")
+    device(type='cpu')
+    """
+    here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        here.append("mps")
+    word = {"gpu": "cuda", "0": "cuda:0"}.get(word, word)
+    try:
+        device = torch.device(word)
+    except RuntimeError:
+        device = None
+    if device is None or not any(h == word or h.split(":")[0] == word for h in here):
+        raise UsageError(f"device={word} is not on this machine; it has {', '.join(here)}")
+    return device
+
+
+def is_here(word: str | None) -> bool:
+    """Whether a recorded device is on this machine.
+
+    >>> is_here("cpu")
+    True
+    """
+    try:
+        pick_device(word or "cpu")
+    except UsageError:
+        return False
+    return True
