@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from snellen.core.errors import UsageError
 from snellen.tasks.compute import pick_device
-from snellen.train.plan import Facts, resolve
+from snellen.train.plan import resolve
 from snellen.train.recipe import RANGES, Recipe
-from snellen.train.speed import Machine, choose, fits_in_memory
+from snellen.train.speed import Facts, Machine, choose, fits_in_memory
 
 TYPED = st.fixed_dictionaries(
     {},

@@ -10,19 +10,7 @@ from typing import Any
 
 from ..optim.build import OPTIMISERS
 from .recipe import Recipe, settings
-from .speed import Choice, Machine, choose
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the choices depend on: the data and the network."""
-
-    num_samples: int
-    batch_bytes: int = 0  # one sample, encoded
-    pictures: bool = True  # uint8 pixels, not the user's own floats
-    model: str = "resnet18"  # the task's usual network
-    params: int = 0
-    macs: int = 0  # multiply-adds of one sample
+from .speed import Choice, Facts, Machine, choose
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from ..tasks.compute import Compute
 from ..tasks.task import Task
 from .checkpoint import fit_into, load_weights
 from .feed import Feed, Resident, Streamed, encode_all
-from .plan import Facts, Plan, resolve
+from .plan import Plan, resolve
 from .recipe import Recipe
-from .speed import Machine, fits_in_memory
+from .speed import Facts, Machine, fits_in_memory
 
 Note = Callable[[str], None]
 

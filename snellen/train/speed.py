@@ -6,15 +6,12 @@ and the run stores it, so that a resumed run computes the same.
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from .allocator import is_glibc
 from .recipe import Recipe
-
-if TYPE_CHECKING:
-    from .plan import Facts
 
 TINY_STEP = 3e8  # multiply-adds a step under which threads and bf16 cost more than they give
 RESIDENT_SHARE = 0.25  # of the free memory that an encoded data set may fill
@@ -51,7 +48,19 @@ class Machine:
         return Machine(cores or 1, load, has_fast_bf16(), torch.cuda.is_available(), free_memory())
 
 
-def choose(recipe: Recipe, facts: "Facts", machine: Machine) -> list[Choice]:
+@dataclass(frozen=True)
+class Facts:
+    """What the choices depend on: the data and the network."""
+
+    num_samples: int
+    batch_bytes: int = 0  # one sample, encoded
+    pictures: bool = True  # uint8 pixels, not the user's own floats
+    model: str = "resnet18"  # the task's usual network
+    params: int = 0
+    macs: int = 0  # multiply-adds of one sample
+
+
+def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
     """Every setting of speed, chosen; `speed=off` is plain PyTorch."""
     device = recipe.device or ("cuda" if machine.cuda else "cpu")
     where = Choice("device", device, "a GPU is here" if device == "cuda" else "no GPU is here")

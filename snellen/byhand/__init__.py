@@ -1,1 +1,0 @@
-"""The notes' mathematics by hand, NumPy only: teaching material and the oracle of the tests."""
