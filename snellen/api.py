@@ -18,6 +18,7 @@ from .doctor.finding import Finding
 from .doctor.report import html as findings_html
 from .serve.predict import Predictor, restore
 from .tasks.compute import Compute, is_here
+from .tasks.objects import objects
 from .train import checkpoint, verb
 from .train.evaluate import evaluate
 from .train.feed import Streamed
@@ -97,14 +98,15 @@ class Run:
         return evaluate(net, task, Streamed(part, task, recipe.batch or 64, 0), compute).metrics
 
     def predict_files(self, paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
-        """Files -> {"file", "label", "score"} each; a file that cannot be read has "error"."""
+        """Files -> {"file", "label", "score"} for each object, with "box" where the task finds
+        boxes; a file that cannot be read has "error".
+        """
         classes = self.predictor.task.spec.get("classes", [])
         for path, found in self.predictor.files(paths):
             if isinstance(found, DataError):
                 yield {"file": path, "error": str(found)}
                 continue
-            name = classes[found.label] if found.label is not None else None
-            yield {"file": path, "label": name, "score": round(found.score or 0.0, 6)}
+            yield from ({"file": path, **one} for one in objects(found, classes))
 
     def _events(self) -> list[dict[str, Any]]:
         return list(read_events(self.folder.events)) if self.folder.events.exists() else []

@@ -17,6 +17,7 @@ from ..doctor import report as doctor_report
 from ..doctor.finding import Finding
 from ..report import write as write_report
 from ..report.facts import Mistake, ReportFacts
+from ..tasks.objects import COLUMNS, csv_rows
 from . import checkpoint
 from .evaluate import Evaluation
 from .logbook import environment
@@ -46,16 +47,17 @@ def finish(session: Session, findings: tuple[Finding, ...], note: Callable[[str]
 
 
 def write_predictions(session: Session, result: Evaluation) -> None:
-    """predictions.csv: file, label, score of the validation part."""
+    """predictions.csv: file, label, score (and a box, where the task finds boxes) of each object
+    in the validation part.
+    """
     part = _shown_part(session)
     classes = session.job.task.spec.get("classes", [])
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("file", "label", "score"))
+    found: list[list[Any]] = []
     for position, prediction in zip(result.index, result.predictions, strict=True):
-        if prediction.label is not None:
-            name = part.path(position) or str(position)
-            rows.writerow((name, classes[prediction.label], f"{prediction.score or 0:.4f}"))
+        found += csv_rows(part.path(position) or str(position), prediction, classes)
+    width = max((len(row) for row in found), default=3)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS[:width], *found])
     write_text(session.folder.predictions, text.getvalue())
 
 
