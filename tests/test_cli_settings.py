@@ -14,7 +14,8 @@ TEXTS = {  # a value that each type of setting takes, as it is typed
     "split": "0.25", "epochs": "7", "batch": "16", "imgsz": "24", "lr": "0.003", "momentum": "0.8",
     "weight_decay": "1e-4", "label_smoothing": "0.1", "seed": "12345678901234567", "workers": "0",
     "threads": "1", "patience": "3", "save_minutes": "0.5", "optim": "adamw", "amp": "bf16",
-    "schedule": "cosine", "speed": "off", "malloc": "keep", "doctor": "no", "compile": "yes", "channels_last": "no",
+    "schedule": "cosine", "speed": "off", "malloc": "keep", "doctor": "no", "compile": "yes",
+    "channels_last": "no", "precise_norm": "no",
 }  # fmt: skip
 text_of = {f.name: TEXTS.get(f.name, "word") for f in settings()}
 

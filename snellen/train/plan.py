@@ -12,6 +12,8 @@ from ..optim.build import OPTIMISERS
 from .recipe import Recipe, settings
 from .speed import Choice, Facts, Machine, choose
 
+FEW_STEPS = 300  # in fewer, running statistics lag behind weights that move fast
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -69,6 +71,7 @@ def _usual(recipe: Recipe, facts: Facts) -> list[Choice]:
         "batch": batch,
         "epochs": epochs,
         "augment": "crop" if facts.pictures else "off",
+        "precise_norm": epochs * -(-facts.num_samples // batch) < FEW_STEPS,
     }
     return [Choice(name, value, "the usual value", "default") for name, value in usual.items()]
 

@@ -67,6 +67,9 @@ class Recipe:
     augment: str | None = setting(
         None, "off, or names joined by +: affine+flip+crop+jitter+noise", ("aug", "augmentation")
     )
+    precise_norm: bool | None = setting(
+        None, "batch norm statistics over the training part at each epoch's end, not running ones"
+    )
     seed: int = setting(0, "seed of every random number", ("random_seed",))
     device: str | None = setting(None, "cpu, cuda, cuda:1, mps")
     workers: int | None = setting(None, "processes that read data", ("num_workers",))

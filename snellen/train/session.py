@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from ..core.runfolder import RunFolder
 from ..data.augment import compose
 from ..data.sample import Batch
 from ..doctor.watch import Doctor, doctor
+from ..nn.precise_norm import recompute_statistics
 from ..optim.build import build as build_optimiser
 from ..tasks.task import Phase
 from ..version import __version__
@@ -31,6 +33,8 @@ from .logbook import Logbook
 from .loop import Loop
 from .prepare import Job
 from .progress import Progress
+
+NORM_BATCHES = 32  # enough for statistics of any channel
 
 
 @dataclass
@@ -110,6 +114,8 @@ class Session:
         seconds = time.monotonic() - self._epoch_began
         self.book.metrics(step, epoch, "train", {"loss": mean_loss})
         row = {"epoch": epoch, "loss": mean_loss, "lr": self._lr()}
+        if self.job.recipe.precise_norm:
+            self._settle_norms()
         if self.job.val is not None:
             scores = self.evaluate().metrics
             self.book.metrics(step, epoch, "val", scores)
@@ -140,6 +146,14 @@ class Session:
         quiet = self.doc.suspended() if self.doc is not None else nullcontext()
         with quiet:
             return evaluate(self.loop.net, job.task, job.val or job.train, job.compute)
+
+    def _settle_norms(self) -> None:
+        """Batch norm statistics over (the first NORM_BATCHES batches of) the training part."""
+        compute, task = self.job.compute, self.job.task
+        batches = islice(self.job.train.in_order(), NORM_BATCHES)
+        quiet = self.doc.suspended() if self.doc is not None else nullcontext()
+        with quiet, compute.autocast():
+            recompute_statistics(self.loop.net, (compute.ready(task, b).x for b in batches))
 
     def save(self) -> None:
         """A checkpoint: weights, and all that the coming steps depend on."""

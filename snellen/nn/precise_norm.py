@@ -1,0 +1,79 @@
+"""Batch norm's population statistics as an average over all batches, not a running one.
+
+Notes 004 and the ResNet authors' release: after training, each normalisation's mean and variance
+are computed anew over the training set. A running average with momentum 0.1 needs some dozens of
+steps to forget where it began; a short training is judged by statistics that it no longer has.
+"""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class _Moments:
+    """Sums over batches of the inputs of one normalisation, per channel, in float64."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sum_C = self.square_C = torch.zeros(())
+
+    def __call__(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        x = args[0].detach()
+        axes = [axis for axis in range(x.ndim) if axis != 1]
+        self.sum_C = self.sum_C.to(x.device) + x.sum(axes, dtype=torch.float64)
+        self.square_C = self.square_C.to(x.device) + x.double().square().sum(axes)
+        self.count += x.numel() // x.shape[1]
+
+
+@torch.no_grad()
+def recompute_statistics(net: nn.Module, batches: Iterable[Tensor]) -> int:
+    """Set the running statistics of every batch norm that is in training mode to those over all
+    of `batches` (x_BCHW each); variances are unbiased. Returns how many were set.
+
+    Layers in between see each batch normalised by its own statistics, as in training; dropout
+    rests. Weights and modes stay as they are.
+
+    >>> norm = nn.BatchNorm2d(1)
+    >>> recompute_statistics(norm, [torch.tensor([1.0, 3.0]).view(2, 1, 1, 1)]), norm.running_mean
+    (1, tensor([2.]))
+    """
+    norms = [m for m in net.modules() if isinstance(m, _BatchNorm) and m.training]
+    norms = [m for m in norms if m.running_mean is not None]
+    if not norms:
+        return 0
+    modes = [(m, m.training) for m in net.modules()]
+    momenta = [m.momentum for m in norms]
+    moments = [_Moments() for _ in norms]
+    counted = [None if (n := m.num_batches_tracked) is None else n.clone() for m in norms]
+    with ExitStack() as stack:
+        for norm, gather in zip(norms, moments, strict=True):
+            stack.callback(norm.register_forward_pre_hook(gather).remove)
+        net.eval()
+        for norm in norms:
+            norm.training, norm.momentum = True, 0.0
+        try:
+            for x_BCHW in batches:
+                net(x_BCHW)
+        finally:
+            for module, mode in modes:
+                module.training = mode
+            for norm, momentum, count in zip(norms, momenta, counted, strict=True):
+                norm.momentum = momentum
+                if count is not None:
+                    norm.num_batches_tracked = count
+    for norm, gather in zip(norms, moments, strict=True):
+        _set(norm, gather)
+    return len(norms)
+
+
+def _set(norm: _BatchNorm, gathered: _Moments) -> None:
+    count = gathered.count
+    if count < 2 or norm.running_mean is None or norm.running_var is None:
+        return
+    mean_C = gathered.sum_C / count
+    var_C = (gathered.square_C / count - mean_C.square()).clamp(min=0) * count / (count - 1)
+    norm.running_mean.copy_(mean_C)
+    norm.running_var.copy_(var_C)

@@ -1,0 +1,45 @@
+"""Population statistics: those of the whole set, whatever the batches; nothing else moves."""
+
+import copy
+
+import torch
+from torch import nn
+
+from snellen.nn.precise_norm import recompute_statistics
+
+
+def test_statistics_are_those_of_the_whole_set():
+    torch.manual_seed(0)
+    x = torch.randn(101, 3, 5, 4, dtype=torch.float64) * 3 + 2
+    norm = nn.BatchNorm2d(3, dtype=torch.float64)
+    assert recompute_statistics(norm, x.split(16)) == 1
+    flat = x.movedim(1, 0).flatten(1)
+    torch.testing.assert_close(norm.running_mean, flat.mean(1), atol=1e-12, rtol=0)
+    torch.testing.assert_close(norm.running_var, flat.var(1, unbiased=True), atol=1e-11, rtol=0)
+
+
+def test_one_whole_batch_gives_eval_the_outputs_of_training():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 3),
+                        nn.BatchNorm2d(2)).double()  # fmt: skip
+    x = torch.randn(64, 1, 9, 9, dtype=torch.float64)
+    wanted = copy.deepcopy(net)(x)
+    recompute_statistics(net, [x])
+    # eval divides by the unbiased deviation, training by the biased one: n / (n - 1) apart
+    torch.testing.assert_close(net.eval()(x), wanted, atol=1e-3, rtol=1e-3)
+
+
+def test_weights_modes_frozen_norms_and_counters_stay():
+    net = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5), nn.BatchNorm1d(3, momentum=0.3))
+    net[0].eval()
+    before = copy.deepcopy(net.state_dict())
+    assert recompute_statistics(net, [torch.randn(8, 3) + 5]) == 1
+    assert [m.training for m in net] == [False, True, True]
+    assert net[2].momentum == 0.3
+    after = net.state_dict()
+    moved = {k for k in before if not torch.equal(before[k], after[k])}
+    assert moved == {"2.running_mean", "2.running_var"}
+
+
+def test_a_network_without_batch_norm_is_left_alone():
+    assert recompute_statistics(nn.Linear(2, 2), [torch.zeros(1, 2)]) == 0
