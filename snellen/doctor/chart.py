@@ -85,6 +85,8 @@ class Chart:
     nonfinite: list[dict[str, Any]] = field(default_factory=list)  # the first few only
     culprits: list[dict[str, Any]] = field(default_factory=list)  # what the search named
     epochs: Ring = field(default_factory=Ring)  # train and val metrics
+    exams: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> what exams/ found
+    trials: Ring = field(default_factory=Ring)  # of a search: settings, ranges, score
     step: int = 0  # completed optimiser steps
 
     def record(self, event: dict[str, Any]) -> None:
@@ -112,6 +114,10 @@ class Chart:
                 self.nonfinite.append(row)
             case "culprit" if len(self.culprits) < 8:
                 self.culprits.append(row)
+            case "exam":
+                self.exams[event["name"]] = row
+            case "trial":
+                self.trials.append(row)
             case "epoch":
                 self.epochs.append({"step": row["step"], **event.get("metrics", {})})
 

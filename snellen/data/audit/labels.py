@@ -1,17 +1,15 @@
 """Labels that a simple reader does not believe: ranked suspects for a person to look at.
 
-The reader is kernel ridge regression on histograms of gradient directions (Dalal and Triggs
-2005), whose leave-one-out answer has a closed form. It never saw the label that it judges.
+The reader is the leave-one-out vote of core/votes.py. It never saw the label that it judges.
 """
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from ...core.errors import shortlist
+from ...core.votes import describe, leave_one_out
 from ..source import Problem
 from ..splits import generator
 from ._album import Album
@@ -26,7 +24,6 @@ STRONG, STRONG_SHARE, STRONG_COUNT = 0.7, 0.08, 3
 RIGHT = 0.5  # a reader that is right less often accuses nobody
 FEWEST = 5  # a class with fewer samples is not known well enough to judge them
 SHOWN = 25
-CELL, BINS, RIDGE = 4, 9, 0.1
 
 
 def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
@@ -55,34 +52,6 @@ def votes(album: Album, rows: np.ndarray, num_classes: int) -> tuple[np.ndarray,
         features = describe(torch.from_numpy(album.thumbs_NHW[group]))
         found.append(leave_one_out(features, torch.from_numpy(album.labels_N[group]), num_classes))
     return torch.cat(found).numpy(), rows
-
-
-def describe(thumbs_NHW: Tensor) -> Tensor:
-    """thumbs_NHW -> histograms of gradient directions in cells of 4 x 4, features_ND."""
-    x = F.pad(thumbs_NHW.float()[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
-    across, down = x[:, 1:-1, 2:] - x[:, 1:-1, :-2], x[:, 2:, 1:-1] - x[:, :-2, 1:-1]
-    strength = (across.square() + down.square()).sqrt()
-    turn = (torch.atan2(down, across) % torch.pi) * (BINS / torch.pi)
-    low = turn.floor().long() % BINS
-    share = turn - turn.floor()
-    bins = torch.zeros(len(x), BINS, *strength.shape[1:])
-    bins.scatter_(1, low[:, None], (strength * (1 - share))[:, None])
-    bins.scatter_add_(1, ((low + 1) % BINS)[:, None], (strength * share)[:, None])
-    cells = F.avg_pool2d(bins, CELL).flatten(1)
-    return (cells / cells.sum(1, keepdim=True).clamp(min=1e-6)).sqrt()
-
-
-def leave_one_out(features_ND: Tensor, labels_N: Tensor, num_classes: int) -> Tensor:
-    """features_ND, labels_N -> votes_NK: what the others say of each sample.
-
-    Gaussian kernel, width the median distance. Of y fitted with C = (K + ridge I)^-1, the fit
-    without sample i answers y_i - (C y)_i / C_ii there.
-    """
-    square = torch.cdist(features_ND, features_ND).square()
-    kernel = torch.exp(-square / square.median().clamp(min=1e-12))
-    inverse = torch.linalg.inv(kernel + RIDGE * torch.eye(len(kernel)))
-    y_NK = F.one_hot(labels_N, num_classes).float()
-    return y_NK - (inverse @ y_NK) / inverse.diagonal()[:, None]
 
 
 def _usable(album: Album) -> np.ndarray:
