@@ -236,6 +236,40 @@ def test_a_file_of_snellens_own_name_is_said(fresh, tmp_path):
         registry.collect("snellen.tasks", "TASKS")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("x = 1\ndef f(:\n    pass\n", r"zz_bad\.py line 2 cannot be loaded: SyntaxError: \w+"),
+     ("x = 1\n\ny = x / 0\n", r"zz_bad\.py line 3 cannot be loaded: ZeroDivisionError"),
+     ("import no_such_thing_here\n", r"zz_bad\.py line 1 .*ModuleNotFoundError: No module"),
+     ("TASKS = ['sorting']\n", "TASKS of .*zz_bad is a list; a dict is wanted")],
+)  # fmt: skip
+def test_a_broken_file_of_the_users_is_named_with_its_line(fresh, tmp_path, text, words):
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "zz_bad.py").write_text(text)
+    fresh.setenv("SNELLEN_PATH", str(tmp_path))
+    with pytest.raises(UsageError, match=words) as error:
+        registry.collect("snellen.tasks", "TASKS")
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("x = 1 / 0", "ZeroDivisionError"), ("TASKS = {'classify': 1}", "declares 'classify'")],
+)
+def test_a_broken_package_is_left_out_with_a_warning(fresh, tmp_path, text, words):
+    (tmp_path / "zz_acme.py").write_text(text)
+    info = tmp_path / "zz_acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zz_acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[snellen.tasks]\nsorting = zz_acme\n")
+    fresh.syspath_prepend(str(tmp_path))
+    fresh.delitem(sys.modules, "zz_acme", raising=False)
+    with pytest.warns(RuntimeWarning, match=f"package zz_acme 1.0 is left out.*{words}"):
+        tasks = registry.collect("snellen.tasks", "TASKS")
+    assert "classify" in tasks
+    assert not isinstance(tasks["classify"], int)
+
+
 def test_an_unknown_name_gets_the_nearest():
     with pytest.raises(UnknownName, match="no 'clasify' in tasks; did you mean classify"):
         registry.get("snellen.tasks", "TASKS", "clasify")
