@@ -1,6 +1,6 @@
 """Do these weights fit this network? Every tensor that does not is named, before any is changed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -36,12 +36,17 @@ def compare(net: nn.Module, weights: Mapping[str, Tensor]) -> Misfit:
 
 
 def fit_into(
-    net: nn.Module, weights: Mapping[str, Tensor], *, allow_head: bool = False
+    net: nn.Module,
+    weights: Mapping[str, Tensor],
+    *,
+    allow_head: bool = False,
+    free: Collection[str] = (),
 ) -> list[str]:
     """Copy `weights` into `net` in place, all or nothing; return notes of what was left out.
 
     `allow_head`: a last layer for another number of classes (its first axis differs, or it is
-    absent on either side) keeps the values that `net` has. Raises DataError for all else.
+    absent on either side) keeps the values that `net` has. `free` names more tensors that may be
+    absent on either side. Raises DataError for all else.
 
     >>> import torch
     >>> fit_into(nn.Linear(2, 3), nn.Linear(2, 4).state_dict(), allow_head=True)
@@ -50,6 +55,7 @@ def fit_into(
     """
     misfit, own = compare(net, weights), net.state_dict()
     head = _head(own) | _head(weights) if allow_head else set()
+    head |= set(free)
     kept = [k for k in misfit.misshapen if allow_head and own[k].shape[1:] == weights[k].shape[1:]]
     strange = Misfit(
         tuple(k for k in misfit.missing if k not in head),

@@ -2,19 +2,59 @@
 
 A name is a row of some family's TABLE. `tv:`, `paper:` and `timm:` name a variant; a bare name is
 torchvision's network where it has one, else the paper's, else timm's.
+
+A family in a package of your own imports what it is built from here: `Row`, `Network` and the
+pieces below.
 """
 
+import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core import registry
 from ..core.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
-    from ._network import Network
+    from torch import nn
+
+    from ._network import Network, freeze_through, replace_head
+    from ._parts import Added, Branches, SqueezeExcite, conv_bn, conv_relu, he_init, pooled_head
     from ._row import Row
 
+__all__ = [
+    "Added",
+    "Branches",
+    "Network",
+    "Row",
+    "SqueezeExcite",
+    "conv_bn",
+    "conv_relu",
+    "describe",
+    "freeze_through",
+    "he_init",
+    "layer_table",
+    "listing",
+    "load_weights",
+    "model",
+    "models",
+    "pooled_head",
+    "replace_head",
+    "row",
+]
+PIECES = {  # loaded on first use: they need torch
+    "Row": "_row",
+    **dict.fromkeys(("Network", "freeze_through", "replace_head"), "_network"),
+    **dict.fromkeys(("Added", "Branches", "SqueezeExcite"), "_parts"),
+    **dict.fromkeys(("conv_bn", "conv_relu", "he_init", "pooled_head"), "_parts"),
+}
 PREFIXES = ("tv:", "paper:", "timm:")  # whose a bare name is, in this order
 SMALL = 64  # pixels; images up to here lose too much in an ImageNet stem
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PIECES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{PIECES[name]}"), name)
 
 
 def models() -> list[str]:
@@ -45,17 +85,25 @@ def row(name: str) -> "Row":
 
 
 def model(
-    name: str, classes: int = 1000, channels: int = 3, *, imgsz: int | None = None, **options: Any
+    name: str,
+    classes: int = 1000,
+    channels: int = 3,
+    *,
+    imgsz: int | None = None,
+    weights: str | Path | None = None,
+    **options: Any,
 ) -> "Network":
     """A fresh network: x_BCHW -> logits_BK in both modes; `net.aux_logits` after a training step.
 
     `options` are columns of its row (`snellen models NAME` shows them). `imgsz` says how large the
     images will be: it sizes the first linear layer where there is one, takes a family's small stem
-    up to 64 pixels, and is checked; without it the network is the reference, unchanged.
+    up to 64 pixels, and is checked; without it the network is the reference, unchanged. `weights`
+    is a file to start from, see `load_weights`.
 
     >>> model("resnet18", classes=10, imgsz=32).stem.conv.kernel_size
     (3, 3)
     """
+    from ._network import wrong_input
     from ._row import changed
     from ._row import options as columns
 
@@ -67,9 +115,29 @@ def model(
         sized = {"imgsz": imgsz} if "imgsz" in columns(found) else {}
         options = {**sized, **(found.small if imgsz <= SMALL else {}), **options}
     found = changed(found, name, options)
+    net = found.build(classes, channels)
+    net.names = found.names
     if imgsz is not None:
-        _check_size(name, found, channels, imgsz)
-    return found.build(classes, channels)
+        wrong = wrong_input(net, (2, channels, imgsz, imgsz))
+        if wrong:
+            raise UsageError(f"model {name!r}: {wrong}")
+    if weights is not None:
+        load_weights(net, weights)
+    return net
+
+
+def load_weights(net: "nn.Module", path: str | Path) -> list[str]:
+    """A file of ours, torchvision's or timm's (.safetensors, .pt, .pth) into `net`, in place.
+
+    Other classes keep the fresh last layer and other input channels take the first filters over;
+    the notes returned say so. Raises DataError that names the tensors for any other difference,
+    and then changes nothing. A .pt is read without running what it holds.
+    """
+    from ..core.weights import read_weights
+    from ._weights import adopt
+
+    tensors, _, notes = read_weights(Path(path))
+    return [*notes, *adopt(net, tensors)]
 
 
 def describe(name: str) -> dict[str, Any]:
@@ -114,18 +182,6 @@ def _count(found: "Row") -> tuple[int, int]:
     with torch.device("meta"):
         net = found.build(found.classes, found.input[0])
     return count_params(net), count_macs(net, found.input)
-
-
-def _check_size(name: str, found: "Row", channels: int, imgsz: int) -> None:
-    import torch
-
-    from ._network import wrong_input
-
-    with torch.device("meta"):
-        net = found.build(2, channels)
-    wrong = wrong_input(net, (2, channels, imgsz, imgsz))
-    if wrong:
-        raise UsageError(f"model {name!r}: {wrong}")
 
 
 def _rows() -> "dict[str, Row]":

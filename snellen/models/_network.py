@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import UnknownName, UsageError
-from ..nn.count import meta_copy
+from ..nn.count import device_of, probe_copy
 
 REACH = 320  # pixels that a larger size is looked for; no family here needs more than 299
 
@@ -31,6 +31,7 @@ class Network(nn.Module):
     """
 
     aux_weight = 0.3
+    names: tuple[str, ...] = ()  # of the family: what others call the layers
 
     def __init__(
         self,
@@ -139,7 +140,7 @@ def wrong_input(net: Network, shape: tuple[int, ...]) -> str | None:
             f"x has shape {shape}, this network takes {wanted}; "
             f"build it with channels={channels} or convert the images"
         )
-    probe = cast(Network, meta_copy(net))
+    probe = cast(Network, probe_copy(net, height * width))
     if _runs(probe, batch, height, width):
         return None
     if _runs(probe, 2, height, width):
@@ -167,8 +168,8 @@ def _near_sizes(probe: Network, least: int, most: int) -> list[int]:
 def _runs(probe: Network, *size: int) -> bool:
     batch, height, width = size
     try:
-        with torch.no_grad():
-            probe._run(torch.empty(batch, probe.channels, height, width, device="meta"))
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            probe._run(torch.zeros(batch, probe.channels, height, width, device=device_of(probe)))
     except (RuntimeError, ValueError):
         return False
     return True

@@ -33,6 +33,7 @@ class AlexNet(Row):
     classes: int = 1000
     family = "AlexNet"
     paper = "Krizhevsky 2012"
+    names = ("features.# classifier.#",)
     thin = {"widths": (8, 16, 16, 16, 16), "hidden": 32}
     thin_size = 67
 

@@ -30,6 +30,7 @@ class Darknet(Row):
     classes: int = 1000
     family = "Darknet"
     paper = "arXiv:1612.08242, arXiv:1804.02767"
+    names = ("stem.conv1.* stages.#.(conv_down.* blocks.#.*) head.fc",)
     thin = {"width": 4}
 
     def build(self, classes: int, channels: int) -> Network:

@@ -44,6 +44,12 @@ class DenseNet(Row):
     classes: int = 1000
     family = "DenseNet"
     paper = "arXiv:1608.06993"
+    names = (
+        "features.conv0 features.norm0 "
+        "features.denseblock1.* features.transition1.* features.denseblock2.* "
+        "features.transition2.* features.denseblock3.* features.transition3.* "
+        "features.denseblock4.* features.norm5 classifier",
+    )
     small = {"stem": "small"}
     thin = {"growth": 4, "depths": (2, 2, 2), "width": 8, "stem": "small"}
 

@@ -46,6 +46,7 @@ class GoogLeNet(Row):
     dropout_aux: float = 0.7
     family = "GoogLeNet/Inception v1"
     paper = "arXiv:1409.4842"
+    names = ("conv#.* inception#@.* aux#.* fc",)
     small = {"stem": "small"}
     thin = {"scale": 8, "dropout_aux": 0.0}
     thin_size = 80  # the auxiliary heads' 5x5 pool must fit

@@ -59,6 +59,10 @@ class InceptionResNetV2(Row):
     classes: int = 1000
     family = "Inception-ResNet v2"
     paper = "arXiv:1602.07261"
+    names = (
+        "conv2d_1a.* conv2d_2a.* conv2d_2b.* conv2d_3b.* conv2d_4a.* mixed_5b.* repeat.* "
+        "mixed_6a.* repeat_1.* mixed_7a.* repeat_2.* block8.* conv2d_7b.* classif",
+    )
     thin = {"depths": (1, 1, 0)}
     thin_size = 75
 

@@ -53,6 +53,10 @@ class InceptionV3(Row):
     classes: int = 1000
     family = "Inception v3"
     paper = "arXiv:1512.00567"
+    names = (
+        "Conv2d_* Mixed_#@.(branch1x1.* branch5x5_* branch3x3.* branch3x3_* branch7x7_* "
+        "branch7x7x3_* branch3x3dbl_* branch7x7dbl_* branch_pool.*) AuxLogits.* fc",
+    )
     thin = {"modules": ("5b", "6a", "6e", "7a"), "aux": False}
     thin_size = 75
 

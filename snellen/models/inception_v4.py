@@ -44,6 +44,7 @@ class InceptionV4(Row):
     classes: int = 1000
     family = "Inception v4"
     paper = "arXiv:1602.07261"
+    names = ("features.* last_linear",)
     thin = {"depths": (1, 1, 0)}
     thin_size = 75
 

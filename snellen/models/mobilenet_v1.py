@@ -31,6 +31,7 @@ class MobileNetV1(Row):
     dropout: float = 0.0
     family = "MobileNet v1"
     paper = "arXiv:1704.04861"
+    names = ("conv_stem bn1 blocks.#.#.(conv_dw conv_pw bn#) classifier",)
     small = {"stem": "small"}
     thin = {"width": 0.25, "stem": "small"}
 

@@ -31,6 +31,11 @@ class MobileNetV2(Row):
     dropout: float = 0.2
     family = "MobileNet v2"
     paper = "arXiv:1801.04381"
+    names = (
+        "features.* classifier.#",
+        "conv_stem bn1 blocks.0.0.(conv_dw conv_pw bn#) blocks.#.#.(conv_pw conv_dw conv_pwl bn#) "
+        "conv_head bn2 classifier",  # timm
+    )
     small = {"stem": "small"}
     thin = {"width": 0.25, "stem": "small"}
 

@@ -62,6 +62,7 @@ class MobileNetV3(Row):
     dropout: float = 0.2
     family = "MobileNet v3"
     paper = "arXiv:1905.02244"
+    names = ("features.* classifier.#",)
     small = {"stem": "small"}
     thin = {"width": 0.25, "hidden": 32, "stem": "small"}
 

@@ -46,6 +46,7 @@ class PreAct(Row):
     classes: int = 1000
     family = "PreAct ResNet"
     paper = "arXiv:1603.05027"
+    names = ("stem.conv stages.#.blocks.#.(downsample.conv norm# conv#) norm head.fc",)
     small = {"stem": "small"}
     thin = {"width": 16, "stem": "small", "depths": (1, 2, 1)}
 

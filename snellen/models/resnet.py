@@ -51,6 +51,7 @@ class ResNet(Row):
     classes: int = 1000
     family = "ResNet"
     paper = "arXiv:1512.03385"
+    names = ("conv1 bn1 layer#.#.(conv# bn# downsample.#) fc",)
     small = {"stem": "small"}
     thin = {"width": 16, "stem": "small", "depths": (1, 1, 1)}
 

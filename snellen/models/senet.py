@@ -34,6 +34,10 @@ class SENet(Row):
     stem: str = "imagenet"
     family = "SENet"
     paper = "arXiv:1709.01507"
+    names = (
+        "layer0.* layer#.#.(conv# bn# se_module.fc# downsample.#) last_linear",  # legacy_
+        "conv1 bn1 layer#.#.(conv# bn# se.fc# downsample.#) fc",
+    )
     small = {"stem": "small"}
     thin = {"width": 32, "groups": 1, "base": 64, "stem": "small", "depths": (1, 1, 1)}
 

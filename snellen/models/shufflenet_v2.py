@@ -50,6 +50,7 @@ class ShuffleNetV2(Row):
     stem: str = "imagenet"
     family = "ShuffleNet v2"
     paper = "arXiv:1807.11164"
+    names = ("conv1.# stage#.#.branch#.# conv5.# fc",)
     small = {"stem": "small"}
     thin = {"widths": (8, 16, 32, 64, 64), "depths": (2, 2, 1), "stem": "small"}
 

@@ -46,6 +46,7 @@ class SqueezeNet(Row):
     dropout: float = 0.5
     family = "SqueezeNet"
     paper = "arXiv:1602.07360"
+    names = ("features.# features.#.(squeeze expand1x1 expand3x3) classifier.#",)
     thin = {"squeezes": (4, 4, 8, 8), "pools": (0, 3)}
 
     def build(self, classes: int, channels: int) -> Network:

@@ -28,6 +28,10 @@ class VGG(Row):
     dropout: float = 0.5
     family = "VGG"
     paper = "arXiv:1409.1556"
+    names = (
+        "features.# classifier.#",
+        "features.# pre_logits.fc# head.fc",  # timm
+    )
     small = {"pooled": 1, "hidden": 512}
     thin = {"widths": (8, 8, 16, 16, 16), "hidden": 32}
 

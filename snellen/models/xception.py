@@ -39,6 +39,7 @@ class Xception(Row):
     classes: int = 1000
     family = "Xception"
     paper = "arXiv:1610.02357"
+    names = ("conv1 bn1 conv2 bn2 block#.(skip skipbn rep.*) conv3.* bn3 conv4.* bn4 fc",)
     thin = {"widths": (8, 8, 16, 16, 24), "last": (32, 32), "depth": 1}
 
     def build(self, classes: int, channels: int) -> Network:

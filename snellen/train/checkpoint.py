@@ -6,15 +6,12 @@ numbers, place in the data) and NAME.json, which holds the seals of the other tw
 JSON is renamed last and is the mark that the trio is complete. No pickle.
 """
 
-import re
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..core import files, sealed
@@ -23,6 +20,7 @@ from ..core.errors import DataError
 from ..core.fit import fit_into
 from ..core.pack import pack, unpack
 from ..core.sealed import Damage, Reading
+from ..core.weights import damage_lines, read_weights, short
 
 __all__ = [
     "Checkpoint",
@@ -37,7 +35,6 @@ __all__ = [
 NAMES = ("last", "previous")  # newest first
 PARTS = (".safetensors", ".state.safetensors", ".json")  # in the order of the renames
 STRANGER = "belongs to another save than the .json beside it"
-PICKLED = (".pt", ".pth", ".bin", ".ckpt")
 
 _written: dict[Path, str] = {}  # folder -> seal of the `last` that this process wrote there
 
@@ -60,7 +57,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
 
     Raises DataError with the space needed where the disk is full; what was there before stays.
 
-    >>> import tempfile
+    >>> import tempfile, torch
     >>> with tempfile.TemporaryDirectory() as name:
     ...     _ = save(Path(name), Checkpoint({"w": torch.ones(2)}, {"lr": 0.1}, {"epoch": 1}))
     ...     checkpoint, notes = load(Path(name))
@@ -113,35 +110,16 @@ def load(folder: Path) -> tuple[Checkpoint, list[str]]:
         if not trio.damages:
             checkpoint = trio.checkpoint()
             return checkpoint, _notes(refused, name, checkpoint.meta)
-        refused += _lines(trio.damages)
+        refused += damage_lines(trio.damages)
     if not any(_present(folder, name) for name in NAMES):
         raise DataError(f"no checkpoint in {folder}: none was saved yet, or it lies elsewhere")
-    raise DataError("\n".join([f"no whole checkpoint in {folder}; refused:", *_short(refused)]))
+    raise DataError("\n".join([f"no whole checkpoint in {folder}; refused:", *short(refused)]))
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """A file of weights (or a run folder: its best) -> (tensors by name, meta).
-
-    A .safetensors of other makers has no hashes and gives an empty meta. A .pt or .pth is read by
-    torch.load(weights_only=True) alone, which runs nothing of what the file says.
-    """
-    path = Path(path)
-    if path.is_dir():
-        path = path / "weights" / "best.safetensors"
-    if not path.is_file():
-        raise DataError(f"no weights at {path}: there is no such file")
-    if path.suffix in PICKLED:
-        return _load_pickled(path), {}
-    if path.suffix != ".safetensors":
-        raise DataError(f"{path} is not a file of weights; give a .safetensors, .pt or .pth")
-    reading = sealed.read_tensors(path)
-    if reading.damages:
-        refused = _short(_lines(reading.damages))
-        raise DataError("\n".join([f"{path} is damaged and was not used:", *refused]))
-    if "tree" in reading.facts:
-        weights = path.name.replace(".state", "")
-        raise DataError(f"{path} holds the state of a training; its weights are in {weights}")
-    return reading.tensors, reading.facts.get("meta", {})
+    """A file of weights (or a run folder: its best) -> tensors by name and meta: core.weights."""
+    tensors, meta, _ = read_weights(path)
+    return tensors, meta
 
 
 def verify(path: Path) -> list[Damage]:
@@ -222,59 +200,8 @@ def _present(folder: Path, name: str) -> bool:
     return any((folder / f"{name}{part}").exists() for part in PARTS)
 
 
-def _lines(damages: Iterable[Damage]) -> list[str]:
-    """One line a damage, the tensors of one file folded into one."""
-    by_file: dict[Path, list[Damage]] = {}
-    for damage in damages:
-        by_file.setdefault(damage.file, []).append(damage)
-    more = [f" (and {len(found) - 1} more tensors)" if len(found) > 1 else ""
-            for found in by_file.values()]  # fmt: skip
-    return [f"{found[0]}{rest}" for found, rest in zip(by_file.values(), more, strict=True)]
-
-
-def _short(lines: list[str], count: int = 6) -> list[str]:
-    """At most so many lines, the last of them saying how many are not shown."""
-    if len(lines) <= count:
-        return lines
-    return [*lines[: count - 1], f"and {len(lines) - count + 1} more; `snellen verify` lists all"]
-
-
 def _notes(refused: list[str], name: str, meta: dict[str, Any]) -> list[str]:
     if not refused:
         return []
     place = ", ".join(f"{key} {meta[key]}" for key in ("epoch", "step") if key in meta)
     return [*refused, f"{name}.* is whole and was used instead ({place or 'no epoch noted'})"]
-
-
-def _load_pickled(path: Path) -> dict[str, Tensor]:
-    """A .pt or .pth -> tensors by name; the usual wrappings are taken off."""
-    try:
-        with warnings.catch_warnings():  # of pickle protocols: nothing that a user can act on
-            warnings.simplefilter("ignore")
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken zip, a refused pickle and a short file differ in kind
-        raise DataError(_refusal(path, error)) from error
-    for key in ("state_dict", "model_state_dict", "model", "weights"):
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
-    if not isinstance(found, dict) or not any(isinstance(v, Tensor) for v in found.values()):
-        raise DataError(
-            f"{path} holds no weights by name; save net.state_dict() and name that file"
-        )
-    tensors = {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
-    if all(name.startswith("module.") for name in tensors):  # saved from DataParallel
-        return {name.removeprefix("module."): value for name, value in tensors.items()}
-    return tensors
-
-
-def _refusal(path: Path, error: Exception) -> str:
-    """Why a .pt was not read: it would run code, or it is no whole file."""
-    if type(error).__name__ == "UnpicklingError":
-        named = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"a {named[1]}" if named else "more than tensors"
-        return (
-            f"{path} cannot be read without running code that it holds: it has {what} in it; "
-            "save net.state_dict() and name that file"
-        )
-    reason = (str(error).splitlines() or ["unreadable"])[0].partition(". ")[0]
-    return f"{path} cannot be read: it is no whole PyTorch file ({reason}); copy it again"
