@@ -132,3 +132,16 @@ def test_a_log_that_a_kill_cut_goes_on(tmp_path):
     path.write_bytes(whole[:-5] + b"\n" + whole)
     with pytest.raises(DataError, match=r"events\.jsonl line 1 is not an event"):
         list(read_events(path))
+
+
+def test_a_log_gives_words_and_numbers_back_as_they_were(tmp_path):
+    """A class may be called nan: only numbers become numbers again."""
+    numbers = [float("nan"), float("inf"), -float("inf"), 1.5]
+    words = {"classes": ["nan", "inf", {"-inf": 2}], "$float": "nan", "lone": {"$float": "word"}}
+    values = {"numbers": numbers, **words}
+    log = EventLog(tmp_path / "events.jsonl")
+    log.write("facts", 1, values=values)
+    log.close()
+    assert "NaN" not in log.path.read_text()
+    (event,) = read_events(log.path)
+    assert repr(event["values"]) == repr(values)

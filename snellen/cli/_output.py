@@ -15,7 +15,7 @@ from ..core.errors import DataError, UsageError, nearest
 
 
 def print_json(value: Any, indent: int | None = None) -> None:
-    """One JSON value to stdout; NaN becomes the string 'nan', as in the event log."""
+    """One JSON value to stdout; NaN becomes the string 'nan'."""
     click.echo(json.dumps(_plain(value), indent=indent, ensure_ascii=not _prints_unicode()))
 
 
@@ -109,9 +109,9 @@ def _cell(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    from ..core.events import plain
+    from ..core.events import spelled
 
-    return plain(value)
+    return spelled(value)
 
 
 def _prints_unicode() -> bool:

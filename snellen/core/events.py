@@ -8,7 +8,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,25 +96,38 @@ def _cut_half_line(path: Path) -> None:
 
 
 def plain(value: Any) -> Any:
-    """JSON has no NaN: non-finite numbers become the strings 'nan', 'inf' and '-inf'.
+    """JSON has no NaN: a non-finite number becomes {"$float": "nan"}, so that words stay words.
 
-    >>> plain({"loss": float("nan"), "n": (1, 2)})
+    >>> plain({"loss": float("nan"), "class": "nan", "n": (1, 2)})
+    {'loss': {'$float': 'nan'}, 'class': 'nan', 'n': [1, 2]}
+    """
+    return _json(value, lambda number: {"$float": str(number)})
+
+
+def spelled(value: Any) -> Any:
+    """As `plain`, but non-finite numbers become the words nan, inf and -inf: for other programs.
+
+    >>> spelled({"loss": float("nan"), "n": (1, 2)})
     {'loss': 'nan', 'n': [1, 2]}
     """
+    return _json(value, str)
+
+
+def _json(value: Any, instead: Callable[[float], Any]) -> Any:
     if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
+        return value if math.isfinite(value) else instead(value)
     if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): _json(v, instead) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
+        return [_json(v, instead) for v in value]
     return value
 
 
 def unplain(value: Any) -> Any:
     """The inverse of `plain` for numbers."""
-    if isinstance(value, str) and value in ("nan", "inf", "-inf"):
-        return float(value)
     if isinstance(value, dict):
+        if value.keys() == {"$float"} and value["$float"] in ("nan", "inf", "-inf"):
+            return float(value["$float"])
         return {k: unplain(v) for k, v in value.items()}
     if isinstance(value, list):
         return [unplain(v) for v in value]

@@ -11,7 +11,7 @@ from textwrap import wrap
 from typing import Any
 
 from ..core import files
-from ..core.events import plain
+from ..core.events import spelled
 from .explain import explain as explain
 from .finding import Finding
 from .sarif import write_sarif as write_sarif
@@ -67,7 +67,7 @@ def document(findings: Sequence[Finding]) -> dict[str, Any]:
     >>> document([])
     {'version': 1, 'findings': []}
     """
-    return {"version": 1, "findings": [plain(finding.as_dict()) for finding in findings]}
+    return {"version": 1, "findings": [spelled(finding.as_dict()) for finding in findings]}
 
 
 def write_json(path: Path, findings: Sequence[Finding]) -> None:

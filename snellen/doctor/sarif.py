@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import files
-from ..core.events import plain
+from ..core.events import spelled
 from ..version import __version__
 from .check import all_checks
 from .finding import Finding
@@ -57,7 +57,7 @@ def _result(finding: Finding, rule: int) -> dict[str, Any]:
         "ruleIndex": rule,
         "level": LEVELS.get(finding.level, "none"),
         "message": {"text": words},
-        "properties": plain({key: facts[key] for key in more})
+        "properties": spelled({key: facts[key] for key in more})
         | {"symptoms": [symptom.id for symptom in finding.symptoms]},
     }
     location = _location(finding.where)
