@@ -1,6 +1,8 @@
 """The Python face: `train`, `load` and the Run that both return."""
 
+import copy
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from html import escape
@@ -74,7 +76,7 @@ class Run:
             raise DataError(f"{self.path} has no weights/best.safetensors: no epoch was finished")
         device = plan_of(self.config).recipe.device
         compute = Compute.of(device if is_here(device) else "cpu")
-        return restore(self.folder.best, self._model, compute)
+        return restore(self.folder.best, copy.deepcopy(self._model), compute)
 
     def predict(self, images: Any) -> list[Prediction]:
         """Paths, pictures or arrays -> a prediction each."""
@@ -87,7 +89,7 @@ class Run:
             raise UsageError(
                 f"{self.path} was trained on arrays, which it did not keep; give data="
             )
-        part, classes = verb.part_to_judge(recipe, data)
+        part, classes = verb.part_to_judge(recipe, data, _warn)
         task = self.predictor.task
         if "classes" in task.spec:
             part = in_order_of(part, classes, task.spec["classes"])
@@ -120,6 +122,11 @@ class Run:
         rows = "".join(f"<tr><th>{k}</th><td>{v:.4f}</td></tr>" for k, v in self.metrics.items())
         name = escape(self.path.name)
         return f"<b>{name}</b> {self.status}<table>{rows}</table>{findings_html(self.findings)}"
+
+
+def _warn(text: str) -> None:
+    """What is left out of an evaluation, beside its result."""
+    print(text, file=sys.stderr)
 
 
 def train(data: Any = None, *, model: str | nn.Module | None = None, **settings: Any) -> Run:

@@ -37,13 +37,13 @@ def rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
-    """Put back what `rng_state` returned, bit for bit."""
+    """Put back what `rng_state` returned, bit for bit; a GPU's only where as many GPUs are here."""
     torch.set_rng_state(state["torch"])
     kind, pos, has_gauss, cached = state["numpy_meta"]
     np.random.set_state((kind, state["numpy"].numpy().astype(np.uint32), pos, has_gauss, cached))
     version, gauss = state["python_meta"]
     random.setstate((version, tuple(state["python"].tolist()), gauss))
-    if "cuda" in state:
+    if len(state.get("cuda", ())) == torch.cuda.device_count() > 0:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 

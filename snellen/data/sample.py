@@ -4,7 +4,7 @@ All geometry is in pixels of the original image; boxes are x1, y1, x2, y2, half-
 box's width is x2 - x1 and the whole image is (0, 0, W, H).
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ class Target:
     label: int | None = None  # one class
     labels: Tensor | None = None  # labels_N, a class for each box or mask
     boxes_N4: Tensor | None = None  # float, xyxy, half-open
+    ignored_N: Tensor | None = None  # bool: neither to be found nor missed (crowds, difficult)
     masks_NHW: Tensor | None = None  # bool, one a thing
     semantic_HW: Tensor | None = None  # int64, a class for each pixel
     keypoints_NK2: Tensor | None = None  # float x, y
@@ -77,12 +78,19 @@ class Batch:
     y: dict[str, Any]
     index_B: Tensor  # rows of the sample set
     sizes_B2: Tensor  # original H, W: `decode` undoes the resize with it
+    targets: list[Target] | None = None  # what is true, as the data set says it; for metrics
 
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors, for deciding what fits in memory."""
+        held = [self.x, *(t for v in self.y.values() for t in (v if isinstance(v, list) else [v]))]
+        return sum(t.nbytes for t in held if isinstance(t, Tensor))
+
     def select(self, rows: Tensor) -> "Batch":
-        """The rows of a batch, as a batch; how an encoded data set is dealt into steps."""
+        """The rows of a batch, without targets: how an encoded data set is dealt into steps."""
         y = {name: pick(value, rows) for name, value in self.y.items()}
         return Batch(self.x[rows], y, self.index_B[rows], self.sizes_B2[rows])
 
@@ -90,7 +98,7 @@ class Batch:
         """The batch on another device, copied without waiting where the memory is pinned."""
         y = {name: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v
              for name, v in self.y.items()}  # fmt: skip
-        return Batch(self.x.to(device, non_blocking=True), y, self.index_B, self.sizes_B2)
+        return replace(self, x=self.x.to(device, non_blocking=True), y=y)
 
 
 def pick(value: Any, rows: Tensor) -> Any:

@@ -14,15 +14,16 @@ import torch
 from torch import Tensor
 
 from ..core import registry
+from .by_hand import ByHand
 from .calls import Calls
 from .chart import Chart
-from .gradients import detached, gradient_norm, has_gradients
+from .gradients import detached, has_gradients
 from .loader import Loaders
-from .patient import Patient, is_lazy
+from .patient import Patient
 from .probes._probe import Feed, Probe, Stepper
 from .schedule import Schedule
+from .stepping import gradients_finite, name_parameters, row
 
-NORM_EVERY = 10  # steps between two norms of all gradients
 EVAL_EVERY = 20  # evaluation batches between two that are measured
 ROWS = 200  # step rows before they are thinned: about this many for each factor e of steps
 
@@ -54,6 +55,12 @@ class Engine:
         self._row_at = 0
         self._best = math.inf
         self._alone = True  # one optimiser
+        self.by_hand = ByHand(self)
+        self.last_loss = math.nan
+        self._unclaimed: tuple[int, float] = (
+            0,
+            0.0,
+        )  # backward passes before any optimiser was known; their losses
 
     def emit(self, kind: str, step: int, **fields: Any) -> None:
         """Hand one measurement to the chart and to the sink."""
@@ -68,9 +75,16 @@ class Engine:
                        registry.collect("snellen.doctor.probes", "PROBES").values()]  # fmt: skip
         self._since = time.perf_counter()
 
+    def begin_at(self, step: int) -> None:
+        """Count from a step that was completed before the watch began."""
+        self.step = self.turn = self.chart.step = self._row_at = step
+        for stepper in self.steppers.values():
+            stepper.steps = step
+
     def close(self) -> None:
         """Let the probes take their hooks away, read what is still late, forget the batches."""
         self.calls.stop()
+        self.guarded(self.by_hand.look)
         self.tell("close")
         if self._late is not None:
             self._read_late(None)
@@ -106,13 +120,14 @@ class Engine:
         if self.off:
             return
         try:
+            self.by_hand.look()
             feed = Feed(patient, detached(args), kwargs, self.loaders.latest, self.step,
                         self.turn, patient.net.training)  # fmt: skip
             if self.calls.on:
                 self.calls.stop()
             if not torch.is_grad_enabled():
                 self._evaluations += 1
-                if self._evaluations % EVAL_EVERY == 1:
+                if self._evaluations < 4 or self._evaluations % EVAL_EVERY == 1:
                     self.tell("evaluation", feed)
                 return
             if patient.fresh:
@@ -136,7 +151,8 @@ class Engine:
             self.fed, self.feed = feed, None
             if self.calls.on:
                 self.calls.stop()
-            value = self._value(loss, feed)
+            value = self.last_loss = self._value(loss, feed)
+            self._unclaimed = self._unclaimed[0] + 1, self._unclaimed[1] + value
             if self._sampling:
                 self.tell("backward", feed, loss)
             for patient in self.patients:
@@ -155,6 +171,22 @@ class Engine:
         except Exception as error:
             self.fail(self, error)
 
+    def after_backward(self) -> None:
+        """After every backward pass: whose weights may be moved by hand now."""
+        if not self.off and self.fed is not None:
+            for patient in self.patients:
+                self.guarded(self.by_hand.after_backward, patient)
+
+    def before_own_step(self, stepper: Stepper, is_known: bool) -> None:
+        """A step by hand may follow: what is looked at before an optimiser's, ahead of it."""
+        stepper.entered, stepper.inside = True, stepper.backwards
+        if is_known and not gradients_finite(stepper, self._sampling):
+            self._nonfinite("gradient", self.fed, None)
+        if self._sampling:
+            grads = [p.grad for p in stepper.params]
+            stepper.kept = [None if g is None else g.detach().clone() for g in grads]
+            self.tell("before_update", stepper)
+
     def on_step(self, optimizer: Any) -> None:
         """Before an optimiser's step."""
         stepper = self.steppers.get(id(optimizer))
@@ -165,8 +197,8 @@ class Engine:
             if self.calls.on:
                 self.calls.stop()
             if not stepper.params:
-                self._enrol(stepper)
-            if stepper.backwards and not self._gradients_finite(stepper):
+                name_parameters(stepper, self.patients)
+            if stepper.backwards and not gradients_finite(stepper, self._sampling):
                 self._nonfinite("gradient", self.fed, None)
             if self._sampling:
                 self.tell("before_update", stepper)
@@ -176,17 +208,22 @@ class Engine:
     def after_step(self, optimizer: Any) -> None:
         """After an optimiser's step: the row of the step, and what the next one is to be."""
         stepper = self.steppers.get(id(optimizer))
-        if self.off or stepper is None or not stepper.entered:
-            return
+        if not self.off and stepper is not None and stepper.entered:
+            self.stepped(stepper)
+
+    def stepped(self, stepper: Stepper) -> None:
+        """The weights of a stepper have moved."""
         try:
             step, sampled = stepper.steps, self._sampling
             if sampled:
                 self.tell("after_update", stepper, step)
             if step >= self._row_at or not stepper.backwards or sampled:
-                self._row(stepper, step)
+                values = row(stepper, step, self.fed, self._alone)
+                self.emit("step", step, values=values)
             stepper.steps += 1
             stepper.backwards, stepper.loss_sum, stepper.carried = 0, 0.0, True
-            stepper.entered, self.fed = False, None
+            self._unclaimed = 0, 0.0
+            stepper.entered, stepper.kept, self.fed = False, None, None
             self._next(stepper, sampled)
         except Exception as error:
             self.fail(self, error)
@@ -207,24 +244,6 @@ class Engine:
         if self.step > self._row_at:
             self._row_at = self.step + self.step // ROWS
 
-    def _row(self, stepper: Stepper, step: int) -> None:
-        values: dict[str, Any] = {"backwards": stepper.backwards, "carried": step > 0 and
-                                  stepper.backwards > 0 and stepper.carried}  # fmt: skip
-        if stepper.backwards:
-            values["other_loss" if stepper.index else "loss"] = stepper.loss_sum / (
-                stepper.backwards if self._alone else 1
-            )
-        values["lr"] = float(stepper.optimizer.param_groups[0].get("lr", math.nan))
-        if stepper.index:
-            values["optimizer"] = stepper.index
-        if self.fed is not None:
-            values["train_mode"] = self.fed.training
-        if stepper.norm is not None and not stepper.inside < stepper.backwards:
-            values["grad_norm"] = stepper.norm
-        elif stepper.inside < stepper.backwards:  # a closure's gradients came inside the step
-            values["grad_norm"] = gradient_norm(stepper.params)
-        self.emit("step", step, values=values)
-
     def _value(self, loss: Tensor, feed: Feed) -> float:
         """The loss as a number; on a GPU that of the step before, so that nothing waits."""
         loss = loss.detach()
@@ -243,17 +262,6 @@ class Engine:
             self._nonfinite("loss", late[1], None)
         return value
 
-    def _gradients_finite(self, stepper: Stepper) -> bool:
-        if stepper.steps % NORM_EVERY == 0 or self._sampling:
-            stepper.norm = gradient_norm(stepper.params)
-            return math.isfinite(stepper.norm)
-        stepper.norm = None
-        for p in stepper.outside:
-            grad = p.grad
-            if grad is not None and grad.is_cpu and not math.isfinite(grad.sum().item()):
-                return bool(torch.isfinite(grad).all())  # a sum of finite numbers may overflow
-        return True
-
     def _nonfinite(self, what: str, feed: Feed | None, loss: Tensor | None) -> None:
         if self.on_nonfinite is not None:
             self.on_nonfinite(what, feed, loss)
@@ -261,23 +269,13 @@ class Engine:
     def enrol(self, optimizer: Any) -> Stepper:
         """Watch an optimiser."""
         stepper = Stepper(len(self.steppers), optimizer)
-        self.steppers[id(optimizer)] = stepper
-        self._alone = len(self.steppers) == 1
-        self._enrol(stepper)
+        stepper.backwards, losses = self._unclaimed  # a script's optimiser shows at its first step
+        self.admit(stepper)
+        stepper.loss_sum = losses if self._alone else self.last_loss
+        name_parameters(stepper, self.patients)
         return stepper
 
-    def _enrol(self, stepper: Stepper) -> None:
-        """Name its parameters, and pick two whose gradients are looked at on every step.
-
-        What is not finite spreads backwards, so the first layer's smallest tensor sees nearly
-        all of it, and the last layer's the rest.
-        """
-        names = {k: v for patient in self.patients for k, v in patient.parameter_names().items()}
-        for g, group in enumerate(stepper.optimizer.param_groups):
-            for i, p in enumerate(group["params"]):
-                stepper.params.append(p)
-                stepper.names.append(names.get(id(p), f"optimizer{stepper.index}.{g}.{i}"))
-        trained = [p for p in stepper.params if p.requires_grad and
-                   not is_lazy(p)]  # fmt: skip
-        ends = trained[:2], trained[2:][-2:]
-        stepper.outside = [min(end, key=lambda p: p.numel()) for end in ends if end]
+    def admit(self, stepper: Stepper) -> None:
+        """Let a stepper count."""
+        self.steppers[id(stepper.optimizer)] = stepper
+        self._alone = len(self.steppers) == 1

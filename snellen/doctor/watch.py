@@ -4,7 +4,7 @@ Hooks on the roots and the optimisers, a wrapped backward and the loaders' itera
 engine what happens; all is put back on exit. The findings are judged from the chart when asked.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from ..core.errors import DoctorError, UsageError
 from ..core.files import write_json
-from . import autograd
+from . import autograd, preflight
 from .chart import Chart
 from .check import judge
 from .culprit import Search
@@ -87,10 +87,12 @@ class Doctor:
         self._stack: ExitStack | None = None
         self._facts: dict[str, Any] = {}
         self.sets: dict[str, Any] = {}
+        self.loaders: dict[str, Any] = {}
 
     def tell(self, *, train: Any, val: Any, loss_fn: Any, classes: int | None) -> None:
         """What only the user knows: the data sets, the loss and the number of classes."""
         self.search.loss_fn = loss_fn
+        self.loaders = {k: v for k, v in (("train", train), ("val", val)) if v is not None}
         self.sets = {k: dataset_of(v) for k, v in (("train", train), ("val", val)) if v is not None}
         if classes:
             self._facts["classes"] = classes
@@ -108,7 +110,7 @@ class Doctor:
         with ExitStack() as stack:
             stack.callback(self.engine.close)
             stack.enter_context(self.engine.loaders.followed())
-            stack.enter_context(autograd.seen(self.engine.on_backward))
+            stack.enter_context(autograd.seen(self.engine.on_backward, self.engine.after_backward))
             stack.enter_context(self._hooked())
             self._stack = stack.pop_all()
         return self
@@ -119,6 +121,8 @@ class Doctor:
             return
         self.engine.guarded(self.search.finish, error)
         stack.close()
+        if error is None or isinstance(error, KeyboardInterrupt):
+            self.engine.guarded(preflight.after, self)
         self.engine.guarded(self._last_facts)
 
     def _last_facts(self) -> None:
@@ -176,6 +180,32 @@ class Doctor:
     def rows(self, index_B: Any, split: str = "train") -> None:
         """Say which rows of the data set the coming forward pass uses: a loop without a loader."""
         self.engine.loaders.add(Record(self.sets.get(split), index_B, split=split))
+
+    def preflight(
+        self, level: str = "full", *, sets: Any = None, fitted: Any = None, live: Any = None,
+        progress: preflight.Progress | None = None,
+    ) -> tuple[Finding, ...]:  # fmt: skip
+        """Examine data and network before the training -> what is wrong so far.
+
+        "quick" looks at the data only. `fitted` is a normalising transform (or its mean and std);
+        `progress` hears (done, of how many, what). The network is tried where loss_fn was given.
+        """
+        sets = self.loaders if sets is None else sets
+        if live is None and level == "full":
+            args = self, sets.get("train"), self.search.loss_fn
+            live = self.engine.guarded(preflight.first_live, *args)
+        self.engine.guarded(
+            lambda: preflight.before(
+                self, level, sets=sets, live=live, fitted=fitted, progress=progress
+            )
+        )
+        return self.findings
+
+    def continue_from(self, events: Iterable[dict[str, Any]], step: int) -> None:
+        """Go on with a training that was broken off after `step`: what was measured until then."""
+        for event in events:
+            self.chart.record(event)
+        self.engine.begin_at(step)
 
     @contextmanager
     def suspended(self) -> Iterator[None]:

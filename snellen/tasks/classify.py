@@ -50,6 +50,12 @@ class Classify(Task):
                 f"{source.name} has no labels; classification wants a folder a class, "
                 "a label column or an array y"
             )
+        if _has_boxes(source.train):
+            raise DataError(
+                f"{source.name} ({source.format}) has boxes and no class for a whole image; "
+                "task=detect learns boxes and comes with a later version; "
+                "for task=classify give a folder of pictures for each class"
+            )
         if len(source.classes) < 2:
             raise DataError(
                 f"{source.name} has one class, {source.classes[0]!r}; "
@@ -71,12 +77,14 @@ class Classify(Task):
             found.append(Problem("data-nonfinite", text, do="repair or remove it", **place))
         return found
 
-    def build(self, backbone: nn.Module) -> nn.Module:
+    def build(self, backbone: nn.Module | None) -> nn.Module:
         """The backbone's logits are the task's."""
+        assert backbone is not None
         return backbone
 
     def encode(self, samples: Sequence[Sample]) -> Batch:
         """Samples -> x_BCHW at the input size, y = {"label": (B,)}."""
+        _refuse_boxes(samples)
         inputs = self.inputs()
         x = torch.stack([inputs.fit(s.image_CHW) for s in samples])
         labels = torch.tensor([-1 if s.target.label is None else s.target.label for s in samples])
@@ -104,10 +112,6 @@ class Classify(Task):
                 label_B.tolist(), top_B.tolist(), scores_BK, strict=True
             )
         ]
-
-    def targets(self, batch: Batch) -> list[Target]:
-        """What is true of each row of the batch."""
-        return [Target(label=label) for label in batch.y["label"].tolist()]
 
     def metric(self) -> "Confusion":
         """Accuracy and its relatives, from the confusion matrix."""
@@ -140,6 +144,20 @@ class Classify(Task):
         return {"data": "digits", "model": "lenet5_bn", "epochs": 3, "batch": 64}
 
 
+def _refuse_boxes(samples: Sequence[Sample]) -> None:
+    for sample in samples:
+        if sample.target.label is None and sample.target.boxes_N4 is not None:
+            raise DataError(
+                f"{sample.path or f'sample {sample.index}'} has boxes and no class for the whole "
+                "image; a classifier is judged on pictures with a class each"
+            )
+
+
+def _has_boxes(part: SampleSet) -> bool:
+    target = part.target(0) if len(part) else None
+    return target is not None and target.label is None and target.boxes_N4 is not None
+
+
 class Confusion(Metric):
     """The confusion matrix counts_KK (row: truth, column: prediction) and what follows from it.
 
@@ -150,7 +168,7 @@ class Confusion(Metric):
     """
 
     def __init__(self, num_classes: int) -> None:
-        self.counts_KK = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+        self.counts_KK: Tensor = torch.zeros(num_classes, num_classes, dtype=torch.int64)
 
     def update(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
         """Count each (truth, prediction) pair; rows without a label are left out."""

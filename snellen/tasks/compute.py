@@ -1,7 +1,7 @@
 """Where and in which precision a network runs: the same for training, evaluation, prediction."""
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -52,7 +52,7 @@ class Compute:
         x = task.inputs().prepare(batch.x)
         if self.channels_last and x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
-        return Batch(x, batch.y, batch.index_B, batch.sizes_B2)
+        return replace(batch, x=x)
 
 
 def pick_device(word: str) -> torch.device:

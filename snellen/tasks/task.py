@@ -9,7 +9,7 @@ every task in the tests and at the start of every user's training.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -22,6 +22,8 @@ from ..data.source import Problem, SampleSet, Source
 class Metric(ABC):
     """Gathers predictions against targets; all its values lie in [0, 1] but `loss`."""
 
+    counts_KK: Tensor | None = None  # a confusion matrix (row: truth), where there is one to draw
+
     @abstractmethod
     def update(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
         """Take in one batch."""
@@ -33,11 +35,17 @@ class Metric(ABC):
 
 @dataclass(frozen=True)
 class Phase:
-    """One optimiser's part of a step: which parameters, against which loss."""
+    """One optimiser's part of a step: which parameters, against which loss.
+
+    `settings` (optim, lr, momentum, weight_decay) stand in for the recipe's; `every` is 2 for a
+    phase that takes every second step.
+    """
 
     name: str
     params: tuple[nn.Parameter, ...]
     loss: Callable[[nn.Module, Batch], Mapping[str, Tensor]]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    every: int = 1
 
 
 class Task(ABC):
@@ -64,6 +72,10 @@ class Task(ABC):
         """The network that is trained where the user names none; may depend on the input's size."""
         return self.default_model
 
+    def num_outputs(self) -> int:
+        """What the last layer of the backbone gives; 0 where the task builds its network alone."""
+        return len(self.spec.get("classes", ()))
+
     @classmethod
     @abstractmethod
     def from_source(cls, source: Source, imgsz: int | None = None) -> "Task":
@@ -74,8 +86,10 @@ class Task(ABC):
         """What is wrong with a sample for this task; empty where nothing is."""
 
     @abstractmethod
-    def build(self, backbone: nn.Module) -> nn.Module:
-        """Backbone -> the network of this task (the backbone itself, or a ModuleDict)."""
+    def build(self, backbone: nn.Module | None) -> nn.Module:
+        """Backbone -> the network of this task (the backbone itself, or a ModuleDict); where
+        `num_outputs` is 0 there is no backbone.
+        """
 
     @abstractmethod
     def encode(self, samples: Sequence[Sample]) -> Batch:
@@ -92,10 +106,6 @@ class Task(ABC):
     @abstractmethod
     def decode(self, out: Any, batch: Batch) -> list[Prediction]:
         """Raw out -> predictions in pixels of the original image. Pure."""
-
-    @abstractmethod
-    def targets(self, batch: Batch) -> list[Target]:
-        """What is true of each row of a batch, as `decode` would say it."""
 
     @abstractmethod
     def metric(self) -> Metric:

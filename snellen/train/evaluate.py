@@ -1,6 +1,6 @@
 """How good a network is on a part of the data: one pass, eval mode, no gradients."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,22 +25,36 @@ class Evaluation:
     index: list[int] = field(default_factory=list)
 
 
-def evaluate(net: nn.Module, task: Task, feed: Feed, compute: Compute) -> Evaluation:
-    """Every sample of `feed` once -> scores by the contract's names, and the mean loss."""
+def evaluate(
+    net: nn.Module,
+    task: Task,
+    feed: Feed,
+    compute: Compute,
+    *,
+    keep: bool = False,
+    before: Callable[[Batch], None] | None = None,
+) -> Evaluation:
+    """Every sample of `feed` once -> scores by the contract's names, and the mean loss.
+
+    `keep` also keeps every prediction and target; `before` hears of each batch.
+    """
     result = Evaluation({}, task.metric())
     loss, seen = 0.0, 0
     with evaluating(net), torch.inference_mode():
         for batch in feed.in_order():
+            if before is not None:
+                before(batch)
             batch = compute.ready(task, batch)
             with compute.autocast():
                 out = task.infer(net, batch)
                 loss += _loss(net, task, batch, out) * len(batch)
             seen += len(batch)
-            predictions, targets = task.decode(out, batch), task.targets(batch)
+            predictions, targets = task.decode(out, batch), batch.targets or []
             result.metric.update(predictions, targets)
-            result.predictions += predictions
-            result.targets += targets
-            result.index += batch.index_B.tolist()
+            if keep:
+                result.predictions += predictions
+                result.targets += targets
+                result.index += batch.index_B.tolist()
     result.metrics = {**result.metric.compute(), "loss": loss / max(seen, 1)}
     return result
 

@@ -9,6 +9,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -68,7 +69,11 @@ class Resident(Feed):
     def in_order(self) -> Iterator[Batch]:
         """Slices."""
         for rows in self.slices():
-            yield self.data.select(torch.arange(rows.start, rows.stop))
+            part = self.data.select(torch.arange(rows.start, rows.stop))
+            targets = self.data.targets
+            yield (
+                part if targets is None else replace(part, targets=targets[rows.start : rows.stop])
+            )
 
 
 class Streamed(Feed):
@@ -90,13 +95,26 @@ class Streamed(Feed):
     def _read(self, steps: list[list[int]], seeds: tuple[int, int]) -> Iterator[Batch]:
         with untouched_rng():  # the loader draws a base seed; the training must not notice
             loader: DataLoader[Any] = DataLoader(
-                _Seeded(self.part, seeds),
+                _Indexed(self.part) if self.part.repeatable else _Seeded(self.part, seeds),
                 batch_sampler=steps,
                 num_workers=self.workers,
-                collate_fn=self.task.encode,
+                collate_fn=partial(encode, self.task),
             )
             batches = iter(loader)
         yield from batches
+
+
+class _Indexed(Dataset[Sample]):
+    """A sample set that numbers its samples by position."""
+
+    def __init__(self, part: SampleSet) -> None:
+        self.part = part
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def __getitem__(self, i: int) -> Sample:
+        return replace(self.part[i], index=i)
 
 
 class _Seeded(Dataset[Sample]):
@@ -137,15 +155,23 @@ def mix(*numbers: int) -> int:
     return state % 2**63
 
 
-def encode_all(part: SampleSet, task: Task, each: Callable[[int], None] = lambda n: None) -> Batch:
-    """The whole part as one batch; `each` hears how many samples are done."""
+def encode(task: Task, samples: Sequence[Sample]) -> Batch:
+    """Samples -> batch, with what is true of them as the data set says it: metrics compare with
+    that, so that an encoding that spoils its targets is seen.
+    """
+    return replace(task.encode(samples), targets=[s.target for s in samples])
+
+
+def encode_all(part: SampleSet, task: Task, each: Callable[[Sample], None] | None = None) -> Batch:
+    """The whole part as one batch; `each` sees every sample once."""
     chunks = []
     for low in range(0, len(part), CHUNK):
-        rows = range(low, min(low + CHUNK, len(part)))
-        chunks.append(task.encode([part[i] for i in rows]))
-        each(len(rows))
-    whole = join(chunks)
-    return replace(whole, index_B=torch.arange(len(part)))
+        samples = [part[i] for i in range(low, min(low + CHUNK, len(part)))]
+        if each is not None:
+            for sample in samples:
+                each(sample)
+        chunks.append(encode(task, samples))
+    return replace(join(chunks), index_B=torch.arange(len(part)))
 
 
 def join(chunks: Sequence[Batch]) -> Batch:
@@ -158,4 +184,5 @@ def join(chunks: Sequence[Batch]) -> Batch:
         torch.cat([getattr(chunk, name) for chunk in chunks])
         for name in ("x", "index_B", "sizes_B2")
     )
-    return Batch(x, y, index_B, sizes_B2)
+    targets = [target for chunk in chunks for target in chunk.targets or ()]
+    return Batch(x, y, index_B, sizes_B2, targets)

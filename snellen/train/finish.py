@@ -23,27 +23,34 @@ from .evaluate import Evaluation
 from .logbook import environment
 from .session import Session
 
-EXAMPLES = 1  # pictures a class in the report
 MISTAKES = 24
 
 
 def finish(session: Session, findings: tuple[Finding, ...], note: Callable[[str], None]) -> None:
     """Everything that the run folder owes once the loop has ended."""
     folder = session.folder
-    doctor_report.write_json(folder.findings, findings)
-    doctor_report.write_sarif(folder.sarif, findings)
-    for finding in findings:
-        session.book.events.write("finding", finding.since, finding=finding.as_dict())
+    write_findings(session, findings)
     result = None
     if folder.best.exists():
-        weights, _ = checkpoint.load_weights(folder.best)
-        checkpoint.fit_into(session.loop.net, weights)
-        result = session.evaluate()
-        write_predictions(session, result)
+        try:
+            weights, _ = checkpoint.load_weights(folder.best)
+            checkpoint.fit_into(session.loop.net, weights)
+            result = session.evaluate(keep=True)
+            write_predictions(session, result)
+        except Exception as error:  # the training is done; what fails here must not cost it
+            note(f"predictions.csv was not written: {type(error).__name__}: {error}")
     try:
         write_report(folder, report_facts(session, findings, result))
-    except Exception as error:  # a drawing must never cost a training
+    except Exception as error:  # nor a drawing
         note(f"report.html was not written: {type(error).__name__}: {error}")
+
+
+def write_findings(session: Session, findings: tuple[Finding, ...]) -> None:
+    """findings.json, findings.sarif and the event log's."""
+    doctor_report.write_json(session.folder.findings, findings)
+    doctor_report.write_sarif(session.folder.sarif, findings)
+    for finding in findings:
+        session.book.events.write("finding", finding.since, finding=finding.as_dict())
 
 
 def write_predictions(session: Session, result: Evaluation) -> None:
@@ -76,14 +83,14 @@ def report_facts(
         classes=classes,
         history=session.best.history,
         best=session.best.metrics,
-        confusion_KK=getattr(result.metric, "counts_KK", None) if result else None,
+        confusion_KK=result.metric.counts_KK if result else None,
         mistakes=_mistakes(session, result) if result else [],
         filters_OIHW=first_filters(session.loop.net),
         chart=session.doc.chart if session.doc else None,
         findings=findings,
         choices=[(c.setting, c.value, c.reason) for c in plan.choices],
         seconds=session.seconds(),
-        environment=environment(),
+        environment=environment(plan.recipe.threads),
         class_counts=counts,
         examples=_examples(train, labels, classes),
     )

@@ -41,6 +41,7 @@ class Logbook:
         self._rows = csv.writer(self._metrics, lineterminator="\n")
         if new:
             self._rows.writerow(HEADER)
+        self._doubling, self._seen = 0, set[int]()
         self._log = open(folder.log, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
 
     def metrics(self, step: int, epoch: int, split: str, values: Mapping[str, float]) -> None:
@@ -50,15 +51,24 @@ class Logbook:
             self.events.write("metric", step, epoch=epoch, split=split, name=name, value=value)
 
     def measured(self, event: Mapping[str, Any]) -> None:
-        """A measurement of the doctor's; rows of single steps are thinned as the run grows.
-
-        All of the first 512 steps, then every 2nd, 4th ...: about 512 rows for each doubling.
+        """A measurement of the doctor's, thinned as the run grows: of each doubling of steps, the
+        rows of about 512 single steps and of 64 steps that were looked at closely.
         """
-        step = event.get("step", 0)
-        if event["kind"] == "step" and step >= 512 and step % (1 << (step.bit_length() - 9)):
+        kind, step = event["kind"], event.get("step", 0)
+        if kind == "step" and step >= 512 and step % (1 << (step.bit_length() - 9)):
+            return
+        if kind in ("layer", "param", "batch", "loss_call") and not self._room_for(step):
             return
         rest = {k: v for k, v in event.items() if k not in ("kind", "step", "time")}
-        self.events.write(event["kind"], step, **rest)
+        self.events.write(kind, step, **rest)
+
+    def _room_for(self, step: int) -> bool:
+        """Whether a closely looked-at step still fits in its doubling."""
+        if step.bit_length() != self._doubling:
+            self._doubling, self._seen = step.bit_length(), set()
+        if len(self._seen) < 64:
+            self._seen.add(step)
+        return step in self._seen
 
     def say(self, text: str) -> None:
         """One line of log.txt."""
@@ -126,15 +136,22 @@ def plan_of(config: Mapping[str, Any]) -> Plan:
     return Plan(recipe, config.get("set_by", {}), choices)
 
 
-def write_surroundings(folder: RunFolder) -> None:
-    """command.txt and env.json; a resumed run adds its command to the first."""
+def write_surroundings(folder: RunFolder, threads: int | None) -> list[str]:
+    """command.txt and env.json; a resumed run adds its command to the first.
+
+    Returns what of the machine is not as it was when the run began.
+    """
     command = shlex.join([os.path.basename(sys.argv[0] or "python"), *sys.argv[1:]])
     before = folder.command.read_text(encoding="utf-8") if folder.command.exists() else ""
     write_text(folder.command, before + command + "\n")
-    write_json(folder.env, environment())
+    now, was = environment(threads), {}
+    if folder.env.exists():
+        was = json.loads(folder.env.read_text(encoding="utf-8"))
+    write_json(folder.env, now)
+    return [f"{k} {was[k]} -> {v}" for k, v in now.items() if k in was and was[k] != v]
 
 
-def environment() -> dict[str, Any]:
+def environment(threads: int | None) -> dict[str, Any]:
     """The machine and the versions that a result depends on."""
     gpu = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
@@ -144,6 +161,6 @@ def environment() -> dict[str, Any]:
         "system": platform.platform(),
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
+        "threads": threads or torch.get_num_threads(),
         "gpu": gpu,
     }

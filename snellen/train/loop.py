@@ -5,8 +5,8 @@ pure function of its state: `state()` in the middle of an epoch and `restore` co
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -32,8 +32,12 @@ class Position:
     epoch: int = 0  # the one that is running
     step_in_epoch: int = 0  # steps of it that are done
     step: int = 0  # optimiser steps in all
-    loss_sum: float = 0.0  # over the samples of this epoch
     seen: int = 0  # samples of this epoch
+    sums: dict[str, float] = field(default_factory=dict)  # of each loss over those samples
+
+    def means(self) -> dict[str, float]:
+        """The mean of each loss over the samples of this epoch."""
+        return {name: value / max(self.seen, 1) for name, value in self.sums.items()}
 
 
 class Listener(Protocol):
@@ -45,8 +49,8 @@ class Listener(Protocol):
     def after_step(self, loss: float, lr: float, samples: int) -> None:
         """A step is done."""
 
-    def after_epoch(self, mean_loss: float) -> bool:
-        """An epoch is done; False ends the training."""
+    def after_epoch(self, means: Mapping[str, float]) -> bool:
+        """An epoch is done: "loss", and its parts where it has several; False ends the training."""
 
 
 class Loop:
@@ -69,7 +73,7 @@ class Loop:
         self.net, self.task, self.feed = net, task, feed
         self.recipe, self.compute, self.augment = recipe, compute, augment
         self.optimisers = optimisers
-        self.generator = torch.Generator(device=compute.device)
+        self.generator = torch.Generator()  # on the CPU, wherever the batch lies
         self.generator.manual_seed(mix(recipe.seed, 1))
         self.schedule = SCHEDULES[recipe.schedule or "constant"]
         self.total_steps = max(1, (recipe.epochs or 0) * feed.steps)
@@ -78,11 +82,12 @@ class Loop:
             compute.device.type, enabled=compute.amp is torch.float16
         )
         self.position = Position()
+        self._late: dict[int, Tensor] = {}  # on a GPU, a loss that is not yet read
 
     def run(self, listener: Listener) -> None:
         """From the present position to the last epoch, or until the listener says stop.
 
-        Raises Diverged as soon as the loss is not finite, before the weights take it in.
+        Raises Diverged as soon as a loss is not finite; on the CPU before the weights take it in.
         """
         where = self.position
         while where.epoch < (self.recipe.epochs or 0):
@@ -90,67 +95,70 @@ class Loop:
             self._hold_frozen_still()
             for batch in self.feed.epoch(where.epoch, self.recipe.seed, where.step_in_epoch):
                 listener.before_step(batch)
-                loss, lr = self._step(batch)
+                losses, lr = self._step(batch)
                 where.step += 1
                 where.step_in_epoch += 1
-                where.loss_sum += loss * len(batch)
                 where.seen += len(batch)
-                listener.after_step(loss, lr, len(batch))
-            mean = where.loss_sum / max(where.seen, 1)
-            where.epoch, where.step_in_epoch, where.loss_sum, where.seen = (
-                where.epoch + 1,
-                0,
-                0.0,
-                0,
-            )
-            if not listener.after_epoch(mean):
+                for name, value in losses.items():
+                    where.sums[name] = where.sums.get(name, 0.0) + value * len(batch)
+                listener.after_step(losses["loss"], lr, len(batch))
+            means = where.means()
+            where.epoch, where.step_in_epoch, where.seen, where.sums = where.epoch + 1, 0, 0, {}
+            if not listener.after_epoch(means):
                 break
 
-    def _step(self, batch: Batch) -> tuple[float, float]:
-        """One batch -> (loss, learning rate) and moved weights."""
+    def _step(self, batch: Batch) -> tuple[dict[str, float], float]:
+        """One batch -> (losses by name, learning rate) and moved weights."""
         factor = self.schedule(self.position.step / self.total_steps)
         if self.augment is not None:
             batch = self.augment(batch.to(self.compute.device), self.generator)
         batch = self.compute.ready(self.task, batch)
-        value = 0.0
+        losses = {"loss": 0.0}
         for (phase, optimiser), lrs in zip(self.optimisers, self.base_lr, strict=True):
+            if self.position.step % phase.every:
+                continue
             for group, lr in zip(optimiser.param_groups, lrs, strict=True):
                 group["lr"] = lr * factor
             optimiser.zero_grad(set_to_none=True)
             with self.compute.autocast():
                 parts = phase.loss(self.net, batch)
                 loss = total(parts)
-            self._backward(loss, optimiser)
-            value = self._finite(loss)
-        return value, self.base_lr[0][0] * factor
+            losses["loss"] += self._update(loss, optimiser)
+            if len(parts) > 1 or len(self.optimisers) > 1:
+                losses |= {f"{phase.name}_{k}": float(part.detach()) for k, part in parts.items()}
+        return losses, self.base_lr[0][0] * factor
 
-    def _backward(self, loss: Tensor, optimiser: Optimizer) -> None:
-        """Gradients, then a step; a loss that is not finite never reaches the weights."""
-        if self.scaler.is_enabled():
-            self.scaler.scale(loss).backward()
-            self.scaler.step(optimiser)
-            self.scaler.update()
-            return
-        loss.backward()
+    def _update(self, loss: Tensor, optimiser: Optimizer) -> float:
+        """Gradients, then a step; on the CPU a loss that is not finite never reaches the weights.
+
+        Returns the loss; on a GPU that of the step before, so that nothing waits for this one.
+        """
         if self.compute.device.type == "cpu":
-            self._finite(loss)
-        optimiser.step()
+            loss.backward()
+            value = self._finite(loss)
+            optimiser.step()
+            return value
+        self.scaler.scale(loss).backward()
+        self.scaler.step(optimiser)
+        self.scaler.update()
+        late = self._late.get(id(optimiser), loss)
+        self._late[id(optimiser)] = loss.detach()
+        return self._finite(late)
 
     def _finite(self, loss: Tensor) -> float:
         value = loss.item()
         if math.isfinite(value):
             return value
         where = self.position
-        raise Diverged(
-            f"the loss is {value} at step {where.step + 1} (epoch {where.epoch + 1}); "
-            "the weights of the step before are kept"
-        )
+        raise Diverged(f"the loss is {value} at step {where.step + 1} (epoch {where.epoch + 1})")
 
     def _hold_frozen_still(self) -> None:
-        """Frozen modules stay in eval mode, so that their running statistics rest too."""
+        """Whatever has parameters and may learn none of them stays in eval mode, with all inside
+        it: its running statistics rest and its dropout is off.
+        """
         for module in self.net.modules():
-            own = list(module.parameters(recurse=False))
-            if own and not any(p.requires_grad for p in own):
+            inside = list(module.parameters())
+            if inside and not any(p.requires_grad for p in inside):
                 module.eval()
 
     def state(self) -> dict[str, Any]:

@@ -30,6 +30,12 @@ class Plan:
             self, [c for c in choose(self.recipe, facts, machine) if c.setting not in typed]
         )
 
+    def again(self, recipe: Recipe, typed: Mapping[str, Any]) -> "Plan":
+        """The plan of a run that goes on with `recipe`, of which `typed` is newly said."""
+        said = {name: "you" for name, value in typed.items() if value is not None}
+        kept = tuple(choice for choice in self.choices if choice.setting not in said)
+        return Plan(recipe, {**self.set_by, **said}, kept)
+
 
 def resolve(recipe: Recipe, typed: Mapping[str, Any], facts: Facts) -> Plan:
     """Fill what a training cannot do without; `typed` names what the user set, the rest of

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,12 +13,13 @@ from ..core.seeds import seed_everything
 from ..data.audit import screen
 from ..data.augment import compose
 from ..data.open import open_data
+from ..data.sample import Sample
 from ..data.source import Part, SampleSet, Source
+from ..models import load_weights
 from ..models import model as build_model
 from ..nn.count import count_macs, count_params
-from ..tasks.compute import Compute
+from ..tasks.compute import Compute, pick_device
 from ..tasks.task import Task
-from .checkpoint import fit_into, load_weights
 from .feed import Feed, Resident, Streamed, encode_all
 from .plan import Plan, resolve
 from .recipe import Recipe
@@ -48,35 +48,43 @@ class Job:
         return self.plan.recipe
 
 
-def prepare(recipe: Recipe, typed: dict[str, Any], given: dict[str, Any], note: Note) -> Job:
+def prepare(
+    recipe: Recipe,
+    typed: dict[str, Any],
+    given: dict[str, Any],
+    note: Note,
+    *,
+    before: Plan | None = None,
+) -> Job:
     """Settings -> job. `given` holds what only Python can pass: data, model (an nn.Module), spec.
 
-    Raises DataError or UsageError before anything is written.
+    `before` is the plan of the run that goes on: who set what and why is kept, and the weights
+    come from its checkpoint. Raises DataError or UsageError before anything is written.
     """
+    seed_everything(recipe.seed)
     source = read_source(recipe, given.get("data"), note)
     task = make_task(recipe, source, given.get("spec"))
     own = given.get("model")
-    usual = task.usual_model()
-    first = source.train[0].image_CHW
-    facts = Facts(len(source.train), pictures=first.dtype == torch.uint8, model=usual)
-    plan = resolve(recipe, typed, facts)
+    pictures = source.train[0].image_CHW.dtype == torch.uint8
+    usual = task.usual_model() if own is None else None
+    facts = Facts(len(source.train), pictures=pictures, model=usual)
+    plan = resolve(recipe, typed, facts) if before is None else before.again(recipe, typed)
     compose(plan.recipe.augment)  # a misspelt word is said before a folder is made
     machine = Machine.here()
-    seed_everything(plan.recipe.seed)
+    seed_everything(plan.recipe.seed)  # again: the network does not depend on how data were read
     net, how = make_net(plan.recipe, task, own)
-    load_and_freeze(net, plan.recipe, note)
+    if before is None and plan.recipe.weights is not None:
+        load(net, plan.recipe.weights, note)
+    freeze(net, plan.recipe.freeze)
     params, macs = measure(net, task)
-    facts = replace(facts, params=params, macs=macs)
-    plan = plan.then(facts, machine)
+    plan = plan.then(replace(facts, params=params, macs=macs), machine)
     done = plan.recipe
     compute = Compute.of(done.device, done.amp, done.channels_last)
-    feeds = [
-        None if part is None else make_feed(part, task, plan.recipe, machine)
-        for part in (source.train, source.val)
-    ]
-    assert feeds[0] is not None
-    check_round_trip(task, feeds[0])
-    return Job(source, task, net, how, plan, compute, feeds[0], feeds[1], given.get("data"))
+    tell = _Told(task, note)
+    train = make_feed(source.train, "train", task, done, machine, tell)
+    val = None if source.val is None else make_feed(source.val, "val", task, done, machine, tell)
+    check_round_trip(task, train)
+    return Job(source, task, net, how, plan, compute, train, val, given.get("data"))
 
 
 def read_source(recipe: Recipe, data: Any, note: Note) -> Source:
@@ -90,12 +98,13 @@ def read_source(recipe: Recipe, data: Any, note: Note) -> Source:
     )
     for problem in source.problems:
         note(f"data: {problem}")
-    train = _readable(source.train, "train", note)
-    val = None if source.val is None else _readable(source.val, "val", note)
+    train = readable(source.train, "train", note)
+    val = None if source.val is None else readable(source.val, "val", note)
     return replace(source, train=train, val=val)
 
 
-def _readable(part: SampleSet, name: str, note: Note) -> SampleSet:
+def readable(part: SampleSet, name: str, note: Note) -> SampleSet:
+    """A part without what cannot be read, each left-out file or row named."""
     bad, problems = screen(part)
     if not bad:
         return part
@@ -126,37 +135,46 @@ def make_net(recipe: Recipe, task: Task, own: nn.Module | None) -> tuple[nn.Modu
     """The network, and what a checkpoint needs to build it again."""
     if own is not None:
         return task.build(own), {"name": None, "class": type(own).__qualname__}
-    inputs = task.inputs()
+    inputs, outputs = task.inputs(), task.num_outputs()
+    if outputs == 0:
+        return task.build(None), {"name": None, "class": type(task).__qualname__}
     how: dict[str, Any] = {
         "name": recipe.model,
-        "classes": len(task.spec.get("classes", ())),
+        "classes": outputs,
         "channels": inputs.channels,
         "imgsz": max(inputs.height, inputs.width),
     }
     return task.build(build_model(**how)), how
 
 
-def load_and_freeze(net: nn.Module, recipe: Recipe, note: Note) -> None:
-    """weights= and freeze=."""
-    if recipe.weights is not None:
-        weights, _ = load_weights(Path(recipe.weights))
-        for line in fit_into(net, weights, allow_head=True):
-            note(f"weights: {line}")
-    if recipe.freeze is None:
+def load(net: nn.Module, file: str, note: Note) -> None:
+    """weights=: a checkpoint to start from; a head of another size keeps its fresh weights."""
+    for line in load_weights(net, file):
+        note(f"weights: {line}")
+
+
+def freeze(net: nn.Module, prefix: str | None) -> None:
+    """freeze=: hold still what a prefix names, or all but the last layer ("backbone").
+
+    >>> net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    >>> freeze(net, "backbone"); [p.requires_grad for p in net.parameters()]
+    [False, False, True, True]
+    """
+    if prefix is None:
         return
     names = [name for name, _ in net.named_parameters()]
-    prefix = recipe.freeze
-    still = [n for n in names if n.startswith(prefix)]
-    if prefix == "backbone":
+    stem = prefix.rstrip(".")
+    still = {n for n in names if n == stem or n.startswith(f"{stem}.")}
+    if prefix == "backbone" and not still:
         head = names[-1].rpartition(".")[0]
-        still = [n for n in names if not n.startswith(head + ".")]
+        still = {n for n in names if not n.startswith(f"{head}.")}
     if not still:
         raise UsageError(f"freeze={prefix} is no prefix of a parameter; they start with: "
                          f"{', '.join(sorted({n.split('.')[0] for n in names})[:12])}")  # fmt: skip
     if len(still) == len(names):
         raise UsageError(f"freeze={prefix} would hold every parameter still; nothing could learn")
     for name, parameter in net.named_parameters():
-        parameter.requires_grad_(name not in set(still))
+        parameter.requires_grad_(name not in still)
 
 
 def measure(net: nn.Module, task: Task) -> tuple[int, int]:
@@ -170,12 +188,36 @@ def measure(net: nn.Module, task: Task) -> tuple[int, int]:
         return params, params  # each weight is used at least once
 
 
-def make_feed(part: SampleSet, task: Task, recipe: Recipe, machine: Machine) -> Feed:
+class _Told:
+    """Asks the task about each sample that is read, and says the first few problems."""
+
+    def __init__(self, task: Task, note: Note) -> None:
+        self.task, self.note, self.count = task, note, 0
+
+    def of(self, part: str) -> Callable[[Sample], None]:
+        """What is called with each sample of a part."""
+
+        def look(sample: Sample) -> None:
+            for problem in self.task.check(sample):
+                self.count += 1
+                if self.count <= 5:
+                    self.note(f"data: {part} sample {sample.index}: {problem}")
+                elif self.count == 6:
+                    self.note("data: and more such; `snellen check` lists all")
+
+        return look
+
+
+def make_feed(
+    part: SampleSet, name: str, task: Task, recipe: Recipe, machine: Machine, told: _Told
+) -> Feed:
     """In memory where it fits and is the same each time it is read, else streamed."""
-    size = task.encode([part[0]]).x.nbytes * len(part)
-    if part.repeatable and fits_in_memory(size, machine):
-        return Resident(encode_all(part, task), recipe.batch or 1)
-    return Streamed(part, task, recipe.batch or 1, recipe.workers or 0)
+    size, batch = task.encode([part[0]]).nbytes * len(part), recipe.batch or 1
+    if not part.repeatable or not fits_in_memory(size, machine):
+        return Streamed(part, task, batch, recipe.workers or 0)
+    data = encode_all(part, task, told.of(name))
+    device = pick_device(recipe.device or "cpu")
+    return Resident(data.to(device) if device.type == "cuda" else data, batch)
 
 
 def check_round_trip(task: Task, feed: Feed) -> None:
@@ -185,7 +227,7 @@ def check_round_trip(task: Task, feed: Feed) -> None:
     """
     batch = next(iter(feed.in_order()))
     metric = task.metric()
-    metric.update(task.decode(task.oracle(batch), batch), task.targets(batch))
+    metric.update(task.decode(task.oracle(batch), batch), batch.targets or [])
     score = metric.compute()[type(task).score]
     if score < task.ceiling:
         raise DataError(

@@ -95,6 +95,12 @@ class Recipe:
         1.0, "minutes between checkpoints inside an epoch", ("save_every",)
     )
     doctor: bool = setting(True, "watch the training and name what is wrong")
+    preflight: str = setting(
+        "quick",
+        "examine before training: quick the data, full the network too",
+        (),
+        ("quick", "full", "off"),
+    )
     speed: str = setting(
         "auto", "let Snellen choose the fast settings, or off", (), ("auto", "off")
     )
@@ -220,8 +226,8 @@ RANGES: Mapping[str, tuple[float, float, str]] = {
     "epochs": (0, 1e6, "0 or more"),
     "batch": (1, 1e7, "1 or more"),
     "imgsz": (1, 1e5, "1 or more pixels"),
-    "lr": (0.0, float("inf"), "a positive number"),
-    "momentum": (0.0, 1.0, "between 0 and 1"),
+    "lr": (0.0, float("inf"), "0 or a positive number"),
+    "momentum": (0.0, 0.99999, "at least 0 and below 1"),
     "weight_decay": (0.0, float("inf"), "0 or more"),
     "label_smoothing": (0.0, 1.0, "between 0 and 1"),
     "workers": (0, 1024, "0 or more"),

@@ -7,7 +7,7 @@ covers them is written; a resumed run cuts away what lies after its checkpoint.
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from ..core.errors import Diverged, Interrupted, SnellenError
+from ..core.errors import Diverged, Interrupted, shortlist
 from ..core.runfolder import RunFolder
 from ..data.augment import compose
 from ..data.sample import Batch
@@ -51,20 +51,21 @@ class Standing:
 class Session:
     """Listens to a loop: shows, logs, evaluates, saves, stops. `train` is the verb."""
 
-    def __init__(self, job: Job, folder: RunFolder, quiet: bool = False) -> None:
-        self.job, self.folder = job, folder
-        self.loop = make_loop(job)
+    def __init__(self, job: Job, loop: Loop, folder: RunFolder, quiet: bool = False) -> None:
+        self.job, self.loop, self.folder = job, loop, folder
         self.book = Logbook(folder)
         self.best = Standing()
         self.progress = Progress(job.recipe.epochs or 0, job.train.steps, quiet=quiet)
         self.doc: Doctor | None = None
         self.status = "running"
         self.message = ""
+        self._events: list[dict[str, Any]] = []  # of the run that goes on
         self._stop = False
+        self._saved_at = ""  # what a message says of the last checkpoint
         self._saved = self._began = self._epoch_began = time.monotonic()
 
     def train(self) -> str:
-        """Run to the end -> finished | stopped early | diverged | interrupted."""
+        """Run to the end -> finished | stopped early | diverged | interrupted | failed."""
         recipe = self.job.recipe
         with (
             _threads(recipe.threads),
@@ -74,13 +75,16 @@ class Session:
         ):
             try:
                 with self._watching() as self.doc:
-                    self.progress.start_epoch(self._epoch(), self.loop.position.step_in_epoch)
-                    self.loop.run(self)
-                self.status = "finished" if self.status == "running" else self.status
+                    if self.doc is not None and self._events:
+                        self.doc.continue_from(self._events, self._step())
+                    if not self._is_stale():
+                        self.progress.start_epoch(self._epoch(), self.loop.position.step_in_epoch)
+                        self.loop.run(self)
+                self.status = "stopped early" if self._is_stale() else "finished"
             except (Diverged, Interrupted) as error:
                 self.status = "diverged" if isinstance(error, Diverged) else "interrupted"
-                self.message = str(error)
-            except SnellenError:
+                self.message = str(error) + (self._kept() if self.status == "diverged" else "")
+            except BaseException:
                 self.status = "failed"
                 raise
             finally:
@@ -108,44 +112,39 @@ class Session:
         if time.monotonic() - self._saved > 60 * self.job.recipe.save_minutes:
             self.save()
 
-    def after_epoch(self, mean_loss: float) -> bool:
+    def after_epoch(self, means: Mapping[str, float]) -> bool:
         """Evaluate, log, keep the best, save; False where patience is at its end."""
         epoch, step = self.loop.position.epoch, self._step()
-        seconds = time.monotonic() - self._epoch_began
-        self.book.metrics(step, epoch, "train", {"loss": mean_loss})
-        row = {"epoch": epoch, "loss": mean_loss, "lr": self._lr()}
+        self._refuse_lost_weights()
         if self.job.recipe.precise_norm:
             self._settle_norms()
+        row = {"epoch": epoch, **means, "lr": self._lr()}
+        self.book.metrics(step, epoch, "train", means)
+        scores = dict(means)
         if self.job.val is not None:
             scores = self.evaluate().metrics
             self.book.metrics(step, epoch, "val", scores)
             row |= {("val_loss" if name == "loss" else name): v for name, v in scores.items()}
-        else:
-            scores = {"loss": mean_loss}
-        self.best.history.append(row)
-        if self.doc is not None:
-            self.doc.chart.record({"kind": "epoch", "step": step, "metrics": row})
-        self.book.events.write("epoch", step, epoch=epoch, metrics=row, seconds=round(seconds, 3))
+        seconds = time.monotonic() - self._epoch_began
+        self._log_epoch(row, seconds)
         self._judge_epoch(epoch, scores)
         self.progress.end_epoch(epoch, {k: v for k, v in row.items() if k != "epoch"}, seconds)
         self.save()
         if epoch < (self.job.recipe.epochs or 0):
             self.progress.start_epoch(self._epoch())
         self._epoch_began = time.monotonic()
-        patience = self.job.recipe.patience
-        if patience is not None and self.best.stale >= patience:
-            self.status = "stopped early"
-            return False
-        return True
+        return not self._is_stale()
 
     # ----------------------------------------------------------------------------------------
 
-    def evaluate(self) -> Evaluation:
+    def evaluate(self, keep: bool = False) -> Evaluation:
         """The validation part, or the training part where there is none."""
-        job = self.job
-        quiet = self.doc.suspended() if self.doc is not None else nullcontext()
-        with quiet:
-            return evaluate(self.loop.net, job.task, job.val or job.train, job.compute)
+        job, doc = self.job, self.doc
+        place = (self.loop.net, job.task, job.val or job.train, job.compute)
+        if doc is None or job.val is None:
+            with doc.suspended() if doc is not None else nullcontext():
+                return evaluate(*place, keep=keep)
+        return evaluate(*place, keep=keep, before=lambda batch: doc.rows(batch.index_B, "val"))
 
     def _settle_norms(self) -> None:
         """Batch norm statistics over (the first NORM_BATCHES batches of) the training part."""
@@ -160,8 +159,10 @@ class Session:
         self.book.flush()
         state = {"loop": self.loop.state(), "best": vars(self.best)}
         whole = checkpoint.Checkpoint(self.loop.net.state_dict(), state, self.meta())
-        self._said(checkpoint.save(self.folder.weights, whole).name)
-        self._saved = time.monotonic()
+        file = checkpoint.save(self.folder.weights, whole).name
+        epoch, step = self.loop.position.epoch, self._step()
+        self.book.events.write("checkpoint", step, file=file, epoch=epoch)
+        self._saved, self._saved_at = time.monotonic(), f"step {step}"
 
     def meta(self) -> dict[str, Any]:
         """What weights are of; enough to build the network again."""
@@ -176,8 +177,9 @@ class Session:
             "metrics": self.best.metrics,
         }
 
-    def restore(self, saved: checkpoint.Checkpoint) -> None:
-        """Continue from a checkpoint."""
+    def restore(self, saved: checkpoint.Checkpoint, events: list[dict[str, Any]]) -> None:
+        """Continue from a checkpoint; `events` are what the doctor had measured until then."""
+        self._events, self._saved_at = events, f"step {saved.meta['step']}"
         checkpoint.fit_into(self.loop.net, saved.weights)
         self.best = Standing(**saved.state["best"])
         self.loop.restore(saved.state["loop"])
@@ -186,7 +188,7 @@ class Session:
         """Keep the weights where the score is the best so far."""
         name = type(self.job.task).score
         score = scores.get(name, -scores["loss"])
-        if self.best.epoch and score <= self.best.score:
+        if self.best.epoch and not score > self.best.score:
             self.best.stale += 1
             return
         self.best.score, self.best.epoch, self.best.stale = score, epoch, 0
@@ -202,14 +204,37 @@ class Session:
             self.loop.net,
             [optimiser for _, optimiser in self.loop.optimisers],
             train=items(job.source.train, job.task),
+            val=None if job.source.val is None else items(job.source.val, job.task),
             classes=len(job.task.spec.get("classes", ())) or None,
             sink=self.book.measured,
         )
 
-    def _said(self, file: str) -> None:
-        self.book.events.write(
-            "checkpoint", self._step(), file=file, epoch=self.loop.position.epoch
-        )
+    def _log_epoch(self, row: dict[str, float], seconds: float) -> None:
+        epoch, step = int(row["epoch"]), self._step()
+        self.best.history.append(row)
+        if self.doc is not None:
+            self.doc.chart.record({"kind": "epoch", "step": step, "metrics": row})
+        self.book.events.write("epoch", step, epoch=epoch, metrics=row, seconds=round(seconds, 3))
+
+    def _refuse_lost_weights(self) -> None:
+        """Raise Diverged where the last step left weights that are not finite."""
+        lost = [name for name, value in self.loop.net.state_dict().items()
+                if value.is_floating_point() and not bool(value.isfinite().all())]  # fmt: skip
+        if lost:
+            where = f"after step {self._step()} (epoch {self.loop.position.epoch})"
+            raise Diverged(f"{len(lost)} of the network's tensors are not finite {where}: "
+                           f"{shortlist(lost, 3)}")  # fmt: skip
+
+    def _kept(self) -> str:
+        """What a diverged training leaves behind, for its message."""
+        if not self._saved_at:
+            return "; no checkpoint was saved before"
+        return f"; the checkpoint of {self._saved_at} is kept in {self.folder.weights}"
+
+    def _is_stale(self) -> bool:
+        """Whether patience is at its end."""
+        patience = self.job.recipe.patience
+        return patience is not None and self.best.stale >= patience
 
     def _ask_to_stop(self) -> None:
         self._stop = True
@@ -234,14 +259,14 @@ def make_loop(job: Job) -> Loop:
     net = job.compute.place(job.net)
     optimisers: list[tuple[Phase, Optimizer]] = []
     for phase in job.task.phases(net):
-        optimiser = build_optimiser(
-            recipe.optim or "adamw",
-            phase.params,
-            lr=recipe.lr or 0.0,
-            momentum=recipe.momentum or 0.0,
-            weight_decay=recipe.weight_decay or 0.0,
-            fused=recipe.speed == "auto",
-        )
+        said = {
+            "lr": recipe.lr or 0.0,
+            "momentum": recipe.momentum or 0.0,
+            "weight_decay": recipe.weight_decay or 0.0,
+            **phase.settings,
+        }
+        kind = said.pop("optim", recipe.optim or "adamw")
+        optimiser = build_optimiser(kind, phase.params, fused=recipe.speed == "auto", **said)
         optimisers.append((phase, optimiser))
     augment = None if recipe.augment in (None, "off") else compose(recipe.augment)
     if recipe.compile:

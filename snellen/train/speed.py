@@ -35,7 +35,7 @@ class Machine:
     """What the policy knows of the machine."""
 
     cores: int
-    load: float  # runnable processes over the last minute, ours not counted
+    load: float  # runnable processes over the last minute
     bf16: bool  # matrix units for bfloat16
     cuda: bool
     free_bytes: int
@@ -53,9 +53,8 @@ class Facts:
     """What the choices depend on: the data and the network."""
 
     num_samples: int
-    batch_bytes: int = 0  # one sample, encoded
     pictures: bool = True  # uint8 pixels, not the user's own floats
-    model: str = "resnet18"  # the task's usual network
+    model: str | None = "resnet18"  # the task's usual network; None for the user's own
     params: int = 0
     macs: int = 0  # multiply-adds of one sample
 

@@ -11,16 +11,18 @@ from torch import nn
 
 from ..core import registry
 from ..core.errors import UsageError
+from ..core.events import read_events
 from ..core.runfolder import RunFolder, create, find
 from ..data.open import open_data
 from ..data.source import SampleSet
+from ..doctor.finding import Finding
 from ..doctor.report import text as findings_text
 from . import checkpoint
-from .finish import finish
+from .finish import finish, write_findings
 from .logbook import Logbook, cut_back, plan_of, read_config, write_config, write_surroundings
-from .prepare import Job, prepare
+from .prepare import Job, Note, prepare, read_source, readable
 from .recipe import Recipe, parse, resolve_name
-from .session import Session
+from .session import Session, make_loop
 
 # What a resumed run may be told anew; everything else it keeps, so that it computes the same.
 MAY_CHANGE = ("epochs", "patience", "save_minutes", "device", "workers", "threads", "data", "val")
@@ -45,6 +47,7 @@ def train(data: Any, own: nn.Module | None, settings: Mapping[str, Any]) -> Path
         session = resumed(resume, typed, {"data": data, "model": own}, say)
     else:
         session = fresh(name, typed, {"data": data, "model": own}, say)
+    findings: tuple[Finding, ...] = ()
     try:
         session.train()
         findings = session.doc.findings if session.doc is not None else ()
@@ -53,6 +56,9 @@ def train(data: Any, own: nn.Module | None, settings: Mapping[str, Any]) -> Path
             say(session.message)
         if session.doc is not None:
             say(findings_text(findings))
+    except BaseException:  # what the doctor saw may tell why
+        write_findings(session, session.doc.findings if session.doc is not None else ())
+        raise
     finally:
         session.book.close()
     return session.folder.path
@@ -74,10 +80,11 @@ def fresh(name: str | None, typed: dict[str, Any], given: dict[str, Any], say: "
     base = registry.get("snellen.recipes", "RECIPES", name) if name else Recipe()
     recipe = base.change(**typed)
     job = prepare(recipe, typed, given, say)
+    loop = make_loop(job)
     folder = create(recipe.project, recipe.name or run_name(name, recipe, job))
-    write_surroundings(folder)
+    write_surroundings(folder, job.recipe.threads)
     write_config(folder, job.plan, _what(job))
-    session = Session(job, folder, quiet=say.quiet)
+    session = Session(job, loop, folder, quiet=say.quiet)
     say.write_to(session.book)
     session.book.events.write("start", 0, command=sys.argv, recipe=job.recipe.as_dict(),
                               set_by=dict(job.plan.set_by))  # fmt: skip
@@ -98,47 +105,62 @@ def resumed(run: str | Path, typed: dict[str, Any], given: dict[str, Any], say: 
     for line in refused:
         say(line)
     recipe = whereabouts(config, plan.recipe).change(**typed)
-    if recipe.data is None and given["data"] is None:
-        raise UsageError(f"{folder} was trained on arrays: give the same again, "
-                         f"sn.train((x, y), resume={str(folder)!r})")  # fmt: skip
-    job = prepare(recipe, recipe.as_dict(), {**given, "spec": saved.meta["spec"]}, say)
+    _need_what_python_gave(folder, recipe, config, given)
+    job = prepare(recipe, typed, {**given, "spec": saved.meta["spec"]}, say, before=plan)
     changed = [n for n in CHANGES_RESULT if getattr(plan.recipe, n) != getattr(job.recipe, n)]
     if _what(job)["samples"] != config.get("samples"):
         changed.append("data")
+    cut_back(folder, saved.meta["step"])
+    changed += write_surroundings(folder, job.recipe.threads)
     where = f"epoch {saved.meta['epoch']}, step {saved.meta['step']}"
     say(f"resumed {folder} at {where}" + (
         f"; {', '.join(changed)} changed, so the result will differ from an unbroken run"
         if changed else ""))  # fmt: skip
-    cut_back(folder, saved.meta["step"])
-    write_surroundings(folder)
     if typed:
         write_config(folder, job.plan, _what(job))
-    session = Session(job, folder, quiet=say.quiet)
+    events = list(read_events(folder.events)) if folder.events.exists() else []
+    session = Session(job, make_loop(job), folder, quiet=say.quiet)
     say.write_to(session.book)
-    session.restore(saved)
+    session.restore(saved, events)
     session.book.events.write("resume", saved.meta["step"], file=str(folder.weights),
                               epoch=saved.meta["epoch"], same=not changed)  # fmt: skip
     return session
 
 
+def _need_what_python_gave(
+    folder: RunFolder, recipe: Recipe, config: Mapping[str, Any], given: Mapping[str, Any]
+) -> None:
+    """Arrays and modules are not kept in a run: they must be given again."""
+    if recipe.data is None and given["data"] is None:
+        raise UsageError(f"{folder} was trained on arrays: give the same again, "
+                         f"sn.train((x, y), resume={str(folder)!r})")  # fmt: skip
+    if config.get("network", {}).get("name") is None and given["model"] is None:
+        kind = config.get("network", {}).get("class")
+        raise UsageError(f"{folder} was trained with your own module {kind}: give it again, "
+                         f"sn.train(..., model=net, resume={str(folder)!r})")  # fmt: skip
+
+
 def _refuse_changes(folder: RunFolder, recipe: Recipe, typed: dict[str, Any]) -> None:
     for name, value in typed.items():
-        if name not in MAY_CHANGE and value != getattr(recipe, name):
+        before = getattr(recipe, name)
+        same_file = name == "weights" and before and Path(value).resolve() == Path(before).resolve()
+        if name not in MAY_CHANGE and value != before and not same_file:
             raise UsageError(
-                f"{name}={value} cannot be changed while {folder} goes on with {name}="
-                f"{getattr(recipe, name)}; start a new training with weights={folder.best}"
+                f"{name}={value} cannot be changed while {folder} goes on with {name}={before}; "
+                f"start a new training with weights={folder.best}"
             )
 
 
 def _what(job: Job) -> dict[str, Any]:
     """What config.yaml records beside the settings."""
-    source = job.source
-    place = job.recipe.data
+    source, recipe = job.source, job.recipe
+    typed = {"data": recipe.data, "val": recipe.val, "weights": recipe.weights}
+    places = {k: str(Path(v).resolve()) for k, v in typed.items() if v and Path(v).exists()}
     parts = {"train": source.train, "val": source.val, "test": source.test}
     return {
         "task": type(job.task).name,
         "format": source.format,
-        "data_at": str(Path(place).resolve()) if place and Path(place).exists() else place,
+        "places": places,  # absolute, so that eval and resume work from any folder
         "classes": list(source.classes),
         "samples": {name: len(part) for name, part in parts.items() if part is not None},
         "network": job.model,
@@ -152,18 +174,25 @@ def run_name(recipe_name: str | None, recipe: Recipe, job: Job) -> str:
 
 
 def whereabouts(config: Mapping[str, Any], recipe: Recipe) -> Recipe:
-    """The recipe with its data where they lay when the run began, if they are not here."""
-    moved = recipe.data is not None and not Path(recipe.data).exists()
-    return replace(recipe, data=config.get("data_at", recipe.data)) if moved else recipe
+    """The recipe with its data where they lay when the run began; where they have moved, under the
+    path that was typed.
+    """
+    places = {k: v for k, v in config.get("places", {}).items() if v and Path(v).exists()}
+    return replace(recipe, **places)
 
 
-def part_to_judge(recipe: Recipe, data: Any) -> tuple[SampleSet, tuple[str, ...]]:
-    """What `eval` looks at: the run's own validation part, or all of other data."""
+def part_to_judge(recipe: Recipe, data: Any, note: Note) -> tuple[SampleSet, tuple[str, ...]]:
+    """What `eval` looks at: the run's own validation part, or all of other data; what cannot be
+    read is left out and said, as in training.
+    """
     if data is None:
-        source = open_data(recipe.data, val=recipe.val, split=recipe.split, seed=recipe.seed)
+        source = read_source(recipe, None, note)
         return source.val or source.train, source.classes
     source = open_data(data, split=0.0)
-    return source.val or source.test or source.train, source.classes
+    for problem in source.problems:
+        note(f"data: {problem}")
+    part = source.val or source.test or source.train
+    return readable(part, "the data", note), source.classes
 
 
 class _Say:
