@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 import pytest
-from little_data import pets
+from little_data import folders, pets
 from running import run_cli, run_process
 
 import snellen
 import snellen.cli
 from snellen.cli import _errors
 from snellen.core.errors import DataError, Diverged, Interrupted, SnellenError, UsageError
+from snellen.data.source import Problem
 
 VERBS = sorted(p.stem for p in Path(snellen.cli.__path__[0]).glob("[!_]*.py"))
 
@@ -24,6 +25,23 @@ def test_version_and_bare_call():
     bare = run_cli()
     assert bare.code == 0
     assert "train" in bare.out
+
+
+def test_names_of_files_and_classes_cannot_write_on_the_terminal(tmp_path, monkeypatch):
+    """ESC [2J would wipe the screen, the line break forge a line, U+202E turn the writing round."""
+    evil = "a\x1b[2J\x9b2J\nsnellen: all is well\u202e"
+    folders(tmp_path / "pets", "ant", evil)
+    (tmp_path / "pets" / "ant" / f"{evil}.png").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    for words in (("data", "pets"), ("check", "pets"), ("data", evil), ("train", f"data={evil}"),
+                  ("predict", evil, evil), ("verify", evil)):  # fmt: skip
+        ended = run_cli(*words)
+        said = ended.out + ended.err
+        assert not set("\x1b\x9b\u202e") & set(said), words
+        assert r"a\x1b[2J\x9b2J" in said, words
+        assert words[0] in ("predict", "verify") or "\nsnellen: all" not in said, words
+    assert r"\x1b" in str(Problem("x", "seen", file=f"{evil}.png"))
+    assert "\n" not in str(Problem("x", evil))
 
 
 def test_every_verb_is_a_file_and_has_help():

@@ -7,6 +7,7 @@ import sys
 import click
 
 from ..core.errors import SnellenError
+from ..core.words import printable
 
 MAX_LINES = 8
 BUG = 70  # sysexits.h EX_SOFTWARE: none of the contract's codes means "our fault"
@@ -22,7 +23,7 @@ def ending(error: BaseException) -> int:
     if os.environ.get("SNELLEN_TRACEBACK") == "1":
         raise error
     message, code = _translate(error)
-    click.echo(shorten(f"snellen: {message}"), err=True)
+    click.echo(printable(shorten(f"snellen: {message}"), keep="\n"), err=True)
     return code
 
 

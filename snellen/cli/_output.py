@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ..core.errors import DataError, UsageError, nearest
+from ..core.words import printable
 
 
 def print_json(value: Any, indent: int | None = None) -> None:
@@ -105,7 +106,7 @@ def _cell(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
 
 
 def _plain(value: Any) -> Any:

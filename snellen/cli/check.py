@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..core.errors import UsageError
+from ..core.words import printable
 from ._output import fails, progress, writable, write_json_file
 from ._verbs import FAIL_ON, HELP, Verb
 
@@ -40,7 +41,7 @@ def command(path: str | None, data: str | None, json: str | None, fail_on: str) 
 
     with progress("looking at") as tell:
         findings = [finding_of(problem) for problem in audit(place, progress=tell)]
-    click.echo(report(findings) or f"{place}: nothing wrong was found")
+    click.echo(report(findings) or printable(f"{place}: nothing wrong was found"))
     write_json_file(json, document(findings))
     return fails((finding.level for finding in findings), fail_on)
 
@@ -71,9 +72,9 @@ def report(findings: "list[Finding]") -> str:
     lines: list[str] = []
     for (level, id), group in sorted(groups.items(), key=lambda item: order.index(item[0][0])):
         lines.append(f"{level} {id} ({len(group)})")
-        lines += [f"    {_place(finding)}{finding.message}" for finding in group[:SHOWN]]
+        lines += [printable(f"    {_place(finding)}{finding.message}") for finding in group[:SHOWN]]
         lines += [f"    and {len(group) - SHOWN} more"] if len(group) > SHOWN else []
-        lines += [f"    do: {do}" for do in dict.fromkeys(f.do for f in group if f.do)]
+        lines += [printable(f"    do: {do}") for do in dict.fromkeys(f.do for f in group if f.do)]
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from ..core.words import printable
 from ._output import print_json, print_table
 from ._verbs import HELP, Verb
 
@@ -24,14 +25,14 @@ def command(path: str, as_json: bool) -> None:
         print_json(facts, 1)
         return
     for key in ("name", "format", *facts["facts"]):
-        click.echo(f"{key:<10} {facts.get(key, facts['facts'].get(key))}")
+        click.echo(printable(f"{key:<10} {facts.get(key, facts['facts'].get(key))}"))
     parts = facts["parts"]
     counts = {name: part.get("labels", {}) for name, part in parts.items()}
     rows = [["all", *(part["samples"] for part in parts.values())]]
     rows += [[c, *(counts[p].get(c, 0) for p in parts)] for c in facts["classes"]]
     print_table(["class", *parts], rows)
     for problem in facts["problems"]:
-        click.echo(f"{problem['file'] or path}: {problem['message']}")
+        click.echo(printable(f"{problem['file'] or path}: {problem['message']}"))
 
 
 def describe(source: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..core.errors import DataError
+from ..core.words import printable
 from ._output import print_json
 from ._verbs import HELP, Verb
 
@@ -34,7 +35,7 @@ def command(run: str, files: tuple[str, ...], as_json: bool) -> None:
     for answer in load(run).predict_files(_expand(files)):
         count += 1
         if "error" in answer:
-            failed.append(_named(answer["file"], answer["error"]))
+            failed.append(printable(_named(answer["file"], answer["error"])))
         else:
             _print(answer, as_json)
     if failed:
@@ -67,4 +68,4 @@ def _print(answer: dict[str, Any], as_json: bool) -> None:
         return
     label = answer.get("label", answer.get("text", ""))
     score = [f"{answer['score']:.4f}"] if "score" in answer else []
-    click.echo("\t".join([answer["file"], str(label), *score]))
+    click.echo("\t".join([printable(answer["file"]), printable(str(label)), *score]))

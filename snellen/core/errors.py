@@ -6,11 +6,16 @@ The exit codes are the contract's: 1 findings, 2 usage, 3 data, 4 diverged, 130 
 import difflib
 from collections.abc import Iterable
 
+from .words import printable
+
 
 class SnellenError(Exception):
     """The base of all; `exit_code` is what the command line ends with."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), keep="\n")
 
 
 class UsageError(SnellenError):

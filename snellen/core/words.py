@@ -1,6 +1,24 @@
-"""Numbers and times as people read them, on a terminal and on a page."""
+"""Numbers, times and foreign text as people read them, on a terminal and on a page."""
 
 import math
+import re
+
+# What moves the cursor, colours, erases or turns the writing round: C0, C1, line and bidi controls.
+CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""Text of which a file's or a class's name may be a part, with control characters spelled out.
+
+    Such a name could else recolour, erase or forge what a terminal shows. Those in `keep` stay.
+
+    >>> print(printable("a\x1b[2Jb\tc\nd", keep="\n"))
+    a\x1b[2Jb\tc
+    d
+    """
+    return CONTROLS.sub(
+        lambda sign: sign[0] if sign[0] in keep else sign[0].encode("unicode_escape").decode(), text
+    )
 
 
 def number(value: float) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..core.words import printable
 from .sample import Sample
 
 
@@ -94,7 +95,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else (self.file or "")
-        return f"{where}: {self.message}" if where else self.message
+        return printable(f"{where}: {self.message}" if where else self.message)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core import files
 from ..core.events import spelled
+from ..core.words import printable
 from .explain import explain as explain
 from .finding import Finding
 from .sarif import write_sarif as write_sarif
@@ -35,7 +36,7 @@ def text(
     """
     blocks = [_block(number, finding) for number, finding in enumerate(findings, 1)]
     said = "\n".join(blocks) if blocks else _nothing(steps)
-    return "\n".join([said, *(f"note: {note}" for note in notes)])
+    return printable("\n".join([said, *(f"note: {note}" for note in notes)]), keep="\n")
 
 
 def show(findings: Sequence[Finding], *, steps: int | None = None, file: Any = None) -> None:
