@@ -30,9 +30,16 @@ def test_example_opens_as_a_whole_source(example):
     assert source.format == name
     assert len(source.classes) >= 2
     assert not [p for p in source.problems if p.harm == "harmful"]
+    assert len(source.train) > 0
     labels = source.train.labels()
-    assert labels is not None
-    assert len(labels) == len(source.train) > 0
+    if labels is None:  # boxes have a class each, pictures none
+        target = source.train.target(0)
+        assert target is not None
+        labels = target.labels
+        assert target.boxes_N4.shape == (len(labels), 4)
+    else:
+        assert len(labels) == len(source.train)
+    assert len(labels) > 0
     assert set(labels.tolist()) <= set(range(len(source.classes)))
 
 
@@ -42,7 +49,12 @@ def test_samples_agree_with_labels_and_paths_and_repeat(example):
     for i in (0, len(source.train) - 1):
         sample, again = source.train[i], source.train[i]
         assert sample.index == i
-        assert sample.target.label == int(labels[i])
+        if labels is not None:
+            assert sample.target.label == int(labels[i])
+        else:
+            told = source.train.target(i)
+            assert (sample.target.boxes_N4 == told.boxes_N4).all()
+            assert (sample.target.labels == told.labels).all()
         assert sample.path == source.train.path(i)
         assert sample.image_CHW.ndim == 3
         assert (sample.image_CHW == again.image_CHW).all()

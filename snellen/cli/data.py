@@ -1,11 +1,11 @@
-"""`snellen data`: what a data set is."""
+"""`snellen data`: what a data set is; write it in another format."""
 
 from collections import Counter
 from typing import Any
 
 import click
 
-from ..core.words import printable
+from ..core.errors import UsageError
 from ._output import print_json, print_table
 from ._verbs import HELP, Verb
 
@@ -13,26 +13,41 @@ from ._verbs import HELP, Verb
 @click.command(cls=Verb, context_settings=HELP)
 @click.argument("path")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def command(path: str, as_json: bool) -> None:
-    """Say what a data set is.
+@click.option("--to", "format", metavar="coco|voc|yolo|csv", help="Write it in this format.")
+@click.option("--out", "folder", metavar="FOLDER", help="Where --to writes; a new folder.")
+def command(path: str, as_json: bool, format: str | None, folder: str | None) -> None:
+    """Say what a data set is, or convert it.
 
     The format of what lies at PATH, its parts, its classes and what was noticed on opening it.
+    With --to and --out the boxes are written in another format, pictures linked where the disk
+    allows it and else copied; nothing that is there is changed.
     """
+    if (format is None) != (folder is None):
+        raise UsageError("--to and --out go together: snellen data pets/ --to coco --out pets_coco")
     from ..data.open import open_path
 
-    facts = describe(open_path(path))
+    source = open_path(path)
+    if format and folder:
+        from ..data.convert import convert
+
+        for line in convert(source, format, folder):
+            click.echo(line, err=True)
+    facts = describe(source)
     if as_json:
         print_json(facts, 1)
         return
     for key in ("name", "format", *facts["facts"]):
-        click.echo(printable(f"{key:<10} {facts.get(key, facts['facts'].get(key))}"))
+        click.echo(f"{key:<10} {facts.get(key, facts['facts'].get(key))}")
     parts = facts["parts"]
     counts = {name: part.get("labels", {}) for name, part in parts.items()}
     rows = [["all", *(part["samples"] for part in parts.values())]]
     rows += [[c, *(counts[p].get(c, 0) for p in parts)] for c in facts["classes"]]
     print_table(["class", *parts], rows)
     for problem in facts["problems"]:
-        click.echo(printable(f"{problem['file'] or path}: {problem['message']}"))
+        line = f":{problem['line']}" if problem["line"] else ""
+        click.echo(f"{problem['file'] or path}{line}: {problem['message']}")
+    if folder:
+        click.echo(f"written as {format}: {folder}")
 
 
 def describe(source: Any) -> dict[str, Any]:
@@ -49,8 +64,10 @@ def describe(source: Any) -> dict[str, Any]:
 
 
 def _part(part: Any, classes: tuple[str, ...]) -> dict[str, Any]:
-    labels = part.labels()
+    from ..data.classes import every_label
+
     facts: dict[str, Any] = {"samples": len(part)}
+    labels = every_label(part)
     if labels is not None:
         counts = Counter(labels.tolist())
         facts["labels"] = {name: counts.get(i, 0) for i, name in enumerate(classes)}

@@ -87,25 +87,46 @@ def match_classes(
     if tuple(classes) == tuple(theirs):
         return part, ()
     table = [classes.index(name) if name in classes else -1 for name in theirs]
-    labels = part.labels()
+    labels = every_label(part)
     assert labels is not None
     used = [theirs[i] for i in labels.unique().tolist() if i >= 0]
     strange = [name for name in used if name not in classes]
-    if len(strange) == len(used):
+    has_labels = part.labels() is not None
+    if len(strange) == len(used) and (strange or has_labels):
         raise DataError(
             f"train and val share no class: train has {shortlist(classes, 5)}; "
             f"val has {shortlist(used, 5)}; check that both are the same kind of data"
         )
+    if not has_labels:  # boxes: the picture stays, its strange things go
+        count = sum(table[label] < 0 for label in labels.tolist())
+        return Relabelled(part, table), _strange(strange, classes, count, "boxes")
     new = torch.tensor(table)[labels.clamp(min=0)]
     rows = ((new >= 0) | (labels < 0)).nonzero()[:, 0].tolist()
     return Relabelled(part, table, rows), _strange(strange, classes, len(part) - len(rows))
 
 
-def _strange(names: list[str], classes: Sequence[str], count: int) -> tuple[Problem, ...]:
+def every_label(part: SampleSet) -> Tensor | None:
+    """The classes of all samples, or of all their boxes; None where only reading tells.
+
+    >>> from .boxes import BoxSet, Record, Thing
+    >>> every_label(BoxSet([Record("a.png", (Thing(2, (0, 0, 1, 1)),))])).tolist()
+    [2]
+    """
+    labels = part.labels()
+    if labels is not None:
+        return labels
+    targets = [part.target(i) for i in range(len(part))]
+    each = [t.labels for t in targets if t is not None and t.labels is not None]
+    return torch.cat(each) if each else None
+
+
+def _strange(
+    names: list[str], classes: Sequence[str], count: int, what: str = "samples"
+) -> tuple[Problem, ...]:
     if not names:
         return ()
     blanks = [n for n in names if n.strip() in [c.strip() for c in classes]]
     why = f"; {blanks[0]!r} differs from a class of train only by blanks" if blanks else ""
     message = f"val has {shortlist([repr(n) for n in names], 5)}, which train has not{why}; "
-    message += f"its {count} samples are left out"
+    message += f"its {count} {what} are left out"
     return (Problem("class-unknown", message, do="give train these classes, or rename them"),)

@@ -153,5 +153,9 @@ def _hold_out(source: Source, split: float, seed: int) -> Source:
 def _with_val(source: Source, other: Source) -> Source:
     """The other source's validation part, or all of it, under this one's class numbers."""
     part = other.val or other.test or other.train
+    if (part.labels() is None) != (source.train.labels() is None):
+        has, wants = ("boxes", "classes") if part.labels() is None else ("classes", "boxes")
+        raise DataError(f"val={other.name} has {has} where {source.name} has {wants}; "
+                        "both must be the same kind of data")  # fmt: skip
     val, problems = match_classes(source.classes, other.classes, part)
     return replace(source, val=val, problems=(*source.problems, *other.problems, *problems))

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from ..core.errors import DataError, shortlist
-from .sample import Sample
+from .sample import Sample, Target
 from .source import Part, SampleSet
+
+OF_THINGS = ("boxes_N4", "ignored_N", "masks_NHW", "keypoints_NK2", "visibility_NK")
 
 
 class Relabelled(SampleSet):
@@ -26,15 +28,27 @@ class Relabelled(SampleSet):
 
     def __getitem__(self, i: int) -> Sample:
         sample = self.whole[i]
-        label = sample.target.label
-        if label is None:
-            return sample
-        return replace(sample, target=replace(sample.target, label=int(self.new[label])))
+        return replace(sample, target=self._renamed(sample.target))
 
     def labels(self) -> Tensor | None:
         """labels_N in the new numbers."""
         labels = self.whole.labels()
         return None if labels is None else self.new[labels]
+
+    def target(self, i: int) -> Target | None:
+        """What is true of sample i, in the new numbers."""
+        target = self.whole.target(i)
+        return None if target is None else self._renamed(target)
+
+    def _renamed(self, target: Target) -> Target:
+        """Another label; of boxes those whose class has no new number are left out."""
+        if target.labels is None:
+            label = target.label
+            return target if label is None else replace(target, label=int(self.new[label]))
+        labels_N = self.new[target.labels]
+        kept = labels_N >= 0
+        rows = {name: value[kept] for name, value in target.given().items() if name in OF_THINGS}
+        return replace(target, **{**rows, "labels": labels_N[kept]})
 
     def path(self, i: int) -> str | None:
         """The file of sample i."""

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from ..core.words import printable
-from .sample import Sample
+from .sample import Sample, Target
 
 
 class SampleSet(ABC):
@@ -31,6 +31,10 @@ class SampleSet(ABC):
 
     def labels(self) -> Tensor | None:
         """labels_N int64 without reading an image, or None where only reading tells."""
+        return None
+
+    def target(self, i: int) -> Target | None:
+        """What is true of sample i but masks, without decoding it; None where that is needed."""
         return None
 
     def path(self, i: int) -> str | None:
@@ -62,6 +66,10 @@ class Part(SampleSet):
         """labels_N of the rows."""
         labels = self.whole.labels()
         return None if labels is None else labels[self.rows]
+
+    def target(self, i: int) -> Target | None:
+        """What is true of row i."""
+        return self.whole.target(self.rows[i])
 
     def path(self, i: int) -> str | None:
         """The file of row i."""

@@ -79,8 +79,19 @@ def _problem(
     if labels[0] != labels[1]:
         do = "find out which label is right"
         return second.problem("label-conflict", message, other, do=do, **more)
+    if _boxes_differ(first, row, second, other):
+        do = "find out which boxes are right"
+        message += ", but has other boxes"
+        return second.problem("label-conflict", message, other, do=do, **more)
     do = "keep one of the two"
     return second.problem("data-duplicate", message, other, do=do, harm="suspect", **more)
+
+
+def _boxes_differ(first: Album, row: int, second: Album, other: int) -> bool:
+    one, two = first.part.target(row), second.part.target(other)
+    if one is None or two is None or one.boxes_N4 is None or two.boxes_N4 is None:
+        return False
+    return one.boxes_N4.shape != two.boxes_N4.shape or not one.boxes_N4.allclose(two.boxes_N4)
 
 
 AUDITS = {"duplicates": look}

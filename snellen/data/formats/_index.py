@@ -60,6 +60,10 @@ def _rows(file: Path) -> list[tuple[int, list[str]]]:
 
 
 def _with_header(file: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> Table:
+    if {"x1", "xmin"} & set(header):
+        raise DataError(
+            f"{file} is a table of boxes, which is written and not read; give COCO, VOC or YOLO"
+        )
     path, label, part = (_find(header, words) for words in (PATH_WORDS, LABEL_WORDS, PART_WORDS))
     if path is None:
         path = next((i for i, cell in enumerate(rows[0][1]) if is_image_name(cell)), None)

@@ -14,6 +14,7 @@ from ..sets import FileSet
 from ..source import Format, Problem, Source
 from ._folders import channels_of
 from ._index import SUFFIXES, Table, index_file, read_table, resolve
+from ._layout import layout
 from ._parts import PARTS, join_parts, part_of
 
 
@@ -27,7 +28,7 @@ class Csv(Format):
         """A table by its ending, or a folder whose table lists pictures that are there."""
         if path.is_file():
             return path.suffix.lower() in SUFFIXES
-        return path.is_dir() and index_file(path) is not None
+        return path.is_dir() and index_file(path) is not None and layout(path) is None
 
     def open(self, path: Path) -> Source:
         """Read the table; rows that cannot be used are listed with their line."""

@@ -14,6 +14,7 @@ from ..sets import FileSet
 from ..source import Format, Problem, Source
 from ._folders import Tree, any_image, channels_of, scan
 from ._index import index_file
+from ._layout import layout
 from ._parts import join_parts, part_of
 
 
@@ -24,8 +25,10 @@ class ImageFolder(Format):
     about = "a folder with a folder of pictures for each class, perhaps below train, val, test"
 
     def detect(self, path: Path) -> bool:
-        """A folder whose folders hold pictures, and no table that lists them."""
-        return path.is_dir() and index_file(path) is None and _has_class(path)
+        """A folder whose folders hold pictures, and neither boxes nor a table that lists them."""
+        if not path.is_dir() or layout(path) or index_file(path):
+            return False
+        return _has_class(path)
 
     def open(self, path: Path) -> Source:
         """List the files; the classes are those of train, by name."""

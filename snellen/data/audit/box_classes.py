@@ -1,0 +1,51 @@
+"""Classes of boxes: too rare to learn, named and never used, absent from the validation part."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ...core.errors import shortlist
+from ..boxes import unwound
+from ..classes import every_label
+from ..source import Problem
+from ._album import Album
+from .classes import FEW, RATIO
+
+
+def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
+    """Albums of boxes -> what their class counts say, one problem a kind."""
+    if not albums or unwound(albums[0].part) is None:
+        return
+    train = _counts(albums[0], len(classes))
+    if not train.sum():
+        message = "not one box is in train; nothing can be learned"
+        yield Problem("label-no-boxes", message, part="train", do="check where the labels lie")
+        return
+    unused = [classes[k] for k in np.flatnonzero(train == 0).tolist()]
+    if unused:
+        message = f"{len(unused)} of {len(classes)} classes have no box in train: "
+        yield Problem("class-empty", message + shortlist(unused, 5), "harmless", part="train")
+    is_rare = (train > 0) & (train < FEW) & (train * RATIO <= train.max())
+    rare = np.flatnonzero(is_rare).tolist()
+    if rare:
+        words = [f"{classes[k]} ({train[k]})" for k in rare]
+        message = f"{len(rare)} classes have fewer than {FEW} boxes, the largest {train.max()}: "
+        do = "add samples, or read the score of each class and not the mean alone"
+        yield Problem("class-imbalance", message + shortlist(words, 5), "suspect", do=do,
+                      part="train")  # fmt: skip
+    for album in albums[1:]:
+        counts = _counts(album, len(classes))
+        missing = [classes[k] for k in np.flatnonzero((counts == 0) & (train > 0)).tolist()]
+        if missing and album.name == "val":
+            message = f"val has no box of {shortlist(missing, 5)}; nothing tells their score"
+            yield Problem("class-not-in-val", message, "suspect", part=album.name)
+
+
+def _counts(album: Album, num_classes: int) -> np.ndarray:
+    """Boxes of each class, counts_K."""
+    labels = every_label(album.part)
+    values = np.zeros(0, int) if labels is None else labels.numpy()
+    return np.bincount(values[values >= 0], minlength=num_classes)[:num_classes]
+
+
+AUDITS = {"box-classes": look}

@@ -1,0 +1,127 @@
+"""Which kind of labelled boxes lies at a path, told by names of folders and a look at files."""
+
+import mmap
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..images import SUFFIXES
+from ._parts import PARTS, part_of
+
+IMAGES = ("JPEGImages", "images", "Images", "imgs")
+YAML = (".yaml", ".yml")
+LOOKS = 50  # files of a folder that are looked at
+
+
+def layout(path: Path) -> str | None:
+    """A path -> "coco", "yolo", "voc", or None where no boxes lie there.
+
+    >>> layout(Path("/no/such/folder")) is None
+    True
+    """
+    try:
+        if path.is_file():
+            return _file_layout(path)
+        if not path.is_dir():
+            return None
+        if coco_files(path):
+            return "coco"
+        if any(True for base in bases(path) if _has_yolo(base)):
+            return "yolo"
+        return "voc" if any(xml_folder(base) for base in bases(path)) else None
+    except PermissionError:
+        return None
+
+
+def bases(path: Path) -> Iterator[Path]:
+    """The folder itself and its folders for parts (train, valid, test2017 ...)."""
+    yield path
+    for folder in sorted(path.iterdir()):
+        if part_in(folder.name) and folder.is_dir():
+            yield folder
+
+
+def part_in(name: str) -> str | None:
+    """The part that a name speaks of, or None.
+
+    >>> part_in("instances_val2017.json"), part_in("train2017"), part_in("trainval")
+    ('val', 'train', None)
+    """
+    words = re.split(r"[^A-Za-z]+", name)
+    return next((part for word in words if (part := part_of(word))), None)
+
+
+def coco_files(path: Path) -> list[Path]:
+    """The instance files of a folder: in annotations/, beside the pictures, or in parts."""
+    found = []
+    for folder in (path / "annotations", *bases(path)):
+        if folder.is_dir():
+            files = sorted(p for p in folder.glob("*.json") if p.is_file())
+            found += [file for file in files[:LOOKS] if is_coco(file)]
+    boxes = [file for file in found if "keypoints" not in file.name]
+    return boxes or found
+
+
+def is_coco(file: Path) -> bool:
+    """Whether a file is COCO's json of instances (not captions, panoptic, results)."""
+    try:
+        with open(file, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=1) as data:
+            head = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+            words = (b'"images"', b'"annotations"', b'"categories"')
+            return head.startswith(b"{") and all(data.find(word) >= 0 for word in words) and (
+                data.find(b'"segments_info"') < 0
+            )  # fmt: skip
+    except (OSError, ValueError):  # ValueError: an empty file
+        return False
+
+
+def xml_folder(base: Path) -> Path | None:
+    """Where the annotations of a VOC folder lie: in Annotations/, or beside the pictures."""
+    for folder in (base / "Annotations", base / "annotations"):
+        if _holds(folder, ".xml"):
+            return folder
+    return base if _holds(base, ".xml") and _holds(base, *SUFFIXES) else None
+
+
+def image_folder(base: Path) -> Path:
+    """Where the pictures of a VOC folder lie."""
+    return next((base / word for word in IMAGES if (base / word).is_dir()), base)
+
+
+def yaml_file(path: Path) -> Path | None:
+    """The yaml of a YOLO data set: data.yaml, or one that has both names and train."""
+    if path.is_file():
+        return path
+    files = sorted(p for p in path.iterdir() if p.suffix in YAML and p.is_file())
+    files.sort(key=lambda p: p.stem != "data")
+    return next((file for file in files if _is_yolo_yaml(file)), None)
+
+
+def _file_layout(path: Path) -> str | None:
+    if path.suffix == ".json" and is_coco(path):
+        return "coco"
+    return "yolo" if path.suffix in YAML and _is_yolo_yaml(path) else None
+
+
+def _is_yolo_yaml(file: Path) -> bool:
+    with open(file, "rb") as stream:
+        text = b"\n" + stream.read(2**20)
+    return b"\nnames" in text and any(f"\n{word}:".encode() in text for word in PARTS["train"])
+
+
+def _has_yolo(base: Path) -> bool:
+    """images/ with labels/*.txt beside it, at most one folder deeper."""
+    labels = base / "labels"
+    if not labels.is_dir() or not (base / "images").is_dir():
+        return False
+    return _holds(labels, ".txt") or any(
+        _holds(folder, ".txt") for folder in labels.iterdir() if folder.is_dir()
+    )
+
+
+def _holds(folder: Path, *suffixes: str) -> bool:
+    if not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        return any(entry.name.lower().endswith(suffixes) for entry in entries)

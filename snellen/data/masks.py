@@ -1,0 +1,101 @@
+"""Outlines of things -> masks: polygons and run lengths as COCO writes them, by pycocotools."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+Size = tuple[int, int]  # W, H
+
+
+def mask_HW(segmentation: Any, size: Size) -> np.ndarray:
+    """Polygons [[x1, y1, x2, ...], ...] or run lengths {"size", "counts"} -> bool mask_HW.
+
+    >>> mask_HW([[1, 1, 4, 1, 4, 3, 1, 3]], (6, 4)).astype(int).tolist()
+    [[0, 0, 0, 0, 0, 0], [0, 1, 1, 1, 0, 0], [0, 1, 1, 1, 0, 0], [0, 0, 0, 0, 0, 0]]
+    """
+    from pycocotools import mask as coco
+
+    width, height = size
+    if isinstance(segmentation, list):
+        runs = coco.merge(coco.frPyObjects(segmentation, height, width))
+    elif isinstance(segmentation["counts"], list):
+        runs = coco.frPyObjects(segmentation, height, width)
+    else:
+        runs = segmentation
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of pycocotools under NumPy 2
+        return coco.decode(runs).astype(bool)
+
+
+def outline_fault(segmentation: Any, size: Size | None) -> str:
+    """Why a segmentation cannot be drawn, or "" where it can.
+
+    >>> outline_fault([[1, 1, 4, 1]], None)
+    'a polygon of 4 numbers; x, y of three points are the least'
+    """
+    if isinstance(segmentation, list):
+        return next((fault for part in segmentation if (fault := _polygon_fault(part))), "")
+    if not isinstance(segmentation, dict) or not {"size", "counts"} <= set(segmentation):
+        return "neither polygons nor run lengths with size and counts"
+    return _runs_fault(segmentation, size)
+
+
+def _polygon_fault(polygon: Any) -> str:
+    if not isinstance(polygon, list) or not all(is_number(v) for v in polygon):
+        return "a polygon that is no list of finite numbers"
+    if len(polygon) < 6 or len(polygon) % 2:
+        return f"a polygon of {len(polygon)} numbers; x, y of three points are the least"
+    return ""
+
+
+def _runs_fault(runs: dict[str, Any], size: Size | None) -> str:
+    shape, counts = runs["size"], runs["counts"]
+    if not isinstance(shape, list) or len(shape) != 2 or not all(_is_count(v) for v in shape):
+        return f"run lengths of size {shape!r}; [height, width] is wanted"
+    if size is not None and shape != [size[1], size[0]]:
+        have, want = f"{shape[1]} x {shape[0]}", f"{size[0]} x {size[1]}"
+        return f"run lengths for {have} pixels; the image has {want}"
+    if isinstance(counts, list):
+        if not all(_is_count(v) for v in counts) or sum(counts) != shape[0] * shape[1]:
+            return "run lengths that do not add up to the image"
+        return ""
+    return "" if isinstance(counts, str) and _packed_sum(counts) == shape[0] * shape[1] else (
+        "packed run lengths that do not add up to the image"
+    )  # fmt: skip
+
+
+def _packed_sum(text: str) -> int:
+    """The pixels of a packed string: pycocotools reads past its end where this is not the image."""
+    runs: list[int] = []
+    value, shift = 0, 0
+    for sign in text:
+        bits = ord(sign) - 48
+        if not 0 <= bits < 64 or shift > 60:
+            return -1
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        if runs[-1] < 0:
+            return -1
+        value, shift = 0, 0
+    return -1 if shift else sum(runs)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of JSON is a finite number (and not true or false).
+
+    >>> is_number(1.5), is_number(float("nan")), is_number(True)
+    (True, False, False)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < 1e300 if isinstance(value, int) else bool(np.isfinite(value))
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
