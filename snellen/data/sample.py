@@ -4,6 +4,7 @@ All geometry is in pixels of the original image; boxes are x1, y1, x2, y2, half-
 box's width is x2 - x1 and the whole image is (0, 0, W, H).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -86,8 +87,8 @@ class Batch:
     @property
     def nbytes(self) -> int:
         """Bytes of all tensors, for deciding what fits in memory."""
-        held = [self.x, *(t for v in self.y.values() for t in (v if isinstance(v, list) else [v]))]
-        return sum(t.nbytes for t in held if isinstance(t, Tensor))
+        held = (self.x, self.y, self.index_B, self.sizes_B2)
+        return sum(tensor.nbytes for tensor in _tensors(held))
 
     def select(self, rows: Tensor) -> "Batch":
         """The rows of a batch, without targets: how an encoded data set is dealt into steps."""
@@ -96,9 +97,26 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on another device, copied without waiting where the memory is pinned."""
-        y = {name: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v
-             for name, v in self.y.items()}  # fmt: skip
-        return replace(self, x=self.x.to(device, non_blocking=True), y=y)
+        return replace(self, x=_moved(self.x, device), y=_moved(self.y, device))
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    """A tensor, or nested dicts, lists and tuples of tensors, on another device."""
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, dict):
+        return {name: _moved(inner, device) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)([_moved(inner, device) for inner in value])
+    return value
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(inner)
 
 
 def pick(value: Any, rows: Tensor) -> Any:
