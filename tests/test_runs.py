@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset, TensorDataset
 
 import snellen as sn
 from snellen.core.events import read_events
@@ -211,3 +211,17 @@ def test_a_finished_run_can_be_moved_and_still_says_all(tmp_path):
     os.rename(run.path, tmp_path / "b")
     assert sn.load(tmp_path / "b").metrics == scores
     assert json.loads((tmp_path / "b" / "env.json").read_text())["threads"] == 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_sample_at_fault_is_a_row_of_the_users_innermost_data_set(workers, tmp_path):
+    x, y = loud(300)
+    x = torch.from_numpy(x / 255)
+    x[150, 0, 3, 3] = torch.nan
+    whole = TensorDataset(x, torch.from_numpy(y))
+    inner = Subset(whole, range(100, 300))  # row 50 of it is 150
+    run = sn.train((inner, Subset(whole, range(100))), model=net(), epochs=1, batch=16,
+                   workers=workers, project=tmp_path, quiet=True)  # fmt: skip
+    assert run.findings[0].id == "data-nonfinite"
+    assert run.findings[0].samples == (150,)
+    assert run.findings[0].samples_of == "train"

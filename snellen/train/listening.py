@@ -1,11 +1,14 @@
 """What the doctor is told of Snellen's own training: the data set as items, rows by position."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
+from ..data.sets import DatasetSet
 from ..data.source import Part, SampleSet
+from ..doctor.loader import row_of
 from ..tasks.task import Task
 
 
@@ -29,8 +32,30 @@ class Items(Dataset[tuple[Tensor, Any]]):
         return self.samples.path(i)
 
 
+class Inside(Dataset[tuple[Tensor, Any]]):
+    """The user's innermost data set, as far as a subset of it is trained on."""
+
+    def __init__(self, items: Items, rows: Sequence[int]) -> None:
+        self.items, self.at = items, {row: i for i, row in enumerate(rows)}
+
+    def __len__(self) -> int:
+        return max(self.at) + 1
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Any]:
+        return self.items[self.at[row]]
+
+    def path(self, row: int) -> str | None:
+        """The file of a row."""
+        return self.items.path(self.at[row])
+
+
 def items(part: SampleSet, task: Task) -> Dataset[Any]:
     """A part as the doctor unwinds it: subsets of the innermost set."""
     if isinstance(part, Part):
         return Subset(items(part.whole, task), part.rows)
-    return Items(part, task)
+    whole = Items(part, task)
+    if isinstance(part, DatasetSet):
+        rows = [row_of(part.dataset, i) for i in range(len(part))]
+        if rows != list(range(len(part))):
+            return Subset(Inside(whole, rows), rows)
+    return whole
