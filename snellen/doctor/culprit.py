@@ -72,6 +72,11 @@ class Search:
             self.engine.emit("nonfinite", feed.step, values={"what": "loss"})
             self._emit(verdict, self._record(feed), feed.step)
 
+    def met(self, feed: Feed, loss: Tensor | None) -> tuple[Record | None, Tensor | None]:
+        """What a forward pass belongs to: the loader's batch and the target, where they show."""
+        record = self._record(feed)
+        return record, self._target(feed, record, loss)
+
     def preflight(self, dataset: Any, split: str) -> None:
         """Look through a data set before training: items that are not finite."""
         found, searched = scan(dataset)

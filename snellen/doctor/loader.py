@@ -4,6 +4,7 @@ DataLoaders hand out indices first in, first out, with workers too, so their ord
 in_order=False and with iterable data sets the rows are unknown, and that is what is said.
 """
 
+import time
 import weakref
 from bisect import bisect_right
 from collections import deque
@@ -40,6 +41,22 @@ class Record:
         return list(rows)
 
 
+@dataclass
+class Waits:
+    """How long the training waited for its batches, the first of each epoch left out."""
+
+    count: int = 0
+    waited: float = 0.0
+    seconds: float = 0.0  # from batch to batch
+
+    def took(self, last: float | None, began: float, ended: float) -> None:
+        """Take in one batch; `last` is when the one before it came."""
+        if last is not None:
+            self.count += 1
+            self.waited += ended - began
+            self.seconds += ended - last
+
+
 class Loaders:
     """Follows every DataLoader of the process while `followed` is open."""
 
@@ -47,6 +64,8 @@ class Loaders:
         self.recent: deque[Record] = deque(maxlen=KEEP)
         self._queues: weakref.WeakKeyDictionary[Any, deque[Any]] = weakref.WeakKeyDictionary()
         self._facts: weakref.WeakKeyDictionary[Any, tuple[Any, ...]] = weakref.WeakKeyDictionary()
+        self._came: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+        self.waits = Waits()
         self.on_first: Any = None  # called with a data set before its first batch is handed out
 
     @property
@@ -81,6 +100,7 @@ class Loaders:
         def begin(it: Any, loader: DataLoader) -> None:
             facts[it] = loader.batch_size, _length(loader), loader.collate_fn
             queues[it] = deque()
+            self._came.pop(it, None)
             init(it, loader)
 
         def index(it: Any) -> Any:
@@ -92,12 +112,18 @@ class Loaders:
         def again(it: Any, *args: Any, **kwargs: Any) -> Any:
             if it in queues:
                 queues[it].clear()
+            self._came.pop(it, None)
             return reset(it, *args, **kwargs)
 
         def following(it: Any) -> Any:
             if self.on_first is not None:
                 self.on_first(it._dataset)
+            began = time.perf_counter()
             data = step(it)
+            ended = time.perf_counter()
+            if torch.is_grad_enabled():
+                self.waits.took(self._came.get(it), began, ended)
+                self._came[it] = ended
             if it in queues:
                 self.add(self._record(it, data))
             return data

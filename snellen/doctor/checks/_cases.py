@@ -87,6 +87,16 @@ def seen(kind: str, step: int, **values: Any) -> dict[str, Any]:
     return {"kind": kind, "step": step, "values": values}
 
 
+def examined(name: str, **values: Any) -> dict[str, Any]:
+    """One examination's event, for `training(sick=...)`."""
+    return {"kind": "exam", "step": 0, "name": name, "values": values}
+
+
+def answer(name: str, step: int, **values: Any) -> dict[str, Any]:
+    """One event of a behavioural probe, for `training(sick=...)`."""
+    return {"kind": "probe", "step": step, "name": name, "values": values}
+
+
 def _traces(
     chart: Chart,
     kind: str,

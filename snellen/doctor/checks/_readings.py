@@ -20,6 +20,11 @@ def finite(values: Iterable[Any]) -> list[float]:
     return [v for v in numbers if math.isfinite(v)]
 
 
+def probed(chart: Chart, name: str) -> list[dict[str, Any]]:
+    """What a behavioural probe saw, in order; empty where it was not asked."""
+    return [*chart.probes.get(name, ())]
+
+
 def num_optimizers(chart: Chart) -> int:
     """How many optimisers step; with more than one (a GAN) no single loss has to fall."""
     return int(chart.facts.get("num_optimizers") or 1)
@@ -194,3 +199,18 @@ def depth_factor(chart: Chart, least: int, *, head: bool = True) -> tuple[float,
     if len(stds) < least or min(stds) <= 0:
         return 1.0, 1.0, 1.0
     return (stds[-1] / stds[0]) ** (1 / (len(stds) - 1)), stds[0], stds[-1]
+
+
+def num(values: dict[str, Any], key: str) -> float | None:
+    """A number of an examination, or None where it is missing or not finite."""
+    value = values.get(key)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def label_entropy(chart: Chart) -> float:
+    """The cross-entropy of always answering with the classes' shares: what chance costs."""
+    counts = finite((chart.exams.get("counts") or {}).get("counts", {}).values())
+    total = sum(counts)
+    if total <= 0:
+        return math.log(max(2, num_classes(chart)))
+    return -sum(n / total * math.log(n / total) for n in counts if n > 0)

@@ -5,10 +5,11 @@ from statistics import median
 from ..chart import Chart
 from ..check import Check
 from ..finding import Finding
-from ._cases import training
-from ._readings import finite, num_optimizers, short
+from ._cases import examined, training
+from ._readings import finite, num, num_optimizers, short
 
 GAP, RATIO, BATCHES = 0.5, 2.0, 2
+LEAST, CHANNELS = 50, 16  # samples of each set; more channels are features
 
 
 class ShiftTrainVal(Check):
@@ -27,8 +28,10 @@ class ShiftTrainVal(Check):
     def look(self, chart: Chart) -> Finding | None:
         """Medians over the batches; batches of another shape are another matter."""
         train, val = _moments(chart, "train"), _moments(chart, "val")
-        if not train or not val or num_optimizers(chart) > 1:
+        if num_optimizers(chart) > 1:
             return None
+        if not train or not val:
+            return self._by_channel(chart.exams.get("moments") or {})
         gap = abs(val[0] - train[0]) / train[1]
         ratio = max(val[1] / train[1], train[1] / val[1])
         if gap <= GAP and ratio <= RATIO:
@@ -39,6 +42,27 @@ class ShiftTrainVal(Check):
             confidence=0.85,
             evidence={"train": list(train), "val": list(val)},
         )
+
+    def _by_channel(self, exam: dict) -> Finding | None:
+        """Before a training: each channel of the two data sets."""
+        if min(num(exam, "num_train") or 0, num(exam, "num_val") or 0) < LEAST:
+            return None
+        names = ("train_mean", "train_std", "val_mean", "val_std")
+        columns = [finite(exam.get(name) or []) for name in names]
+        if len({len(column) for column in columns}) != 1:
+            return None
+        for i, (mean, std, val_mean, val_std) in enumerate(zip(*columns, strict=True)):
+            if min(std, val_std) < 1e-6 * max(1.0, abs(mean)) or len(columns[0]) > CHANNELS:
+                continue  # columns of a table are rare words as often as measurements
+            gap, ratio = abs(val_mean - mean) / std, max(val_std / std, std / val_std)
+            if gap > GAP or ratio > RATIO:
+                return self.finding(
+                    f"channel {i} of the validation set has mean {short(val_mean)} and std"
+                    f" {short(val_std)}, of the training set {short(mean)} and {short(std)}",
+                    confidence=0.8,
+                    evidence={"channel": i, "gap": gap, "ratio": ratio},
+                )
+        return None
 
 
 def _moments(chart: Chart, split: str) -> tuple[float, float] | None:
@@ -53,13 +77,23 @@ def _moments(chart: Chart, split: str) -> tuple[float, float] | None:
 
 
 def sick() -> list[Chart]:
-    """Training standardised, validation in [0, 1]."""
-    return [_validated(mean=0.13, std=0.31)]
+    """Training standardised, validation in [0, 1]; one channel of three in another scale."""
+    return [_validated(mean=0.13, std=0.31), _channels([0.1, 0.0, 0.6])]
 
 
 def healthy() -> list[Chart]:
     """The same transform; augmentation takes a little of the spread."""
-    return [_validated(mean=0.02, std=1.01), _validated(mean=-0.1, std=1.2)]
+    return [
+        _validated(mean=0.02, std=1.01),
+        _validated(mean=-0.1, std=1.2),
+        _channels([0.1, -0.1, 0.2]),
+    ]
+
+
+def _channels(val_mean: list[float]) -> Chart:
+    values = {"train_mean": [0.0] * 3, "train_std": [1.0] * 3, "val_mean": val_mean,
+              "val_std": [1.1] * 3, "num_train": 800, "num_val": 200}  # fmt: skip
+    return training(sick=(examined("moments", **values),))
 
 
 def _validated(mean: float, std: float) -> Chart:

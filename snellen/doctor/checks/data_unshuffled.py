@@ -3,10 +3,11 @@
 from ..chart import Chart
 from ..check import Check
 from ..finding import Finding
-from ._cases import training
-from ._readings import num_classes
+from ._cases import examined, training
+from ._readings import num, num_classes
 
 BATCHES, SHARE, ROWS = 5, 0.8, 8
+RUNS = 0.1  # of the runs that labels in random order have
 
 
 class Unshuffled(Check):
@@ -24,6 +25,8 @@ class Unshuffled(Check):
 
     def look(self, chart: Chart) -> Finding | None:
         """By chance a batch of 8 in two classes is pure once in 128 times."""
+        if sorted_order := self._in_order(chart.exams.get("order") or {}):
+            return sorted_order
         if chart.facts.get("targets") != "class" or num_classes(chart) < 2:
             return None
         rows = [r for r in chart.batches.get("train", ()) if (r.get("shape") or [0])[0] >= ROWS]
@@ -41,6 +44,21 @@ class Unshuffled(Check):
             evidence={"pure": len(pure), "batches": len(rows)},
         )
 
+    def _in_order(self, exam: dict) -> Finding | None:
+        """Before a training: the labels in the order that the loader keeps."""
+        runs, expected, count = (num(exam, key) for key in ("runs", "expected", "samples"))
+        if exam.get("shuffled") is not False or not runs or not expected or not count:
+            return None
+        if count < ROWS * BATCHES or expected < 2 * BATCHES or runs > RUNS * expected:
+            return None
+        return self.finding(
+            f"the loader keeps the order of the data set, and its {int(count)} labels come in"
+            f" {int(runs)} runs of one class each; drawn at random there would be {int(expected)}",
+            settings={"shuffle": True},
+            confidence=0.93,
+            evidence={"runs": int(runs), "expected": round(expected)},
+        )
+
 
 def _one_label(row: dict) -> bool:
     """One label a sample; pictures of labels may well hold one class."""
@@ -48,15 +66,20 @@ def _one_label(row: dict) -> bool:
 
 
 def sick() -> list[Chart]:
-    """A folder of classes read in order."""
-    return [training(batch={"target_min": lambda t: t // 8, "target_max": lambda t: t // 8})]
+    """A folder of classes read in order; seen before the training."""
+    order = examined("order", shuffled=False, runs=10, expected=900.0, samples=1000)
+    return [
+        training(sick=(order,)),
+        training(batch={"target_min": lambda t: t // 8, "target_max": lambda t: t // 8}),
+    ]
 
 
 def healthy() -> list[Chart]:
     """Drawn at random, two classes; a few pure batches."""
+    mixed = examined("order", shuffled=False, runs=870, expected=900.0, samples=1000)
     two = {"target_min": 0, "target_max": lambda t: int(t % 9 > 0)}
     return [training(batch=two, facts={"classes": 2}, loss_call={"classes": 2, "value": 0.69},
-                     step={"loss": 0.69})]  # fmt: skip
+                     step={"loss": 0.69}), training(sick=(mixed,))]  # fmt: skip
 
 
 CHECKS = {Unshuffled.id: Unshuffled()}

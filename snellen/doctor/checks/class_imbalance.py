@@ -1,0 +1,79 @@
+"""A class that hardly occurs is hardly learnt, and the score does not show it."""
+
+import math
+
+from ..chart import Chart
+from ..check import Check
+from ..finding import Finding
+from ._cases import examined, training
+from ._readings import finite, short
+
+RATIO, FEW, EVEN, LEAST = 10.0, 20, 0.5, 100
+
+
+class ClassImbalance(Check):
+    """Classes of very unequal size."""
+
+    id = "class-imbalance"
+    signal = "samples of each class in the training set"
+    threshold = (
+        f"largest : smallest {RATIO:g} or more, and either the smallest has fewer than {FEW} or"
+        f" the evenness (exp(entropy) - 1) / (classes - 1) is below {EVEN:g}"
+    )
+    source = "TheDeepChecker; 3 to 1 is usual and harmless"
+    why = (
+        "always answering with the large classes is nearly right, so the small ones are not learnt"
+    )
+    do = "draw rare classes more often or weigh their loss, and look at the recall of each class"
+    bad = "loss = F.cross_entropy(net(x), y)                         # 980 healthy, 20 ill"
+    good = "loss = F.cross_entropy(net(x), y, weight=total / (classes * counts))"
+    explains = ("gen-val-too-good",)
+
+    def look(self, chart: Chart) -> Finding | None:
+        """Counts of a sample that is too small say nothing of a class's size."""
+        exam = chart.exams.get("counts") or {}
+        found = {k: int(n) for k, n in (exam.get("counts") or {}).items() if n > 0}
+        total = sum(found.values())
+        if len(found) < 2 or total < LEAST or total < 0.5 * int(exam.get("total") or total):
+            return None
+        small, large = min(found, key=found.__getitem__), max(found, key=found.__getitem__)
+        if found[large] < RATIO * found[small] or len(found) > total / 5:
+            return None
+        even = evenness(list(found.values()))
+        if found[small] >= FEW and even >= EVEN:
+            return None
+        return self.finding(
+            f"class {small} has {found[small]} samples and class {large} has {found[large]}, of"
+            f" {total} in {len(found)} classes (evenness {short(even)})",
+            confidence=0.75,
+            evidence={"counts": dict(list(found.items())[:50]), "evenness": round(even, 3)},
+        )
+
+
+def evenness(counts: list[int]) -> float:
+    """1 where all classes are of a size, 0 where there is but one.
+
+    >>> evenness([50, 50]), round(evenness([75, 25]), 2)
+    (1.0, 0.75)
+    """
+    shares = [n / sum(counts) for n in finite(counts)]
+    entropy = -sum(p * math.log(p) for p in shares if p > 0)
+    return (math.exp(entropy) - 1) / (len(counts) - 1)
+
+
+def sick() -> list[Chart]:
+    """98 to 2; a long tail whose last class has 6 samples."""
+    return [_counted(980, 20), _counted(*[600] * 9, 6)]
+
+
+def healthy() -> list[Chart]:
+    """3 to 1; ten classes of a size; a moderate tail."""
+    return [_counted(300, 100), _counted(*[100] * 10), _counted(500, 400, 300, 200, 100, 50)]
+
+
+def _counted(*counts: int) -> Chart:
+    named = {str(k): n for k, n in enumerate(counts)}
+    return training(sick=(examined("counts", counts=named, total=sum(counts)),))
+
+
+CHECKS = {ClassImbalance.id: ClassImbalance()}

@@ -1,0 +1,36 @@
+"""A copy of a network that may be trained: no hooks, no noise, nothing shared with the user's."""
+
+import copy
+
+import torch
+from torch import nn
+
+from ..patient import HOOKS, is_lazy
+
+LARGEST = 50_000_000  # parameters; more would not fit beside the training
+
+
+def calm_copy(net: nn.Module, dtype: torch.dtype | None = None) -> nn.Module | None:
+    """A deep copy in train mode with dropout off; None where it cannot be copied.
+
+    >>> calm_copy(nn.Sequential(nn.Dropout(0.5), nn.Linear(2, 1)))[0].training
+    False
+    """
+    params = list(net.parameters())
+    if any(is_lazy(p) for p in params) or sum(p.numel() for p in params) > LARGEST:
+        return None
+    try:
+        twin = copy.deepcopy(net)
+    except Exception:  # a network that holds a graph, a file or a lock
+        return None
+    for module in twin.modules():
+        for name in HOOKS:
+            module.__dict__[name] = type(module.__dict__[name])()
+        noisy = isinstance(module, nn.modules.dropout._DropoutNd)
+        module.training = not noisy
+        if isinstance(getattr(module, "dropout", None), float):
+            module.__dict__["dropout"] = 0.0  # attention and recurrent cells
+    for p, own in zip(twin.parameters(), params, strict=True):
+        p.grad = None
+        p.requires_grad_(own.requires_grad)
+    return twin if dtype is None else twin.to(dtype)
