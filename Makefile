@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND ?= Agg
 
-.PHONY: help demo test check format style bench docs
+.PHONY: help demo test check format style bench docs parity
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -40,6 +40,9 @@ format: $(VENV)/.dev  ## write the code as `check` wants it
 style: $(VENV)/.core  ## the indicators of good style, with goal and measured value
 	@$(RUN) tools/style.py
 
+parity: $(VENV)/.core .oracles/.made  ## compare every network with torchvision's or timm's
+	@$(RUN) tests/parity/check.py
+
 bench: $(VENV)/.core  ## measure speed and scores again
 	@$(RUN) bench/run.py
 
@@ -59,6 +62,13 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing Snellen and what it needs (once) ..."
 	@$(INSTALL) setuptools
 	@$(INSTALL) --no-build-isolation -e .
+	@touch $@
+
+# In a folder of their own and without what they ask for: they would bring another torch.
+.oracles/.made: | $(VENV)/.made
+	@echo "installing the references (once) ..."
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	--target .oracles torchvision==0.28.0 timm==1.0.31
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.core

@@ -45,8 +45,8 @@ def fit_into(
     """Copy `weights` into `net` in place, all or nothing; return notes of what was left out.
 
     `allow_head`: a last layer for another number of classes (its first axis differs, or it is
-    absent on either side) keeps the values that `net` has. `free` names more tensors that may be
-    absent on either side. Raises DataError for all else.
+    absent on either side) keeps the values that `net` has. `free` names more such tensors. Raises
+    DataError for all else.
 
     >>> import torch
     >>> fit_into(nn.Linear(2, 3), nn.Linear(2, 4).state_dict(), allow_head=True)
@@ -56,7 +56,8 @@ def fit_into(
     misfit, own = compare(net, weights), net.state_dict()
     head = _head(own) | _head(weights) if allow_head else set()
     head |= set(free)
-    kept = [k for k in misfit.misshapen if allow_head and own[k].shape[1:] == weights[k].shape[1:]]
+    kept = [k for k in misfit.misshapen
+            if (allow_head or k in free) and own[k].shape[1:] == weights[k].shape[1:]]  # fmt: skip
     strange = Misfit(
         tuple(k for k in misfit.missing if k not in head),
         tuple(k for k in misfit.unexpected if k not in head),

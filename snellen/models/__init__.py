@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core import registry
-from ..core.errors import UnknownName, UsageError
+from ..core.errors import DataError, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -137,7 +137,10 @@ def load_weights(net: "nn.Module", path: str | Path) -> list[str]:
     from ._weights import adopt
 
     tensors, _, notes = read_weights(Path(path))
-    return [*notes, *adopt(net, tensors)]
+    try:
+        return [*notes, *adopt(net, tensors)]
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
 
 
 def describe(name: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Row(ABC):
     thin: ClassVar[Mapping[str, Any]]  # columns of a small network of the same kind, for tests
     thin_size: ClassVar[int] = 32  # the image side that the thin network is tested at
     small: ClassVar[Mapping[str, Any]] = {}  # columns for small images, where that is customary
-    names: ClassVar[tuple[str, ...]] = ()  # how torchvision and timm name the layers: _weights.py
+    names: ClassVar[tuple[str, ...]] = ()  # how torchvision and timm name the layers: _names.py
 
     params: int
     macs: int

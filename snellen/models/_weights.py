@@ -1,17 +1,9 @@
-"""Weights of other makers for our networks: whose tensor is whose is read off the names.
+"""Weights of other makers for our networks: a state dict is copied in, or every misfit is named.
 
-A family lists the names that torchvision and timm give to its layers, in the order of its own:
-
-    "conv1 bn1 layer#.#.(conv# bn# downsample.#) fc"
-
-`#` is a number, `@` a letter, `*` anything; numbers order themselves, words stand in the order of
-the list, and what stands in brackets is ordered within what stands before them. So a name has its
-place wherever the file has it (safetensors sorts by the alphabet), and a name that is not on the
-list is refused. Then the k-th norm is the k-th norm, the k-th other layer the k-th other layer, and
-every shape along the way must be the same.
+Names that are not our own are brought into our order by `_names`. Then the k-th norm is the k-th
+norm, the k-th other layer the k-th other layer, and every shape along the way must be the same.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -22,11 +14,11 @@ from torch import Tensor, nn
 
 from ..core.errors import DataError, shortlist
 from ..core.fit import COUNTER, fit_into
+from ._names import place, read
 from ._network import Network, heads, last_layer
 
-Place = tuple[Any, ...]
 Layers = dict[str, dict[str, Tensor]]  # a layer's name -> its tensors by their last names
-PIECES = {"#": r"(\d+)", "@": r"([a-z])", "*": r"(.*)"}
+NAMED = 20  # layers that an error names, so that it fits a screen
 WRAPS = ("model.", "net.", "backbone.", "encoder.")  # what others put before all names
 
 
@@ -57,7 +49,19 @@ def adopt(net: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
     notes += _widen(network, prefix, found)
     outside = {n for n in net.state_dict() if not n.startswith(prefix)}
     free = {prefix + name for name in _free(network, {n.removeprefix(prefix) for n in found})}
-    return notes + fit_into(net, found, allow_head=True, free=outside | free)
+    return _brief(notes + fit_into(net, found, free=outside | free))
+
+
+def _brief(notes: list[str], count: int = 4) -> list[str]:
+    """Of notes that say the same of many tensors, the first."""
+    groups: dict[str, list[str]] = {}
+    for note in notes:
+        groups.setdefault(note.partition(" ")[2], []).append(note)
+    return [
+        line
+        for same in groups.values()
+        for line in (same if len(same) <= count else [f"{same[0]} (and {len(same) - 1} more)"])
+    ]
 
 
 def translate(
@@ -75,43 +79,51 @@ def translate(
         raise DataError(_strangers(dict.fromkeys(best.strange), "no such layers in this family"))
     if best.wrong:
         count = f"{len(best.wrong)} of its layers do not fit"
-        lines = [f"weights of another network: {count}", *best.wrong[:8]]
-        lines += [f"and {len(best.wrong) - 8} more"] if len(best.wrong) > 8 else []
+        lines = [f"weights of another network: {count}", *best.wrong[:NAMED]]
+        lines += [f"and {len(best.wrong) - NAMED} more"] if len(best.wrong) > NAMED else []
         lines += ["name the model that the file was made with, and imgsz above 64: smaller images "
                   "take a smaller first layer"]  # fmt: skip
         raise DataError("\n".join(lines))
-    return best.renamed, [f"{len(best.renamed)} tensors taken by the names of their maker"]
+    return best.renamed, [
+        f"{len(best.renamed)} tensors taken by the names of their maker",
+        *(f"{name} of the file has no place here: not used" for name in best.unused),
+    ]
 
 
 @dataclass(frozen=True)
 class _Pairing:
-    """A file's layers beside a network's: new names, names that are not listed, what differs."""
+    """A file's layers beside a network's.
+
+    Tensors under the network's names, layers that are not listed, differences, and layers of
+    auxiliary heads that the network has not.
+    """
 
     renamed: dict[str, Tensor]
     strange: list[str]
     wrong: list[str]
+    unused: list[str]
 
     @classmethod
     def of(cls, names: str, network: Network, weights: Mapping[str, Tensor]) -> "_Pairing":
-        order = _items(names)
+        order = read(names)
         theirs, ours = _layers(weights), _layers(network.state_dict())
-        places = {name: _place(order, name) for name in theirs}
-        strange = [name for name, place in places.items() if place is None]
+        places = {name: place(order, name) for name in theirs}
+        strange = [name for name, found in places.items() if found is None]
         theirs = {k: theirs[k] for k in sorted(theirs, key=lambda k: places[k] or ())}
-        _drop_lone_aux(theirs, ours)
+        unused = _drop_lone_aux(theirs, ours)
         renamed: dict[str, Tensor] = {}
         wrong: list[str] = []
-        last = {f"{name}" for name in _last_layers(network)}
+        last = _last_layers(network)
+        headless = not any(found and found[0][1] == len(order) - 1 for found in places.values())
         for norm in (False, True):
             one = [k for k, layer in theirs.items() if _is_norm(layer) == norm]
             two = [k for k, layer in ours.items() if _is_norm(layer) == norm]
-            if len(two) - len(one) == len(last & set(two)):  # a file without a head
-                two = [k for k in two if k not in last] if len(one) < len(two) else two
+            two = [k for k in two if not (headless and k in last)]
             wrong += _differences(one, two, theirs, ours, last)
             for a, b in zip(one, two, strict=False):
                 renamed |= {f"{b}.{leaf}": _shaped(value, ours[b].get(leaf))
                             for leaf, value in theirs[a].items()}  # fmt: skip
-        return cls(renamed, strange, wrong)
+        return cls(renamed, strange, wrong, unused)
 
 
 def _differences(
@@ -213,13 +225,15 @@ def _last_layers(network: Network) -> set[str]:
     return {names[id(last_layer(head)[1])] for head in heads(network)}
 
 
-def _drop_lone_aux(theirs: Layers, ours: Layers) -> None:
-    """Where one side has auxiliary heads and the other has none, they are left out, in place."""
+def _drop_lone_aux(theirs: Layers, ours: Layers) -> list[str]:
+    """Leave out auxiliary heads that only one side has, in place; returns those of the file."""
     found = [[k for k in side if k.lower().startswith("aux")] for side in (theirs, ours)]
-    for side, here, there in ((theirs, found[0], found[1]), (ours, found[1], found[0])):
-        if not there:
-            for name in here:
-                del side[name]
+    if all(found):
+        return []
+    for side, names in zip((theirs, ours), found, strict=True):
+        for name in names:
+            del side[name]
+    return found[0]
 
 
 def _layers(weights: Mapping[str, Tensor]) -> Layers:
@@ -233,34 +247,6 @@ def _layers(weights: Mapping[str, Tensor]) -> Layers:
 
 def _is_norm(layer: Mapping[str, Tensor]) -> bool:
     return all(value.dim() == 1 for value in layer.values())
-
-
-def _items(names: str) -> list[tuple[re.Pattern[str], list[Any] | None]]:
-    """The list of names -> (pattern, what is ordered within it or None) in order."""
-    items = []
-    for word, inner in re.findall(r"([^\s()]+)(?:\(([^()]*)\))?", names):
-        pattern = "".join(PIECES.get(c, re.escape(c)) for c in word)
-        items.append((re.compile(pattern), _items(inner) if inner else None))
-    return items
-
-
-def _place(items: list[Any], name: str) -> Place | None:
-    """A layer's name -> what it is sorted by; None where it is not on the list."""
-    for i, (pattern, inner) in enumerate(items):
-        match = pattern.match(name) if inner else pattern.fullmatch(name)
-        if match is None:
-            continue
-        place = ((0, i, ""), *(part for group in match.groups() for part in _parts(group)))
-        rest = _place(inner, name[match.end() :]) if inner else ()
-        if rest is not None:
-            return (*place, *rest)
-    return None
-
-
-def _parts(text: str) -> list[tuple[int, int, str]]:
-    """Numbers before words, each by its own order: "2.conv10" -> 2, conv, 10."""
-    found = re.findall(r"\d+|[^\d.]+", text)
-    return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in found]
 
 
 def _shapes(layer: Mapping[str, Tensor]) -> tuple[tuple[str, tuple[int, ...]], ...]:

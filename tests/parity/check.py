@@ -2,19 +2,21 @@
 
     python tests/parity/check.py [NAME | NAME,column=value ...]      all rows without a name
 
-The references lie in .oracles/ beside the clone's files, in a folder of their own: a torchvision
-whose compiled operations do not load breaks other packages beside it, so this runs as a process of
-its own. Weights are copied by shape and order, and statistics of batch norm are drawn, since fresh
-ones (0 and 1) hide a missing norm. One JSON line a network; exits 1 where any differs.
+The references lie in .oracles/ beside the clone's files, in a folder of their own (`make parity`
+puts them there): a torchvision whose compiled operations do not load breaks other packages beside
+it, so this runs as a process of its own. The weights go through a file, as a user's would: this
+tests the networks and `weights=` at once. Statistics of batch norm are drawn, since fresh ones (0
+and 1) hide a missing norm. One JSON line a network; exits 1 where any differs.
 """
 
 import json
 import sys
+import tempfile
 import warnings
-from collections import defaultdict
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 ORACLES = Path(__file__).resolve().parents[2] / ".oracles"
@@ -53,23 +55,20 @@ def randomise_norms(net, generator):
             layer.bias.data.copy_(0.2 * torch.randn(size, generator=generator))
 
 
-def copy_by_order(source, target):
-    """Tensors of one size are matched in the order in which they were made.
+def through_file(theirs, ours, wrapped):
+    """Their state dict to a file and into our network: sorted by the alphabet, or wrapped."""
+    from snellen.models import load_weights
 
-    Size is outputs and weights each, so that a linear layer may stand for a convolution that sees
-    its whole input (timm writes VGG so).
-    """
-    waiting = defaultdict(list)
-    for value in source.state_dict().values():
-        waiting[value.shape[:1], value.numel()].append(value)
-    for key, value in target.state_dict().items():
-        same = waiting[value.shape[:1], value.numel()]
-        if not same:
-            raise LookupError(f"{key} {tuple(value.shape)} has no counterpart")
-        value.copy_(same.pop(0).reshape(value.shape))
-    left = [size for size, values in waiting.items() if values]
-    if left:
-        raise LookupError(f"the reference has more tensors of sizes {left}")
+    state = theirs.state_dict()
+    with tempfile.TemporaryDirectory() as folder:
+        if wrapped:
+            path = Path(folder) / "weights.pth"
+            names = {f"module.{name}": value for name, value in state.items()}
+            torch.save({"epoch": 3, "state_dict": names}, path)
+        else:
+            path = Path(folder) / "weights.safetensors"
+            save_file(state, path)
+        load_weights(ours, path)
 
 
 def difference(name, changes, size):
@@ -78,9 +77,10 @@ def difference(name, changes, size):
 
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(1)
-    ours, theirs = sn.model(name, classes=7, **changes).double(), reference(name).double()
+    ours, theirs = sn.model(name, classes=7, **changes), reference(name)
     randomise_norms(theirs, generator)
-    copy_by_order(theirs, ours)
+    through_file(theirs, ours, wrapped=name.startswith("timm"))
+    ours, theirs = ours.double(), theirs.double()
     x = torch.randn(2, 3, size, size + 4, generator=generator, dtype=torch.double)
     weights = torch.randn(2, 7, generator=generator, dtype=torch.double)
     results = []

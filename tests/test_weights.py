@@ -1,0 +1,248 @@
+"""`weights=`: what others wrote is taken by its names, and what does not fit is named.
+
+That torchvision's and timm's files give torchvision's and timm's outputs is tests/test_parity.py.
+Here the foreign names are written out for a few networks, so that it is tested without them.
+"""
+
+import re
+
+import pytest
+import torch
+from running import run_cli
+from safetensors.torch import save_file
+from torch import nn
+
+import snellen as sn
+from snellen.core.errors import DataError
+from snellen.models import load_weights, row
+from snellen.models._row import changed
+
+
+def thin(name, classes=7, channels=3, **change):
+    found = row(name)
+    torch.manual_seed(0)
+    net = changed(found, name, {**found.thin, **change}).build(classes, channels)
+    net.names = found.names
+    return net
+
+
+def torchvisions_names(blocks=(2, 2, 2, 2)):
+    """The layers of torchvision's resnet18, one after the other."""
+    names = ["conv1", "bn1"]
+    for stage, depth in enumerate(blocks, 1):
+        for i in range(depth):
+            block = f"layer{stage}.{i}"
+            names += [f"{block}.{layer}" for layer in ("conv1", "bn1", "conv2", "bn2")]
+            if stage > 1 and i == 0:
+                names += [f"{block}.downsample.0", f"{block}.downsample.1"]
+    return [*names, "fc"]
+
+
+def as_torchvision(net, blocks=(2, 2, 2, 2)):
+    """Our resnet18's numbers under torchvision's names, which it has in the same order."""
+    return renamed(net, torchvisions_names(blocks))
+
+
+def renamed(net, names):
+    """The state dict with other names for the layers, which are in the same order."""
+    layers = [k for k, m in net.named_modules() if [*m.parameters(recurse=False)]]
+    new = dict(zip(layers, names, strict=True))
+    return {f"{new[k.rpartition('.')[0]]}.{k.rpartition('.')[2]}": v.clone()
+            for k, v in net.state_dict().items()}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pretrained():
+    net = thin("resnet18", 5, depths=(2, 2, 2, 2), width=8)
+    generator = torch.Generator().manual_seed(1)
+    for value in net.state_dict().values():
+        if value.is_floating_point():
+            value.copy_(torch.rand(value.shape, generator=generator))
+    return net
+
+
+def fresh(classes=5, channels=3):
+    return thin("resnet18", classes, channels, depths=(2, 2, 2, 2), width=8)
+
+
+def equal(a, b, but=()):
+    states = (a.state_dict(), b.state_dict())
+    return [k for k in states[0] if k not in but and not torch.equal(*(s[k] for s in states))] == []
+
+
+def wrapped(state, how):
+    """What various trainings write."""
+    prefixed = {f"module.{k}": v for k, v in state.items()}
+    noise = {k: torch.zeros_like(v) for k, v in state.items()}
+    return {
+        "plain": state,
+        "DataParallel": prefixed,
+        "compiled": {f"_orig_mod.{k}": v for k, v in state.items()},
+        "a training's": {"epoch": 3, "optimizer": {"lr": 0.1}, "state_dict": prefixed},
+        "torchvision's average": {
+            "model": noise, "model_ema": {**prefixed, "n_averaged": torch.tensor(9)},
+        },
+        "timm's average": {"state_dict": noise, "state_dict_ema": state},
+        "Lightning's": {"state_dict": {f"model.{k}": v for k, v in state.items()}},
+        "a backbone's": {f"backbone.{k}": v for k, v in state.items()},
+    }[how]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "how",
+    ["plain", "DataParallel", "compiled", "a training's", "torchvision's average", "timm's average",
+     "Lightning's", "a backbone's"],
+)  # fmt: skip
+@pytest.mark.parametrize("whose", ["ours", "torchvision's"])
+def test_wrapped_weights_are_taken_and_the_wrapping_is_said(pretrained, tmp_path, how, whose):
+    state = pretrained.state_dict() if whose == "ours" else as_torchvision(pretrained)
+    torch.save(wrapped(state, how), tmp_path / "weights.pth")
+    net = fresh()
+    notes = load_weights(net, tmp_path / "weights.pth")
+    assert equal(net, pretrained)
+    said = [note for note in notes if "took" in note]
+    assert bool(said) == (how not in ("plain", "a backbone's"))
+    assert ("average" in how) == any("it has" in note for note in said)
+
+
+def test_safetensors_in_the_alphabets_order(pretrained, tmp_path):
+    state = as_torchvision(pretrained)
+    save_file(state, tmp_path / "weights.safetensors")
+    net = fresh()
+    load_weights(net, tmp_path / "weights.safetensors")
+    assert equal(net, pretrained)
+    assert next(iter(state)) == "conv1.weight"
+
+
+def test_another_head_keeps_its_fresh_weights_and_all_others_are_equal(pretrained, tmp_path):
+    save_file(as_torchvision(pretrained), tmp_path / "weights.safetensors")
+    net, head = fresh(9), fresh(9).head
+    notes = load_weights(net, tmp_path / "weights.safetensors")
+    assert equal(net, pretrained, but=("head.fc.weight", "head.fc.bias"))
+    assert equal(net.head, head)
+    assert sum("left as it was" in note for note in notes) == 2
+    assert sn.model("resnet18").names == net.names  # as the public way gives them
+
+
+@pytest.mark.parametrize("whose", ["ours", "torchvision's"])
+def test_a_file_without_a_head_fits(pretrained, tmp_path, whose):
+    state = pretrained.state_dict() if whose == "ours" else as_torchvision(pretrained)
+    without = {k: v for k, v in state.items() if not k.startswith(("head.", "fc."))}
+    torch.save(without, tmp_path / "weights.pth")
+    net = fresh()
+    assert (
+        len([n for n in load_weights(net, tmp_path / "weights.pth") if "not in the file" in n]) == 2
+    )
+    assert equal(net, pretrained, but=("head.fc.weight", "head.fc.bias"))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 6])
+def test_other_channels_see_gray_pictures_as_before(pretrained, tmp_path, channels):
+    """A picture whose channels are all alike gives what three such channels gave."""
+    torch.save(as_torchvision(pretrained), tmp_path / "weights.pth")
+    net = fresh(channels=channels)
+    notes = load_weights(net, tmp_path / "weights.pth")
+    assert equal(net, pretrained, but=("stem.conv.weight",))
+    assert any("stem.conv.weight" in note and f"to {channels}" in note for note in notes)
+    gray = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        ours = net.stem.conv(gray.expand(-1, channels, -1, -1))
+        theirs = pretrained.stem.conv(gray.expand(-1, 3, -1, -1))
+    if channels in (1, 6):  # else the colours do not take turns equally often
+        assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def break_one(state, what):
+    bad = dict(state)
+    if what == "shape":
+        bad["layer2.1.conv2.weight"] = torch.zeros(16, 16, 5, 5)
+    elif what == "missing leaf":
+        del bad["layer2.1.bn2.bias"]
+    elif what == "missing layer":
+        del bad["layer2.1.conv2.weight"]
+    elif what == "unknown layer":
+        bad["layer2.1.conv2x.weight"] = torch.zeros(3)
+    elif what == "extra layer":
+        bad["layer2.1.conv3.weight"] = torch.zeros(16, 16, 3, 3)
+    elif what == "transposed":
+        bad["fc.weight"] = bad["fc.weight"].T.contiguous()
+    return bad
+
+
+@pytest.mark.parametrize(
+    ("what", "named"),
+    [("shape", r"layer2\.1\.conv2\.weight is \(16, 16, 5, 5\).*layer2\.1\.branch\.1\.conv"),
+     ("missing leaf", r"layer2\.1\.bn2 has weight, running_mean.*layer2\.1\.branch\.1\.bn"),
+     ("missing layer", r"layer2\.1\.branch\.[01]\.conv: missing in the file"),
+     ("unknown layer", r"layer2\.1\.conv2x"),
+     ("extra layer", r"layer2\.1\.conv[123]: only in the file"),
+     ("transposed", r"fc\.weight is \(64, 5\)")],
+)  # fmt: skip
+def test_a_misfit_is_named_and_nothing_changes(pretrained, tmp_path, what, named):
+    torch.save(break_one(as_torchvision(pretrained), what), tmp_path / "weights.pth")
+    net = fresh()
+    with pytest.raises(DataError, match=named) as caught:
+        load_weights(net, tmp_path / "weights.pth")
+    assert "weights.pth" in str(caught.value)
+    assert equal(net, fresh())
+
+
+def test_another_networks_file_is_refused_by_its_names(pretrained, tmp_path):
+    torch.save(as_torchvision(pretrained), tmp_path / "resnet18.pth")
+    with pytest.raises(DataError, match=r"no such layers in this family\): conv1, bn1, layer1"):
+        load_weights(thin("vgg11"), tmp_path / "resnet18.pth")
+    with pytest.raises(DataError, match="neither torchvision nor timm"):
+        load_weights(sn.model("lenet5_bn"), tmp_path / "resnet18.pth")
+    shallow = thin("resnet18", 5, depths=(2, 2, 2, 1), width=8)
+    torch.save(as_torchvision(shallow, (2, 2, 2, 1)), tmp_path / "shallow.pth")
+    with pytest.raises(DataError, match=r"layer4\.1\.branch\.1\.conv: missing in the file"):
+        load_weights(fresh(), tmp_path / "shallow.pth")
+    torch.save(shallow.state_dict(), tmp_path / "own.pth")
+    with pytest.raises(DataError, match=r"layer4\.1\.branch\.0\.conv\.weight"):
+        load_weights(fresh(), tmp_path / "own.pth")
+
+
+def test_a_file_for_large_images_says_what_to_do(tmp_path):
+    """The public way; one block a stage of a sixteenth of the width keeps the test quick."""
+    small = {"width": 4, "depths": (2, 2, 2, 2)}
+    file = tmp_path / "resnet18.pth"
+    torch.save(as_torchvision(sn.model("resnet18", 5, **small)), file)
+    with pytest.raises(DataError, match=re.compile(r"\(4, 3, 7, 7\).*imgsz above 64", re.DOTALL)):
+        sn.model("resnet18", classes=3, imgsz=32, weights=file, **small)
+    net = sn.model("resnet18", classes=3, channels=1, weights=file, **small)
+    assert net.stem.conv.weight.shape[1] == 1
+
+
+def test_auxiliary_heads_may_be_absent_on_either_side(tmp_path):
+    with_aux, without = thin("googlenet", 7), thin("googlenet", 7, aux=False)
+    save_file(with_aux.state_dict(), tmp_path / "with.safetensors")
+    save_file(without.state_dict(), tmp_path / "without.safetensors")
+    assert any("aux." in note for note in load_weights(without, tmp_path / "with.safetensors"))
+    assert equal(without, with_aux)
+    notes = load_weights(with_aux, tmp_path / "without.safetensors")
+    assert notes
+    assert all(note.startswith("aux.") for note in notes)
+
+
+@pytest.mark.parametrize("junk", [nn.Linear(2, 2), {"a": print}, [torch.zeros(2)]])
+def test_pickled_code_is_refused(tmp_path, junk):
+    torch.save(junk, tmp_path / "junk.pt")
+    with pytest.raises(DataError, match=r"junk\.pt"):
+        sn.model("lenet5_bn", weights=tmp_path / "junk.pt")
+
+
+def test_a_training_starts_from_torchvisions_file(tmp_path):
+    """The command line's weights=, on digits with another number of classes and of channels."""
+    names = ["conv1", "bn1"]
+    for stage in (1, 2, 3):
+        for i in range(3):
+            names += [f"layer{stage}.{i}.{layer}" for layer in ("conv1", "bn1", "conv2", "bn2")]
+    net = sn.model("resnet20_cifar_A", 5)
+    torch.save(renamed(net, [*names, "fc"]), tmp_path / "cifar.pth")
+    ended = run_cli("train", "digits", "model=resnet20_cifar_A", f"weights={tmp_path}/cifar.pth",
+                    "epochs=1", "batch=64", f"project={tmp_path}",
+                    "doctor=no")  # fmt: skip
+    said = ended.out + ended.err
+    assert ended.code == 0, said
+    assert "filters for 3 input channels were fitted to 1" in said
+    assert "head.fc.weight is (5, 64) in the file, (10, 64) here" in said
