@@ -18,7 +18,7 @@ TYPED = st.fixed_dictionaries(
         "batch": st.integers(1, 4096),
         "optim": st.sampled_from(["sgd", "adam", "adamw", "rmsprop"]),
         "lr": st.floats(1e-8, 10),
-        "momentum": st.floats(0, 1),
+        "momentum": st.floats(0, 0.99),
         "weight_decay": st.floats(0, 1),
         "schedule": st.sampled_from(["onecycle", "cosine", "constant"]),
         "augment": st.sampled_from(["off", "crop", "affine+flip"]),

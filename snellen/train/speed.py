@@ -36,16 +36,19 @@ class Machine:
 
     cores: int
     load: float  # runnable processes over the last minute
-    bf16: bool  # matrix units for bfloat16
+    bf16: bool  # the processor's matrix units for bfloat16
     cuda: bool
     free_bytes: int
+    bf16_gpu: bool = False
 
     @staticmethod
     def here() -> "Machine":
         """Read off the machine at hand; what a platform does not tell counts as unknown."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-        return Machine(cores or 1, load, has_fast_bf16(), torch.cuda.is_available(), free_memory())
+        cuda = torch.cuda.is_available()
+        gpu = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+        return Machine(cores or 1, load, has_fast_bf16(), cuda, free_memory(), gpu)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Facts:
 def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
     """Every setting of speed, chosen; `speed=off` is plain PyTorch."""
     device = recipe.device or ("cuda" if machine.cuda else "cpu")
+    device = "cuda" if device in ("gpu", "0") else device
     where = Choice("device", device, "a GPU is here" if device == "cuda" else "no GPU is here")
     if recipe.speed == "off":
         off = {
@@ -98,9 +102,9 @@ def _threads(device: str, tiny: bool, machine: Machine) -> Choice:
 def _precision(device: str, tiny: bool, machine: Machine) -> Choice:
     if tiny:
         return Choice("amp", "off", "a tiny network gains nothing from bf16")
-    if device.startswith("cuda") or machine.bf16:
+    if machine.bf16_gpu if device.startswith("cuda") else machine.bf16:
         return Choice("amp", "bf16", "matrix units for bf16; weights stay fp32")
-    return Choice("amp", "off", "this processor has no bf16 units")
+    return Choice("amp", "off", "no bf16 units here")
 
 
 def _memory_format(tiny: bool) -> Choice:

@@ -86,8 +86,11 @@ def fresh(name: str | None, typed: dict[str, Any], given: dict[str, Any], say: "
     write_config(folder, job.plan, _what(job))
     session = Session(job, loop, folder, quiet=say.quiet)
     say.write_to(session.book)
+    session.say = say
     session.book.events.write("start", 0, command=sys.argv, recipe=job.recipe.as_dict(),
                               set_by=dict(job.plan.set_by))  # fmt: skip
+    for name, value in job.task.baseline(job.source.train).items():
+        say(f"baseline: {name} {value:.3f} is what a network that learned nothing scores")
     for choice in job.plan.choices:
         say(f"speed: {choice}")
         session.book.events.write("choice", 0, setting=choice.setting, value=choice.value,
