@@ -13,8 +13,10 @@ from torch import Tensor
 
 
 @contextmanager
-def seen(before: Callable[[Tensor], None]) -> Iterator[None]:
-    """Call `before(loss)` ahead of every backward pass of the process."""
+def seen(
+    before: Callable[[Tensor], None], after: Callable[[], None] | None = None
+) -> Iterator[None]:
+    """Call `before(loss)` ahead of every backward pass of the process, and `after()` behind it."""
     original = torch.autograd.backward
     scale = torch.amp.GradScaler.scale
     unscaled: list[Any] = [None, None]  # weak references: the scaled loss, the loss
@@ -26,6 +28,8 @@ def seen(before: Callable[[Tensor], None]) -> Iterator[None]:
                 loss = unscaled[1]() if unscaled[1]() is not None else loss
             before(loss)
         original(tensors, *args, **kwargs)
+        if after is not None:
+            after()
 
     def scaled(self: Any, outputs: Any) -> Any:
         result = scale(self, outputs)

@@ -66,7 +66,10 @@ class Discovery:
     def _called(self, module: nn.Module, args: Any) -> None:
         if id(module) in self._known or self.engine.off:
             return
-        self.engine.guarded(self._adopt, module, args)
+        if self.engine.turn >= self._quiet_at:  # steps by hand call no optimiser's hook
+            self._stop()
+        else:
+            self.engine.guarded(self._adopt, module, args)
 
     def _adopt(self, module: nn.Module, args: Any) -> None:
         if torch.compiler.is_compiling() or isinstance(module, torch.jit.ScriptModule):

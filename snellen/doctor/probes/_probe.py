@@ -46,6 +46,11 @@ class Stepper:
     carried: bool = True  # until a backward pass finds the gradients zero
     entered: bool = False
     norm: float | None = None  # of all gradients, where it was taken at this step
+    kept: list[Any] | None = None  # gradients of a step by hand: it may have cleared its own
+
+    def gradients(self) -> list[Any]:
+        """Those that the step used."""
+        return [p.grad for p in self.params] if self.kept is None else self.kept
 
 
 class Eyes(Protocol):
@@ -57,6 +62,7 @@ class Eyes(Protocol):
     step: int
     emit: Emit
     fail: Callable[[Any, BaseException], None]
+    off: bool  # looking away
     template: Any  # the last loss call, to be repeated in a replay
 
 

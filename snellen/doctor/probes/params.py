@@ -56,7 +56,7 @@ class Params(Probe):
         self._before.clear()
 
     def _gradients(self, stepper: Stepper, rows: list[dict[str, Any]]) -> None:
-        grads = [p.grad for p in stepper.params]
+        grads = stepper.gradients()
         for row, grad in zip(rows, grads, strict=True):
             row["grad_none"] = grad is None
         some = [
@@ -74,11 +74,11 @@ class Params(Probe):
         if self._compared >= IDENTICAL:
             return
         self._compared += stepper.index == 0
-        for row, p in zip(rows, stepper.params, strict=True):
+        for row, p, grad in zip(rows, stepper.params, stepper.gradients(), strict=True):
             if p.dim() > 1 and len(p) > 1:
                 row["rows_identical"] = _same_rows(p.detach())
-                if p.grad is not None and not p.grad.is_sparse:
-                    row["grad_rows_identical"] = _same_rows(p.grad.detach())
+                if grad is not None and not grad.is_sparse:
+                    row["grad_rows_identical"] = _same_rows(grad.detach())
 
     def _facts(self, stepper: Stepper) -> dict[str, dict[str, Any]]:
         return {name: facts for name, facts in parameter_facts(self.eyes).items()
