@@ -1,11 +1,13 @@
 """Augmentations against per-sample references, by their laws and by their statistics."""
 
+import sys
 import time
 
 import numpy as np
 import pytest
 import torch
 from torch import Generator
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from snellen.core import registry
 from snellen.core.errors import UnknownName
@@ -198,6 +200,87 @@ def test_matrices_undo_each_other_and_points_that_leave_are_hidden():
     out = follow(batch, batch.x, out_of_sight)
     assert out.y["boxes_N4"].tolist() == [[[50.0, 1, 50, 5]]]
     assert out.y["visibility_NK"].tolist() == [[[0]]]
+
+
+def things_of(count, people=2, joints=3):
+    """A batch with all that can be drawn on a picture, as detection and pose tasks give it."""
+    x = pictures(count=count, channels=1, size=(16, 24))
+    make = seeded(7)
+    sizes = [(i * people) % 4 for i in range(count)]
+    low = [torch.rand(n, 2, generator=make) * 10 for n in sizes]
+    return batch_of(
+        x,
+        boxes_N4=[torch.cat([a, a + 4], 1) for a in low],
+        masks_NHW=[torch.rand(n, 16, 24, generator=make) < 0.5 for n in sizes],
+        semantic_HW=torch.randint(0, 5, (count, 16, 24), generator=make),
+        keypoints_NK2=[torch.rand(n, joints, 2, generator=make) * 16 for n in sizes],
+        visibility_NK=[torch.randint(0, 3, (n, joints), generator=make) for n in sizes],
+        mirror_K=torch.tensor([0, 2, 1]).repeat(count, 1),
+    )
+
+
+class Calls(TorchDispatchMode):
+    """Counts what is asked of torch."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func not in (torch.ops.aten.select.int, torch.ops.aten.slice.Tensor)  # views
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", ["flip", "affine"])
+def test_the_number_of_calls_does_not_grow_with_the_batch(name):
+    counts = []
+    for size in (4, 32):
+        with Calls() as calls:
+            AUGMENTS[name](things_of(2), seeded())
+            calls.count = 0
+            batch = things_of(size)
+            made = calls.count
+            AUGMENTS[name](batch, seeded())
+        counts.append(calls.count - made)
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("name", ["flip", "vflip", "crop", "affine"])
+def test_all_at_once_equals_one_by_one(name):
+    batch = things_of(12)
+    whole, matrices = AUGMENTS[name](batch, seeded()), []
+    keep = type(batch)(batch.x, {}, batch.index_B, batch.sizes_B2)
+    with pytest.MonkeyPatch.context() as patch:
+        module = sys.modules[type(AUGMENTS[name]).__module__]
+        patch.setattr(module, "follow", lambda b, x, m: matrices.append(m) or b)
+        AUGMENTS[name](keep, seeded())
+    for i in range(12):
+        y = {key: value[i : i + 1] for key, value in batch.y.items()}
+        one = follow(batch_of(batch.x[i : i + 1], **y), batch.x[i : i + 1], matrices[0][i : i + 1])
+        for key in y:
+            assert torch.equal(one.y[key][0], whole.y[key][i]), key
+
+
+@pytest.mark.parametrize("name", ["flip", "vflip"])
+@pytest.mark.parametrize("stacked", [True, False])
+def test_a_mirrored_left_hand_is_a_right_hand(name, stacked):
+    """Key points: nose, left hand, right hand; only the left one is visible."""
+    count = 64
+    points = torch.tensor([[[10.0, 4], [4, 8], [16, 8]]]).repeat(count, 1, 1, 1)
+    seen = torch.tensor([[2, 2, 1]]).repeat(count, 1, 1)
+    mirror = torch.tensor([0, 2, 1]).repeat(count, 1)
+    given = (points, seen, mirror) if stacked else map(list, (points, seen, mirror))
+    names = ("keypoints_NK2", "visibility_NK", "mirror_K")
+    batch = batch_of(torch.zeros(count, 1, 20, 20), **dict(zip(names, given, strict=True)))
+    out = AUGMENTS[name](batch, seeded()).y
+    mirrored = {"flip": [[10.0, 4], [4, 8], [16, 8]], "vflip": [[10.0, 16], [16, 12], [4, 12]]}
+    turned = 0
+    for i in range(count):
+        now = (out["keypoints_NK2"][i][0].tolist(), out["visibility_NK"][i][0].tolist())
+        if now[1] == [2, 1, 2]:
+            assert now[0] == mirrored[name]
+            turned += 1
+        else:
+            assert now == (points[i, 0].tolist(), [2, 2, 1])
+    assert 16 < turned < 48
 
 
 def test_affine_is_quick():

@@ -24,6 +24,7 @@ class Target:
     semantic_HW: Tensor | None = None  # int64, a class for each pixel
     keypoints_NK2: Tensor | None = None  # float x, y
     visibility_NK: Tensor | None = None  # 0 not labelled, 1 hidden, 2 visible
+    mirror_K: Tensor | None = None  # int64: what a key point is in a mirror, left hand -> right
     attributes_A: Tensor | None = None  # float 0/1, several can hold at once
     text: str | None = None
     identity: int | None = None  # the same person or object across images
