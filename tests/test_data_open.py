@@ -1,7 +1,10 @@
 """Whatever a user gives as data: what comes out, and what an error says."""
 
 import gzip
+import struct
 import time
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
+from snellen.core import memory
 from snellen.core.errors import DataError
 from snellen.data.open import is_pair, open_data
 
@@ -277,6 +281,33 @@ def test_idx_cut_off_and_swapped(tmp_path):
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(DataError, match="cannot be unpacked"):
         open_data(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["idx", "npz", "head of npz"])
+def test_bombs_are_refused_before_they_are_unpacked(tmp_path, monkeypatch, kind):
+    """A few hundred bytes that claim 20 MB or more, where 10 MB of memory are free."""
+    monkeypatch.setattr(memory, "free_memory", lambda: 10**7)
+    zeros = bytes(10**6)
+    if kind == "idx":
+        file = tmp_path / "train-images-idx3-ubyte.gz"
+        (tmp_path / "train-labels-idx1-ubyte").write_bytes(b"")
+        with gzip.open(file, "wb") as out:
+            out.write(bytes([0, 0, 8, 3]) + np.array([8000, 1000, 1000], ">u4").tobytes() + zeros)
+    else:
+        file = tmp_path / "bomb.npz"
+        wide = "8000" if kind == "npz" else "8" + "0" * 15
+        head = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({wide}, 1000), }}"
+        member = b"\x93NUMPY\1\0" + struct.pack("<H", 118) + head.ljust(117).encode() + b"\n"
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("y.npy", member[:10] + member[10:])
+            archive.writestr("x.npy", member + zeros * (20 if kind == "npz" else 1))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=rf"{file.name}.* claims ") as error:
+        open_data(file)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10e6
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_a_path_wins_over_a_word(tmp_path, monkeypatch):

@@ -7,10 +7,12 @@ import gzip
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...core.errors import DataError
+from ...core.memory import demand
 from ..arrays import from_arrays
 from ..source import Format, Source
 from ._parts import join_parts, part_of
@@ -72,25 +74,47 @@ def labels_file(images: Path) -> Path | None:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """An idx file -> its array; raises DataError where bytes are missing or left over."""
+    """An idx file -> its array; raises DataError where bytes are missing or left over.
+
+    No more is unpacked than the head promises, and nothing where that would not fit in memory.
+    """
     try:
-        data = path.read_bytes()
-        data = gzip.decompress(data) if path.suffix == ".gz" else data
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            kind, shape = _head(file, path)
+            wanted = math.prod(shape) * kind.itemsize
+            there = path.stat().st_size - file.tell() if path.suffix != ".gz" else None
+            if there is None or there == wanted:
+                demand(wanted, str(path))
+                pixels = np.empty(wanted, np.uint8)
+                there = _fill(pixels, file) + len(file.read(1))
+    except DataError:
+        raise
     except Exception as error:  # gzip and zlib raise kinds of their own on damage
         raise DataError(f"{path} cannot be unpacked: {error}; copy it again") from error
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in TYPES:
-        raise DataError(f"{path} is no idx file: it begins with {data[:4].hex(' ') or 'nothing'}")
-    start = 4 + 4 * data[3]
-    shape = tuple(np.frombuffer(data[4:start].ljust(4 * data[3], b"\0"), ">u4").astype(int))
-    kind = np.dtype(TYPES[data[2]])
-    wanted = start + math.prod(shape) * kind.itemsize
-    if len(data) != wanted:
+    if there != wanted:
+        more = "more than " if there > wanted else ""
         raise DataError(
-            f"{path} has {len(data):,} bytes where its head {shape} promises {wanted:,}; "
-            "copy it again"
+            f"{path} has {more}{min(there, wanted):,} bytes where its head {shape} promises "
+            f"{wanted:,}; copy it again"
         )
-    array = np.frombuffer(data, kind, offset=start).reshape(shape)
-    return array.astype(kind.newbyteorder("="))
+    return pixels.view(kind).reshape(shape).astype(kind.newbyteorder("="), copy=False)
+
+
+def _head(file: Any, path: Path) -> tuple[np.dtype, tuple[int, ...]]:
+    """The type and the shape that the first bytes tell."""
+    start = file.read(4)
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in TYPES:
+        raise DataError(f"{path} is no idx file: it begins with {start.hex(' ') or 'nothing'}")
+    sizes = file.read(4 * start[3]).ljust(4 * start[3], b"\0")
+    return np.dtype(TYPES[start[2]]), tuple(np.frombuffer(sizes, ">u4").tolist())
+
+
+def _fill(array: np.ndarray, file: Any) -> int:
+    """Read a file into an array -> how many bytes there were."""
+    view, done = array.data, 0
+    while done < len(view) and (count := file.readinto(view[done:])):
+        done += count
+    return done
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

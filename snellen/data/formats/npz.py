@@ -1,11 +1,14 @@
 """NumPy archives: one .npz with images and labels, or a folder of train.npz, val.npz, test.npz."""
 
+import math
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 
 from ...core.errors import DataError, shortlist
+from ...core.memory import demand
 from ..arrays import from_arrays
 from ..source import Format, Source
 from ._parts import PARTS, join_parts
@@ -55,7 +58,10 @@ def _the_file(path: Path) -> Path | None:
 def _load(path: Path) -> dict[str, np.ndarray]:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            _check_claims(archive.zip, path)
             return {key: archive[key] for key in archive.files}
+    except DataError:
+        raise
     except ValueError as error:
         if "allow_pickle" in str(error):
             raise DataError(
@@ -65,6 +71,27 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         raise DataError(f"{path} cannot be read: {error}") from error
     except Exception as error:  # zipfile, zlib and struct raise their own kinds on damage
         raise DataError(f"{path} is no whole .npz file: {error}; write or copy it again") from error
+
+
+def _check_claims(archive: ZipFile, path: Path) -> None:
+    """Raise DataError where the arrays would not fit in memory, or claim more than is there.
+
+    NumPy makes room for the shape that a member's head tells before it reads a single number.
+    """
+    members = archive.infolist()
+    demand(sum(member.file_size for member in members), str(path))
+    for member in members:
+        if not member.filename.endswith(".npy"):
+            continue
+        with archive.open(member) as file:
+            version = np.lib.format.read_magic(file)
+            head = {(1, 0): np.lib.format.read_array_header_1_0}
+            shape, _, kind = head.get(version, np.lib.format.read_array_header_2_0)(file)
+        if math.prod(shape) * kind.itemsize > member.file_size and not kind.hasobject:
+            raise DataError(
+                f"{path}: {member.filename} claims shape {shape}, more than its "
+                f"{member.file_size:,} bytes; write or copy it again"
+            )
 
 
 def _suffixes(arrays: dict[str, np.ndarray]) -> list[tuple[str, str]]:
