@@ -3,7 +3,8 @@
 x_BCHW -> stem (H/8) -> inception 3a, 3b (H/8), 4a-4e (H/16), 5a, 5b (H/32) -> mean over HW ->
 logits_BK; while training two auxiliary heads after 4a and 4d, their losses weighted 0.3
 torchvision's has batch norm and, by an old mistake, 3x3 where the paper has 5x5; the paper's rows
-have neither, and response normalisation in the stem.
+have neither, and response normalisation in the stem: the paper gives no constants, these are those
+of the weights that were published (alpha = 1e-4 shared by the five maps, k = 1).
 """
 
 from collections import OrderedDict
@@ -73,7 +74,7 @@ def _stem(channels: int, row: GoogLeNet, style: Style) -> tuple[OrderedDict[str,
     """7x7 stride 2, pool, 1x1, 3x3, pool: H/8; "small" keeps H."""
     narrow, wide, small = 64 // row.scale, 192 // row.scale, row.stem == "small"
     pool = [] if small else [nn.MaxPool2d(3, 2, ceil_mode=True)]
-    norm = [response_norm()] if row.response and not row.norm else []
+    norm = [response_norm(1e-4, 1.0)] if row.response and not row.norm else []
     first, _ = conv(channels, f"3x3 {narrow}" if small else f"7x7 {narrow} /2", style)
     second, _ = branch(narrow, f"1x1 {narrow} > 3x3 {wide}", style)
     first.extend([*pool, *norm])
