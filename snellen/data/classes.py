@@ -88,8 +88,9 @@ def match_classes(
         return part, ()
     table = [classes.index(name) if name in classes else -1 for name in theirs]
     labels = every_label(part)
-    assert labels is not None
-    used = [theirs[i] for i in labels.unique().tolist() if i >= 0]
+    used = list(theirs) if labels is None else [
+        theirs[i] for i in labels.unique().tolist() if i >= 0
+    ]  # fmt: skip
     strange = [name for name in used if name not in classes]
     has_labels = part.labels() is not None
     if len(strange) == len(used) and (strange or has_labels):
@@ -97,6 +98,8 @@ def match_classes(
             f"train and val share no class: train has {shortlist(classes, 5)}; "
             f"val has {shortlist(used, 5)}; check that both are the same kind of data"
         )
+    if labels is None:  # a class for each pixel: nothing is known without reading
+        return Relabelled(part, table), _strange(strange, classes, len(part), "pixels")
     if not has_labels:  # boxes: the picture stays, its strange things go
         count = sum(table[label] < 0 for label in labels.tolist())
         return Relabelled(part, table), _strange(strange, classes, count, "boxes")

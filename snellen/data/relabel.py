@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..core.errors import DataError, shortlist
-from .sample import Sample, Target
+from .sample import VOID, Sample, Target
 from .source import Part, SampleSet
 
 OF_THINGS = ("boxes_N4", "ignored_N", "masks_NHW", "keypoints_NK2", "visibility_NK")
@@ -28,7 +29,7 @@ class Relabelled(SampleSet):
 
     def __getitem__(self, i: int) -> Sample:
         sample = self.whole[i]
-        return replace(sample, target=self._renamed(sample.target))
+        return replace(sample, target=renumber(sample.target, self.new))
 
     def labels(self) -> Tensor | None:
         """labels_N in the new numbers."""
@@ -38,17 +39,7 @@ class Relabelled(SampleSet):
     def target(self, i: int) -> Target | None:
         """What is true of sample i, in the new numbers."""
         target = self.whole.target(i)
-        return None if target is None else self._renamed(target)
-
-    def _renamed(self, target: Target) -> Target:
-        """Another label; of boxes those whose class has no new number are left out."""
-        if target.labels is None:
-            label = target.label
-            return target if label is None else replace(target, label=int(self.new[label]))
-        labels_N = self.new[target.labels]
-        kept = labels_N >= 0
-        rows = {name: value[kept] for name, value in target.given().items() if name in OF_THINGS}
-        return replace(target, **{**rows, "labels": labels_N[kept]})
+        return None if target is None else renumber(target, self.new)
 
     def path(self, i: int) -> str | None:
         """The file of sample i."""
@@ -57,6 +48,29 @@ class Relabelled(SampleSet):
     def stacked(self) -> Tensor | None:
         """Images x_NCHW; only their labels differ."""
         return self.whole.stacked()
+
+
+def renumber(target: Target, new: Tensor) -> Target:
+    """What is true, with class k called new[k] wherever classes are named; new[-1] is -1.
+
+    A class whose new number is -1 is none: boxes and masks of it are left out, pixels are VOID.
+
+    >>> renumber(Target(label=0), torch.tensor([2, 0, -1])).label
+    2
+    """
+    changed: dict[str, Any] = {}
+    if target.label is not None:
+        changed["label"] = int(new[target.label])
+    if target.semantic_HW is not None:
+        inside = (target.semantic_HW >= 0) & (target.semantic_HW < len(new) - 1)
+        map_HW = new[target.semantic_HW.long().where(inside, -1)]
+        changed["semantic_HW"] = map_HW.masked_fill(map_HW < 0, VOID)
+    if target.labels is not None:
+        labels_N = new[target.labels]
+        kept = labels_N >= 0
+        rows = {name: value[kept] for name, value in target.given().items() if name in OF_THINGS}
+        changed |= {**rows, "labels": labels_N[kept]}
+    return replace(target, **changed)
 
 
 def in_order_of(part: SampleSet, have: Sequence[str], want: Sequence[str]) -> SampleSet:

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 
 
+VOID = 255  # in semantic_HW: a pixel of no class
+
+
 @dataclass(frozen=True, eq=False)
 class Target:
     """What is true of an image; a field that a task does not need stays None."""
@@ -21,7 +24,7 @@ class Target:
     boxes_N4: Tensor | None = None  # float, xyxy, half-open
     ignored_N: Tensor | None = None  # bool: neither to be found nor missed (crowds, difficult)
     masks_NHW: Tensor | None = None  # bool, one a thing
-    semantic_HW: Tensor | None = None  # int64, a class for each pixel
+    semantic_HW: Tensor | None = None  # int64, a class for each pixel, VOID where none
     keypoints_NK2: Tensor | None = None  # float x, y
     visibility_NK: Tensor | None = None  # 0 not labelled, 1 hidden, 2 visible
     mirror_K: Tensor | None = None  # int64: what a key point is in a mirror, left hand -> right

@@ -17,9 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..sample import Batch
-
-VOID = 255  # semantic class of pixels that come from outside the old picture
+from ..sample import VOID, Batch
 
 
 def follow(batch: Batch, x_BCHW: Tensor, matrix_B23: Tensor) -> Batch:
