@@ -19,7 +19,8 @@ from ..source import Problem, SampleSet
 from ._files import file_problem
 
 SIDE = 32  # thumbnails are 32 x 32, gray
-CHUNK = 256  # pictures of one size measured at once
+CHUNK = 256  # pictures of one size measured at once ...
+CROWD = 2**22  # ... while their values are at most so many
 
 
 @dataclass
@@ -101,7 +102,7 @@ def _groups(album: Album) -> Iterator[tuple[list[int], Tensor]]:
         image = _read(album, row)
         if image is None:
             continue
-        if images and (image.shape != images[0].shape or image.numel() * len(images) > 2**24):
+        if images and (image.shape != images[0].shape or image.numel() * len(images) > CROWD):
             yield rows, torch.stack(images)
             rows, images = [], []
         rows.append(row)
@@ -138,16 +139,15 @@ def _measure(album: Album, rows: list[int], x_BCHW: Tensor) -> None:
     for row, image in zip(rows, x_BCHW.numpy(), strict=True):
         shape = repr((image.shape, image.dtype)).encode()
         album.digests[row] = hashlib.blake2b(shape + image.tobytes(), digest_size=16).digest()
-    x = x_BCHW.float()
-    bad = ~x.isfinite()
-    album.nonfinite_N[rows] = bad.flatten(1).sum(1).numpy()
-    x = torch.where(bad, 0.0, x)
-    flat = x.flatten(1)
-    spread = x.flatten(2).amax(2) - x.flatten(2).amin(2)  # a single colour is constant too
-    album.lows_N[rows] = flat.amin(1).numpy()
-    constant = (spread.amax(1) == 0).numpy()
-    highs = flat.amax(1).numpy()
-    album.highs_N[rows] = np.where(constant, album.lows_N[rows], highs)
+    x = x_BCHW
+    if x.is_floating_point():
+        bad = ~x.isfinite()
+        album.nonfinite_N[rows] = bad.flatten(1).sum(1).numpy()
+        x = torch.where(bad, 0.0, x)
+    lows_BC, highs_BC = x.flatten(2).amin(2).float(), x.flatten(2).amax(2).float()
+    album.lows_N[rows] = lows_BC.amin(1).numpy()
+    constant = (highs_BC == lows_BC).all(1).numpy()  # a single colour is constant too
+    album.highs_N[rows] = np.where(constant, album.lows_N[rows], highs_BC.amax(1).numpy())
     album.thumbs_NHW[rows] = thumbnails(x).numpy()
 
 

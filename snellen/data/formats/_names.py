@@ -13,7 +13,7 @@ from ._judge import Notes
 from ._text import decode_text, read_bytes
 
 LISTS = ("classes.txt", "labels.txt", "labelmap.txt", "obj.names", "classes.names", "coco.names")
-FEW, MANY = 3, 20  # so few boxes of a name that is nearly another's are a slip, if that has so many
+FEW, MANY = 3, 10  # so few boxes of a name that is nearly another's are a slip, if that has so many
 
 
 @dataclass
@@ -85,15 +85,26 @@ def typos(classes: Classes, parts: Sequence[Sequence[Record]]) -> Iterator[Probl
     if classes.is_closed:
         return
     counts = Counter(t.label for records in parts for r in records for t in r.things)
-    for rare, name in enumerate(classes.names):
-        for common, other in enumerate(classes.names):
+    for rare, common in slips(classes.names, [counts[k] for k in range(len(classes.names))]):
+        name, other = classes.names[rare], classes.names[common]
+        file, line = classes.first[name]
+        message = f"the class {name!r} ({counts[rare]} boxes) is perhaps a slip for "
+        message += f"{other!r} ({counts[common]}); it is kept as a class of its own"
+        do = f"call it {other!r}, or ignore this"
+        yield Problem("label-class-slip", message, file=file, line=line, do=do)
+
+
+def slips(names: Sequence[str], counts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Class names and their counts -> (a rare class, the common one that was perhaps meant).
+
+    >>> list(slips(["RBC", "RCB", "WBC"], [300, 1, 40]))
+    [(1, 0)]
+    """
+    for rare, name in enumerate(names):
+        for common, other in enumerate(names):
             is_few = 0 < counts[rare] <= FEW and counts[common] >= MANY * counts[rare]
             if is_few and is_slip(name, other):
-                file, line = classes.first[name]
-                message = f"the class {name!r} ({counts[rare]} boxes) is perhaps a slip for "
-                message += f"{other!r} ({counts[common]}); it is kept as a class of its own"
-                yield Problem("label-class-slip", message, file=file, line=line,
-                              do=f"call it {other!r}, or ignore this")  # fmt: skip
+                yield rare, common
                 break
 
 

@@ -54,7 +54,7 @@ def folder_parts(root: Path) -> dict[str, list[str]]:
             continue
         inner = [folder for folder in bases(images) if folder != images]
         for folder in inner or [images]:
-            part = part_in(folder.name) if inner else part_in(base.name)
+            part = part_in(folder.name) if inner else base != root and part_in(base.name)
             found.setdefault(part or "train", []).extend(list_pictures(folder))
     return found
 

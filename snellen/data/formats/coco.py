@@ -38,7 +38,8 @@ class Coco(Format):
         files = [path] if path.is_file() else coco_files(path)
         parts = {} if len(files) > 1 else {"train": files[0]}
         for file in files if len(files) > 1 else ():
-            part = part_in(file.stem) or part_in(file.parent.name) or "train"
+            above = part_in(file.parent.name) if file.parent != path else None
+            part = part_in(file.stem) or above or "train"
             if part in parts:
                 raise DataError(f"{path} has {parts[part].name} and {file.name} for {part}; name "
                                 "the one to read, with val= for the other")  # fmt: skip

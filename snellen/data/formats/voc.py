@@ -45,7 +45,8 @@ class Voc(Format):
             found = read_folder(folder, image_folder(base), classes)
             lists, said = part_lists(base, found)
             problems += said
-            for part, listing in _dealt(found, lists, part_in(base.name) or "train").items():
+            own = part_in(base.name) if base != path else None
+            for part, listing in _dealt(found, lists, own or "train").items():
                 parts.setdefault(part, Listing())
                 for record, its in listing:
                     parts[part].take(record, its)
@@ -218,8 +219,7 @@ def part_lists(base: Path, found: Found) -> tuple[dict[str, list[str]], list[Pro
 def _stems(file: Path, found: Found, problems: list[Problem]) -> list[str]:
     seen: dict[str, int] = {}
     for line, words in enumerate(decode_text(read_bytes(file), file).splitlines(), 1):
-        stem = words.split()[0] if words.split() else ""
-        stem = stem if stem in found else Path(stem).stem
+        stem = _listed(words.strip(), found)
         if not stem:
             continue
         if stem in seen:
@@ -231,6 +231,14 @@ def _stems(file: Path, found: Found, problems: list[Problem]) -> list[str]:
         else:
             seen[stem] = line
     return list(seen)
+
+
+def _listed(words: str, found: Found) -> str:
+    """A line of a list -> its stem: alone, as a file name, or before the 1 or -1 of a class."""
+    for word in (words, Path(words).stem, words.rpartition(" ")[0].strip()):
+        if word in found:
+            return word
+    return words
 
 
 def _dealt(
