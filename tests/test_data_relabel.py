@@ -26,8 +26,12 @@ class Pictures(SampleSet):
         return self.targets[i] if self.quick else None
 
 
-BOXES = Target(labels=torch.tensor([0, 1, 2, 1]), boxes_N4=torch.arange(16.0).view(4, 4),
-               keypoints_NK2=torch.arange(8.0).view(4, 1, 2), ignored_N=torch.arange(4) > 2)  # fmt: skip
+BOXES = Target(
+    labels=torch.tensor([0, 1, 2, 1]),
+    boxes_N4=torch.arange(16.0).view(4, 4),
+    keypoints_NK2=torch.arange(8.0).view(4, 1, 2),
+    ignored_N=torch.arange(4) > 2,
+)
 MAP = Target(semantic_HW=torch.tensor([[0, 1, 2], [VOID, 1, 77]]))
 
 

@@ -99,13 +99,15 @@ def match_classes(
             f"val has {shortlist(used, 5)}; check that both are the same kind of data"
         )
     if labels is None:  # a class for each pixel: nothing is known without reading
-        return Relabelled(part, table), _strange(strange, classes, len(part), "pixels")
+        return Relabelled(part, table), _strange(strange, classes, "its pixels count as none")
     if not has_labels:  # boxes: the picture stays, its strange things go
         count = sum(table[label] < 0 for label in labels.tolist())
-        return Relabelled(part, table), _strange(strange, classes, count, "boxes")
+        fate = f"its {count} boxes are left out"
+        return Relabelled(part, table), _strange(strange, classes, fate)
     new = torch.tensor(table)[labels.clamp(min=0)]
     rows = ((new >= 0) | (labels < 0)).nonzero()[:, 0].tolist()
-    return Relabelled(part, table, rows), _strange(strange, classes, len(part) - len(rows))
+    fate = f"its {len(part) - len(rows)} samples are left out"
+    return Relabelled(part, table, rows), _strange(strange, classes, fate)
 
 
 def every_label(part: SampleSet) -> Tensor | None:
@@ -123,13 +125,11 @@ def every_label(part: SampleSet) -> Tensor | None:
     return torch.cat(each) if each else None
 
 
-def _strange(
-    names: list[str], classes: Sequence[str], count: int, what: str = "samples"
-) -> tuple[Problem, ...]:
+def _strange(names: list[str], classes: Sequence[str], fate: str) -> tuple[Problem, ...]:
     if not names:
         return ()
     blanks = [n for n in names if n.strip() in [c.strip() for c in classes]]
     why = f"; {blanks[0]!r} differs from a class of train only by blanks" if blanks else ""
     message = f"val has {shortlist([repr(n) for n in names], 5)}, which train has not{why}; "
-    message += f"its {count} {what} are left out"
+    message += fate
     return (Problem("class-unknown", message, do="give train these classes, or rename them"),)

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-
 VOID = 255  # in semantic_HW: a pixel of no class
 
 
