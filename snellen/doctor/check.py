@@ -5,11 +5,13 @@ charts) on which the check must fire, and on which every check must stay quiet.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection
 from typing import Any, ClassVar
 
 from ..core import registry
 from .chart import Chart
 from .finding import Finding, fold
+from .places import located
 
 
 class Check(ABC):
@@ -41,8 +43,34 @@ def all_checks() -> dict[str, Check]:
     return dict(sorted(registry.collect("snellen.doctor.checks", "CHECKS").items()))
 
 
-def judge(chart: Chart, ignore: tuple[str, ...] = ()) -> tuple[Finding, ...]:
-    """Ask every check; fold symptoms under their roots, the likeliest root first."""
+Failed = Callable[[Any, BaseException], None]
+
+
+def judge(
+    chart: Chart, ignore: Collection[str] = (), failed: Failed | None = None
+) -> tuple[Finding, ...]:
+    """Ask every check; fold symptoms under their roots, the likeliest root first.
+
+    A check that raises is passed over, and `failed(check, error)` is told.
+    """
     checks = all_checks()
-    found = [f for id, check in checks.items() if id not in ignore and (f := check.look(chart))]
+    found = [f for id, check in checks.items() if id not in ignore
+             and (f := _asked(check, chart, failed))]  # fmt: skip
     return fold(found, {id: check.explains for id, check in checks.items()})
+
+
+def silenced(chart: Chart, ignore: Collection[str]) -> tuple[Finding, ...]:
+    """What the ignored checks would have said, by id; with no message where that is nothing."""
+    checks = all_checks()
+    return tuple(_asked(checks[id], chart, None) or checks[id].finding("")
+                 for id in sorted(set(ignore)) if id in checks)  # fmt: skip
+
+
+def _asked(check: Check, chart: Chart, failed: Failed | None) -> Finding | None:
+    try:
+        found = check.look(chart)
+        return located(found, chart) if found else None
+    except Exception as error:
+        if failed is not None:
+            failed(check, error)
+        return None

@@ -4,7 +4,7 @@
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from textwrap import wrap
@@ -23,7 +23,11 @@ INKS = {"error": "#b3261e", "warning": "#9a6700", "advice": "#0b6e99"}
 
 
 def text(
-    findings: Sequence[Finding], *, steps: int | None = None, notes: Sequence[str] = ()
+    findings: Sequence[Finding],
+    *,
+    steps: int | None = None,
+    notes: Sequence[str] = (),
+    ignored: Sequence[Finding] = (),
 ) -> str:
     """Findings -> plain lines, root first, its symptoms in one line each.
 
@@ -36,7 +40,8 @@ def text(
     """
     blocks = [_block(number, finding) for number, finding in enumerate(findings, 1)]
     said = "\n".join(blocks) if blocks else _nothing(steps)
-    return printable("\n".join([said, *(f"note: {note}" for note in notes)]), keep="\n")
+    lines = [said, *(f"note: {note}" for note in [*map(_silent, ignored), *notes])]
+    return printable("\n".join(lines), keep="\n")
 
 
 def show(findings: Sequence[Finding], *, steps: int | None = None, file: Any = None) -> None:
@@ -51,24 +56,36 @@ def show(findings: Sequence[Finding], *, steps: int | None = None, file: Any = N
     console.print(coloured)
 
 
-def html(findings: Sequence[Finding], *, steps: int | None = None) -> str:
+def html(
+    findings: Sequence[Finding],
+    *,
+    steps: int | None = None,
+    ignored: Sequence[Finding] = (),
+    pictures: Callable[[Finding], str] = lambda finding: "",
+) -> str:
     """Findings -> one self-contained fragment, every word of theirs escaped.
+
+    `pictures` gives the HTML that shows a finding's samples.
 
     >>> html([Finding("a", "error", "<b>")]).count("&lt;b&gt;")
     1
     """
-    if not findings:
-        return f'<div class="snellen-doctor"><p>{escape(_nothing(steps))}</p></div>'
-    return f'<div class="snellen-doctor">{"".join(map(_card, findings))}</div>'
+    cards = [_card(finding, pictures(finding)) for finding in findings]
+    said = "".join(cards) or f"<p>{escape(_nothing(steps))}</p>"
+    silent = "".join(f"<p>note: {escape(_silent(finding))}</p>" for finding in ignored)
+    return f'<div class="snellen-doctor">{said}{silent}</div>'
 
 
-def document(findings: Sequence[Finding]) -> dict[str, Any]:
+def document(findings: Sequence[Finding], ignored: Sequence[Finding] = ()) -> dict[str, Any]:
     """Findings -> what findings.json holds; numbers that JSON lacks become words.
+
+    Checks that were ignored stand beside them, with an empty message where they had none.
 
     >>> document([])
     {'version': 1, 'findings': []}
     """
-    return {"version": 1, "findings": [spelled(finding.as_dict()) for finding in findings]}
+    said: dict[str, Any] = {"version": 1, "findings": [spelled(f.as_dict()) for f in findings]}
+    return {**said, "ignored": [spelled(f.as_dict()) for f in ignored]} if ignored else said
 
 
 def write_json(path: Path, findings: Sequence[Finding]) -> None:
@@ -122,6 +139,10 @@ def samples(finding: Finding) -> str:
     return f"{of} {', '.join(named)}".strip() + (f" and {more} more" if more else "")
 
 
+def _silent(finding: Finding) -> str:
+    return f"{finding.id} is ignored: {finding.message or 'it had nothing to say'}"
+
+
 def _nothing(steps: int | None) -> str:
     return "the doctor found nothing wrong" + (f" in {steps} steps" if steps is not None else "")
 
@@ -137,7 +158,7 @@ def _block(number: int, finding: Finding) -> str:
     return "\n".join(lines)
 
 
-def _card(finding: Finding) -> str:
+def _card(finding: Finding, pictures: str) -> str:
     ink = INKS.get(finding.level, "#333")
     rows = [*facts_of(finding), *(("so also", f"{s.id}: {s.message}") for s in finding.symptoms)]
     cells = "".join(
@@ -149,5 +170,5 @@ def _card(finding: Finding) -> str:
     return (
         f'<section style="border-left:4px solid {ink};padding:.2em 1em;margin:.6em 0">'
         f'<h4 style="margin:.2em 0;color:{ink}">{escape(head)}</h4>'
-        f"<table>{cells}</table></section>"
+        f"<table>{cells}</table>{pictures}</section>"
     )

@@ -11,25 +11,28 @@ from .check import all_checks
 from .finding import Finding
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+IGNORED = {"kind": "external", "justification": "the user asked to ignore this check"}
 LEVELS = {"error": "error", "warning": "warning", "advice": "note"}
 
 
-def sarif(findings: Sequence[Finding]) -> dict[str, Any]:
-    """Findings -> a SARIF log: the rules are the checks' own texts.
+def sarif(findings: Sequence[Finding], ignored: Sequence[Finding] = ()) -> dict[str, Any]:
+    """Findings -> a SARIF log: the rules are the checks' own texts; ignored ones are suppressed.
 
     >>> sarif([])["runs"][0]["results"]
     []
     """
-    ids = sorted({finding.id for finding in findings} | set(all_checks()))
+    ids = sorted({finding.id for finding in (*findings, *ignored)} | set(all_checks()))
     driver = {"name": "snellen", "version": __version__, "rules": [_rule(id) for id in ids]}
     results = [_result(finding, ids.index(finding.id)) for finding in findings]
+    results += [_result(finding, ids.index(finding.id)) | {"suppressions": [IGNORED]}
+                for finding in ignored if finding.message]  # fmt: skip
     return {"$schema": SCHEMA, "version": "2.1.0",
             "runs": [{"tool": {"driver": driver}, "results": results}]}  # fmt: skip
 
 
-def write_sarif(path: Path, findings: Sequence[Finding]) -> None:
+def write_sarif(path: Path, findings: Sequence[Finding], ignored: Sequence[Finding] = ()) -> None:
     """Write the SARIF log, all of it or nothing."""
-    files.write_json(Path(path), sarif(findings))
+    files.write_json(Path(path), sarif(findings, ignored))
 
 
 def _rule(id: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ..core.errors import DoctorError, UsageError
 from ..core.files import write_json
 from . import autograd, preflight
 from .chart import Chart
-from .check import judge
+from .check import judge, silenced
 from .culprit import Search
 from .engine import Engine
 from .finding import LEVELS, Finding, at_or_above
@@ -235,7 +235,12 @@ class Doctor:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong, the likeliest root first; during the training, what is so far."""
-        return judge(self.chart, self.ignore)
+        return judge(self.chart, self.ignore, self.engine.fail)
+
+    @property
+    def ignored(self) -> tuple[Finding, ...]:
+        """What the checks in `ignore` would have said."""
+        return silenced(self.chart, self.ignore)
 
     def raise_if(self, level: str = "error") -> None:
         """Raise DoctorError where there is a finding of this level or above."""
@@ -251,14 +256,14 @@ class Doctor:
         """Write findings.json."""
         from .report import document
 
-        write_json(Path(path), document(self.findings))
+        write_json(Path(path), document(self.findings, self.ignored))
 
     def __str__(self) -> str:
         from .report import text
 
-        return text(self.findings)
+        return text(self.findings, ignored=self.ignored)
 
     def _repr_html_(self) -> str:
         from .report import html
 
-        return html(self.findings)
+        return html(self.findings, ignored=self.ignored)
