@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorDataset
 
 from snellen.core import memory
 from snellen.core.errors import DataError
@@ -131,6 +131,8 @@ def test_datasets_subsets_and_loaders():
     assert source.train[2].index == 6
     assert float(source.train[2].image_CHW[0, 0, 0]) == 0.5
     assert not source.train.repeatable
+    joined = ConcatDataset([Subset(data, [4, 5]), Subset(Subset(data, [9, 2, 7]), [2, 0])])
+    assert [s.index for s in open_data(joined, split=0).train] == [4, 5, 7, 9]
     assert open_data(TensorDataset(torch.zeros(4, 1, 2, 2), torch.tensor([0, 1, 0, 1]))).val
 
 

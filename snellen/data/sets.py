@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import DataError
+from ..core.rows import row_of
 from .images import read_image
 from .sample import Sample, Target
 from .source import SampleSet
@@ -66,7 +67,7 @@ class ArraySet(SampleSet):
 class DatasetSet(SampleSet):
     """The user's torch Dataset of (image, label) items, left as it is.
 
-    `index` of a sample is its row in the innermost data set: Subsets are unwound.
+    `index` of a sample is its row in the innermost data set: Subsets and joins of them are unwound.
     """
 
     repeatable = False  # its transforms may draw at random
@@ -86,23 +87,11 @@ class DatasetSet(SampleSet):
             kind = type(self.dataset).__name__
             raise DataError(f"{kind}[{i}] raised {type(error).__name__}: {error}") from error
         label = int(self.labels_N[i])
-        return Sample(image_tensor(image), Target(label=label), innermost(self.dataset, i))
+        return Sample(image_tensor(image), Target(label=label), row_of(self.dataset, i))
 
     def labels(self) -> Tensor:
         """labels_N int64."""
         return self.labels_N
-
-
-def innermost(dataset: Any, i: int) -> int:
-    """Row i of nested Subsets -> row of the data set inside.
-
-    >>> from torch.utils.data import Subset
-    >>> innermost(Subset(Subset(range(10), [4, 5, 6]), [2]), 0)
-    6
-    """
-    while isinstance(dataset, torch.utils.data.Subset):
-        i, dataset = int(dataset.indices[i]), dataset.dataset
-    return i
 
 
 def image_tensor(image: Any) -> Tensor:
