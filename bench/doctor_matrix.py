@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from _doctor_data import FAULTY as DATA_FAULTY
+from _doctor_data import HEALTHY as DATA_HEALTHY
 from _doctor_faulty import FAULTY
 from _doctor_faulty_more import MORE as MORE_FAULTY
 from _doctor_healthy import HEALTHY
@@ -51,10 +53,10 @@ def main() -> None:
 def matrix(seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     """One seed -> a row for each training."""
     rows = []
-    for name, (ids, train) in {**FAULTY, **MORE_FAULTY}.items():
+    for name, (ids, train) in {**FAULTY, **MORE_FAULTY, **DATA_FAULTY}.items():
         if options.only in name or options.only in ids:
             rows.append(judged(name, ids, seed, run(train, seed), options))
-    for name, train in {**HEALTHY, **MORE}.items():
+    for name, train in {**HEALTHY, **MORE, **DATA_HEALTHY}.items():
         if options.only in name or options.only == "healthy":
             rows.append(judged(name, (), seed, run(train, seed), options))
     return rows

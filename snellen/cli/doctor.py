@@ -15,7 +15,7 @@ from ._verbs import FAIL_ON, HELP, Verb
 @click.option("--json", metavar="FILE", help="Write the findings as JSON.")
 @click.option("--sarif", metavar="FILE", help="Write the findings for code review.")
 @click.option(
-    "--preflight", is_flag=True, help="Look through each data set before its first batch."
+    "--preflight", is_flag=True, help="Examine the data and the network before the first step."
 )
 @FAIL_ON
 @click.option("--ignore", metavar="ID", multiple=True, help="Leave out a check; can be repeated.")

@@ -16,11 +16,12 @@ from typing import Any
 
 import torch
 
-from ..core import files
 from ..core.errors import UsageError
 from . import autograd
+from . import preflight as flight
 from .discover import Discovery
 from .finding import LEVELS, Finding, at_or_above
+from .outcome import Outcome, Then, print_outcome, write_outcome
 from .watch import Doctor
 
 HERE = str(Path(__file__).parent)
@@ -35,10 +36,15 @@ def run_script(
     preflight: bool = False,
     fail_on: str = "error",
     ignore: Sequence[str] = (),
+    then: Sequence[Then] = (),
 ) -> int:
     """A script and its arguments -> the exit code, after printing what was found.
 
-    `preflight` looks through each data set before its first batch. Raises UsageError where there
+    Each of `then` is called with the outcome before files are written; what it returns is added to
+    the JSON.
+
+    `preflight` looks through each data set before its first batch, and examines data and network
+    at the first backward pass. Raises UsageError where there
     is no such script.
     """
     if fail_on not in ("never", *LEVELS):
@@ -46,9 +52,12 @@ def run_script(
     source = _read(Path(script))
     doc = ScriptDoctor(ignore=tuple(ignore), preflight=preflight)
     own, interrupted = _run(doc, source, str(script), list(argv))
-    findings = doc.findings
-    _report(doc, findings, json=json, sarif=sarif)
-    return exit_code(own, findings, fail_on=fail_on, interrupted=interrupted)
+    outcome = Outcome(str(Path(script).resolve()), tuple(argv), doc.doc)
+    print_outcome(outcome)
+    for function in () if interrupted else then:
+        outcome.guarded(function, outcome)
+    write_outcome(outcome, json, sarif)
+    return exit_code(own, outcome.findings, fail_on=fail_on, interrupted=interrupted)
 
 
 def exit_code(
@@ -76,14 +85,16 @@ class ScriptDoctor:
         self.preflight = preflight
         self._stack = ExitStack()
         self._audited: set[int] = set()
+        self._flown = not preflight
 
     def __enter__(self) -> "ScriptDoctor":
         engine = self.doc.engine
         engine.open()
         self._stack.callback(engine.close)
         self._stack.enter_context(engine.loaders.followed())
-        self._stack.enter_context(autograd.seen(engine.on_backward))
-        self._stack.enter_context(Discovery(engine, self.doc.watch).searching())
+        self._stack.enter_context(autograd.seen(self._backward, engine.after_backward))
+        self._discovery = Discovery(engine, self.doc.watch)
+        self._stack.enter_context(self._discovery.searching())
         if self.preflight:
             engine.loaders.on_first = self._audit
         return self
@@ -91,6 +102,17 @@ class ScriptDoctor:
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         self.doc.engine.guarded(self.doc.search.finish, error)
         self._stack.close()
+        if not isinstance(error, Exception):
+            self.doc.engine.guarded(flight.after, self.doc)
+        self.doc.engine.guarded(self._discovery.enrol_idle)
+        self.doc.engine.guarded(self.doc.last_facts)
+
+    def _backward(self, loss: Any) -> None:
+        """The engine's, after the preflight at the first one."""
+        if not self._flown and self.doc.engine.feed is not None:
+            self._flown = True
+            self.doc.engine.guarded(flight.at_first_backward, self.doc, loss, _bar)
+        self.doc.engine.on_backward(loss)
 
     def _audit(self, dataset: Any) -> None:
         """Look through a data set the first time that a loader deals from it."""
@@ -103,6 +125,14 @@ class ScriptDoctor:
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong, the likeliest root first."""
         return self.doc.findings
+
+
+def _bar(done: int, total: int, what: str) -> None:
+    """How far the preflight is, on a terminal; gone when it is done."""
+    if sys.stderr.isatty():
+        filled = "#" * (20 * done // max(1, total))
+        line = f"preflight [{filled:<20}] {what:<16}" if what else " " * 50 + "\r"
+        print(f"\r{line}", end="", file=sys.stderr, flush=True)
 
 
 def _read(script: Path) -> bytes:
@@ -174,17 +204,3 @@ def _file(traceback: types.TracebackType) -> str:
 def _is_ours_only(error: BaseException) -> bool:
     return isinstance(error, SyntaxError) and without_doctor(error.__traceback__) is None
 
-
-def _report(doc: ScriptDoctor, findings: tuple[Finding, ...], *, json: Any, sarif: Any) -> None:
-    """Print the findings after the script's own output; write the files that were asked for."""
-    from .report import document, text
-
-    sys.stdout.flush()
-    print(text(findings, steps=doc.doc.chart.step, notes=doc.doc.notes))
-    sys.stdout.flush()
-    if json:
-        files.write_json(Path(json), document(findings))
-    if sarif:
-        from .sarif import write_sarif
-
-        write_sarif(Path(sarif), findings)

@@ -7,7 +7,7 @@ covers them is written; a resumed run cuts away what lies after its checkpoint.
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
@@ -28,6 +28,7 @@ from ..version import __version__
 from . import checkpoint
 from .allocator import tuned
 from .evaluate import Evaluation, evaluate
+from .examine import examine
 from .listening import items
 from .logbook import Logbook
 from .loop import Loop
@@ -57,6 +58,7 @@ class Session:
         self.best = Standing()
         self.progress = Progress(job.recipe.epochs or 0, job.train.steps, quiet=quiet)
         self.doc: Doctor | None = None
+        self.say: Callable[[str], None] = self.book.say
         self.status = "running"
         self.message = ""
         self._events: list[dict[str, Any]] = []  # of the run that goes on
@@ -77,6 +79,8 @@ class Session:
                 with self._watching() as self.doc:
                     if self.doc is not None and self._events:
                         self.doc.continue_from(self._events, self._step())
+                    elif self.doc is not None:
+                        examine(self.job, self.loop.net, self.doc, self.say)
                     if not self._is_stale():
                         self.progress.start_epoch(self._epoch(), self.loop.position.step_in_epoch)
                         self.loop.run(self)

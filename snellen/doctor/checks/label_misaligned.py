@@ -6,7 +6,7 @@ from ..finding import Finding
 from ._cases import examined, training
 from ._readings import ends, finite, is_cross_entropy, label_entropy, num, num_optimizers
 
-LEAST, SIGMAS = 200, 3.0
+LEAST, SIGMAS, UNEVEN = 200, 3.0, 0.8  # samples; noise; a share of one class that hides all
 CHANCE, EPOCH, STEPS = 0.93, 0.97, 20  # of chance's loss: at the end, over the first epoch
 
 
@@ -37,6 +37,8 @@ class LabelMisaligned(Check):
         exam = chart.exams.get("votes") or {}
         right, chance, count = (num(exam, k) for k in ("right", "chance", "count"))
         if right is None or chance is None or count is None or count < LEAST:
+            return None
+        if chance > UNEVEN:
             return None
         sigma = (chance * (1 - chance) / count) ** 0.5
         if right > chance + SIGMAS * sigma or num_optimizers(chart) > 1:

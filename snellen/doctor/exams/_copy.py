@@ -1,6 +1,7 @@
 """A copy of a network that may be trained: no hooks, no noise, nothing shared with the user's."""
 
 import copy
+from collections import OrderedDict
 
 import torch
 from torch import nn
@@ -19,13 +20,17 @@ def calm_copy(net: nn.Module, dtype: torch.dtype | None = None) -> nn.Module | N
     params = list(net.parameters())
     if any(is_lazy(p) for p in params) or sum(p.numel() for p in params) > LARGEST:
         return None
+    hooks = [(m, name, m.__dict__[name]) for m in net.modules() for name in HOOKS]
     try:
+        for m, name, _ in hooks:  # what hooks hold need not bear a copy
+            m.__dict__[name] = OrderedDict()
         twin = copy.deepcopy(net)
     except Exception:  # a network that holds a graph, a file or a lock
         return None
+    finally:
+        for m, name, own_hooks in hooks:
+            m.__dict__[name] = own_hooks
     for module in twin.modules():
-        for name in HOOKS:
-            module.__dict__[name] = type(module.__dict__[name])()
         noisy = isinstance(module, nn.modules.dropout._DropoutNd)
         module.training = not noisy
         if isinstance(getattr(module, "dropout", None), float):
