@@ -33,6 +33,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "loss_call": ("values",),
     "nonfinite": ("values",),
     "culprit": ("values",),
+    "probe": ("name", "values"),  # what a behavioural probe saw; names in doctor/probes
     "exam": ("name", "values"),  # one examination of the data or the network, as a whole
     "trial": ("values",),  # one trial of a search over settings
 }

@@ -19,10 +19,14 @@ LOSSES = (
 )  # fmt: skip
 CLASS_LOSSES = ("cross_entropy", "nll_loss", "multi_margin_loss")
 ACTIVATIONS = ("relu", "relu_", "tanh", "sigmoid", "leaky_relu", "gelu", "elu", "silu", "softmax")
+LAYERS = ("linear", "conv1d", "conv2d", "conv3d", "matmul", "mm", "addmm")
 WATCHED: dict[Any, str] = {
     **{getattr(F, name): name for name in LOSSES},
     **{getattr(home, name): name.rstrip("_") for name in ACTIVATIONS
        for home in (F, torch, torch.Tensor) if hasattr(home, name)},
+    **{getattr(home, name): name for name in LAYERS
+       for home in (F, torch, torch.Tensor) if hasattr(home, name)},
+    torch.Tensor.__matmul__: "matmul",
 }  # fmt: skip
 
 

@@ -85,6 +85,7 @@ class Chart:
     nonfinite: list[dict[str, Any]] = field(default_factory=list)  # the first few only
     culprits: list[dict[str, Any]] = field(default_factory=list)  # what the search named
     epochs: Ring = field(default_factory=Ring)  # train and val metrics
+    probes: dict[str, Ring] = field(default_factory=dict)  # behavioural probe -> what it saw
     exams: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> what exams/ found
     trials: Ring = field(default_factory=Ring)  # of a search: settings, ranges, score
     step: int = 0  # completed optimiser steps
@@ -114,6 +115,8 @@ class Chart:
                 self.nonfinite.append(row)
             case "culprit" if len(self.culprits) < 8:
                 self.culprits.append(row)
+            case "probe":
+                self.probes.setdefault(event["name"], Ring()).append(row)
             case "exam":
                 self.exams[event["name"]] = row
             case "trial":

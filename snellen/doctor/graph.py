@@ -90,3 +90,75 @@ def _rows(node: Any, batch_size: int) -> list[int]:
         return []
     return test(value.detach()).flatten(1).any(1).nonzero().flatten().tolist() \
         if value.dim() > 1 else test(value.detach()).nonzero().flatten().tolist()  # fmt: skip
+
+
+def leaves(loss: Tensor) -> list[Tensor]:
+    """The tensors that a loss sends gradients to, each once, nearest to the loss first.
+
+    >>> w = torch.ones(2, requires_grad=True); [t is w for t in leaves((w * w).sum())]
+    [True]
+    """
+    found = {id(t): t for node in nodes(loss) if (t := getattr(node, "variable", None)) is not None}
+    return list(found.values())
+
+
+def layers_in_series(out: Tensor) -> tuple[int, int]:
+    """An output -> the most weights that data passes one after the other, and their least width.
+
+    >>> w = torch.ones(3, 3, requires_grad=True); x = torch.ones(2, 3)
+    >>> layers_in_series((x @ w) @ w), layers_in_series(x @ w + x @ w)
+    ((2, 3), (1, 3))
+    """
+    depth: dict[Any, int] = {}
+    narrow = 1 << 30
+    for node in reversed(_in_order(out)):
+        below = max((depth.get(n, 0) for n, _ in node.next_functions if n is not None), default=0)
+        weight = _weight(node) if node.name() in LINEAR else None
+        if weight is not None and weight.dim() == 2:
+            narrow = min(narrow, *weight.shape)
+        depth[node] = below + (weight is not None)
+    return (max(depth.values(), default=0), narrow)
+
+
+LINEAR = ("AddmmBackward0", "MmBackward0", "LinearBackward0", "ConvolutionBackward0", "MvBackward0",
+          "BmmBackward0", "AddmvBackward0", "MkldnnConvolutionBackward0")  # fmt: skip
+
+
+def _weight(node: Any) -> Tensor | None:
+    """The parameter that a linear node multiplies by, looked for through views of it."""
+    for following, _ in node.next_functions:
+        for _ in range(4):
+            if following is None:
+                break
+            leaf = getattr(following, "variable", None)
+            if leaf is not None:
+                if leaf.dim() > 1:
+                    return leaf
+                break
+            if following.name() not in VIEWS:
+                break
+            following = following.next_functions[0][0]
+    return None
+
+
+VIEWS = ("TBackward0", "TransposeBackward0", "ViewBackward0", "UnsafeViewBackward0",
+         "ExpandBackward0", "PermuteBackward0", "ReshapeAliasBackward0", "CloneBackward0",
+         "ToCopyBackward0", "UnsqueezeBackward0")  # fmt: skip
+
+
+def _in_order(out: Tensor) -> list[Any]:
+    """The nodes of a graph so that each comes before those it calls."""
+    order: list[Any] = []
+    state: dict[Any, bool] = {}
+    todo: list[tuple[Any, bool]] = [(out.grad_fn, False)]
+    while todo and len(state) < MOST:
+        node, done = todo.pop()
+        if node is None or (not done and node in state):
+            continue
+        if done:
+            order.append(node)
+            continue
+        state[node] = True
+        todo.append((node, True))
+        todo += [(following, False) for following, _ in node.next_functions]
+    return order[::-1]

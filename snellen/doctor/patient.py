@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..core.seeds import untouched_rng
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+HOMES = (*HOOKS, "_parameters", "_buffers", "_modules")
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
@@ -59,30 +60,34 @@ class Patient:
             torch._foreach_copy_(self._kept, now)
 
     @contextmanager
-    def replayed(self) -> Iterator[nn.Module]:
-        """The network in eval mode with the statistics from before the step; all put back after.
+    def replayed(self, *, statistics: bool = True) -> Iterator[nn.Module]:
+        """The network in eval mode, with the statistics from before the step; all put back after.
 
-        The user's hooks are laid aside, so nothing that they gather sees a replay.
+        The user's hooks are laid aside, so nothing that they gather sees a replay, and what a
+        forward pass leaves in attributes (a hidden state, a counter) is as it was.
         """
-        modes = [(m, m.training) for m in self.inner.modules()]
-        buffers = [(m._buffers, key, b) for m, _ in modes
+        modules = everywhere(self.inner)
+        buffers = [(m._buffers, key, b) for m in modules
                    for key, b in m._buffers.items() if b is not None]  # fmt: skip
-        hooks = [(m, name, m.__dict__[name]) for m, _ in modes for name in HOOKS]
+        kept = [(m, dict(m.__dict__)) for m in modules]
         try:
-            for m, name, _ in hooks:
-                m.__dict__[name] = type(m.__dict__[name])()
+            for m, own in kept:
+                m.__dict__.update({name: type(own[name])() for name in HOOKS})
+                m.__dict__.update({k: _stand_in(v) for k, v in own.items() if k not in HOMES})
             # Copies stand in: the pending backward pass would miss a buffer that was written to.
             for home, key, b in buffers:
                 home[key] = b.detach().clone()
             with untouched_rng(), torch.no_grad():
-                self._restore_statistics()
-                self.inner.eval()
+                if statistics:
+                    self._restore_statistics()
+                for m in modules:
+                    m.training = False
                 yield self.inner
         finally:
-            for m, mode in modes:
-                m.training = mode
-            for m, name, value in hooks:
-                m.__dict__[name] = value
+            for m, own in kept:
+                for name in m.__dict__.keys() - own.keys():
+                    del m.__dict__[name]
+                m.__dict__.update(own)
             for home, key, b in buffers:
                 home[key] = b
 
@@ -95,6 +100,29 @@ class Patient:
         """The names of parameters that are no longer finite."""
         return [self.prefix + name for name, p in self.inner.named_parameters()
                 if not torch.isfinite(p.detach()).all()]  # fmt: skip
+
+
+def everywhere(net: nn.Module) -> list[nn.Module]:
+    """Every module of a network, those in plain lists and dicts of its attributes too.
+
+    >>> net = nn.Module(); net.layers = [nn.Linear(2, 2), nn.Linear(2, 2)]; len(everywhere(net))
+    3
+    """
+    found = {id(m): m for m in net.modules()}
+    for m in tuple(found.values()):
+        for name, value in m.__dict__.items():
+            if name not in HOMES and isinstance(value, list | tuple | dict):
+                inner = value.values() if isinstance(value, dict) else value
+                hidden = [part for part in inner if isinstance(part, nn.Module)]
+                found |= {id(part): part for h in hidden for part in h.modules()}
+    return list(found.values())
+
+
+def _stand_in(value: Any) -> Any:
+    """A copy of what a forward pass may write into; everything else itself."""
+    if isinstance(value, Tensor):
+        return value if value.requires_grad else value.detach().clone()
+    return type(value)(value) if type(value) in (list, dict, set) else value
 
 
 def is_lazy(p: Tensor) -> bool:

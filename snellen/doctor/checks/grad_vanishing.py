@@ -5,17 +5,27 @@ from statistics import median
 from ..chart import Chart, Trace
 from ..check import Check
 from ..finding import Finding
-from ._cases import training
-from ._readings import finite, has_weights, num_optimizers, place, short, surer
+from ._cases import answer, training
+from ._readings import (
+    finite,
+    has_weights,
+    num_optimizers,
+    place,
+    probed,
+    progress,
+    short,
+    surer,
+)
 
 RATIO, SIZE, ROWS = 1e-3, 1e-4, 3
+LEARNT, STEPS = 0.25, 40  # by time: fall of the loss, and steps before it is judged
 
 
 class GradVanishing(Check):
     """The gradient at the first layer's output a thousand times below that at the last."""
 
     id = "grad-vanishing"
-    signal = "norm of the loss's gradient at the output of the first and of the last layer"
+    signal = "norm of the loss's gradient at the first and the last layer, or time step"
     threshold = {"first/last": RATIO, "first": SIZE}
     source = "AUTOTRAINER (1e-3 and 1e-4); the lowest healthy ratio measured is 0.10"
     why = "the first layers stay as they were drawn; only the last ones learn"
@@ -25,21 +35,43 @@ class GradVanishing(Check):
     explains = ("lr-too-low", "weights-not-updating", "params-no-grad", "output-constant")
 
     def look(self, chart: Chart) -> Finding | None:
-        """Median over the samplings after the second step (zero heads have woken by then)."""
+        """Median over the samplings after the second step (zero heads have woken by then).
+
+        A layer that is called again and again is a cell: its calls are time, not depth.
+        """
         if num_optimizers(chart) > 1:
             return None
-        sizes = [(size, trace) for trace in chart.layers.values() if (size := _size(trace)) >= 0]
+        sizes = [(size, trace) for trace in chart.layers.values() if (size := _size(trace)) >= 0
+                 and f"{trace.name.partition('#')[0]}#2" not in chart.layers]  # fmt: skip
         if len(sizes) < 3:
-            return None
+            return self._by_time(chart)
         (first, layer), (last, _) = sizes[0], sizes[-1]
         if last <= 0 or first >= SIZE or first / last >= RATIO:
-            return None
+            return self._by_time(chart)
         return self.finding(
             f"the gradient is {short(last)} at the last layer and {short(first)} at the first"
             f" ({layer.name}): {short(first / last)} of it",
             where=place(layer),
             confidence=surer(first / last, RATIO, 0.7, 0.9),
             evidence={"by_depth": {trace.name: size for size, trace in sizes[:40]}},
+        )
+
+    def _by_time(self, chart: Chart) -> Finding | None:
+        """Only where the loss stays high: a new LSTM forgets fast, and learns to remember."""
+        rows = [row for row in probed(chart, "horizon") if row.get("ratio") is not None]
+        late = [row for row in rows if row.get("last") or row["step"] >= STEPS]
+        if not late or chart.step < STEPS or progress(chart) > LEARNT:
+            return None
+        if any(row["ratio"] >= RATIO for row in rows):
+            return None
+        last = late[-1]
+        return self.finding(
+            f"the loss's gradient at the first of {last.get('steps', 0)} time steps of"
+            f" {last.get('module')} is {short(last['ratio'])} of the largest",
+            do="LSTM or GRU with the forget bias at 1; shorter sequences; orthogonal weights",
+            where={"module": last.get("module")},
+            confidence=surer(max(last["ratio"], 1e-30), RATIO, 0.72, 0.9),
+            evidence={"by_time": last.get("sizes"), "ratio": last["ratio"]},
         )
 
 
@@ -54,7 +86,10 @@ def sick() -> list[Chart]:
     """A deep sigmoid network: a factor of 50 lost with each layer."""
     fading = {"fc1": 1e-9, "relu1": 2e-8, "fc2": 5e-7, "relu2": 2e-5, "head": 0.03}
     layers = {name: {"grad_norm": size, "grad_mean_abs": size} for name, size in fading.items()}
-    return [training(layers=layers, step={"loss": 2.303})]
+    short_sighted = tuple(answer("horizon", t, module="cell", steps=60, ratio=1e-9, last=t == 60)
+                          for t in (20, 60))  # fmt: skip
+    return [training(layers=layers, step={"loss": 2.303}),
+            training(60, step={"loss": 2.303}, sick=short_sighted)]  # fmt: skip
 
 
 def healthy() -> list[Chart]:
@@ -67,6 +102,7 @@ def healthy() -> list[Chart]:
         training(layers={"fc1": asleep, "fc2": asleep}),
         training(layers={"fc1": frozen, "fc2": frozen}),
         training(layers={"*": done}),
+        training(60, sick=(answer("horizon", 60, module="cell", steps=28, ratio=1e-7),)),
     ]
 
 

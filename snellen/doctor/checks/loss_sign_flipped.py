@@ -3,10 +3,10 @@
 from ..chart import Chart
 from ..check import Check
 from ..finding import Finding
-from ._cases import training
-from ._readings import CROSS_ENTROPY, finite, short
+from ._cases import answer, training
+from ._readings import CROSS_ENTROPY, finite, losses, num_optimizers, probed, short
 
-STEPS = 3
+STEPS, AWAY, COUNTED = 3, 0.95, 8
 
 
 class SignFlipped(Check):
@@ -14,8 +14,8 @@ class SignFlipped(Check):
 
     id = "loss-sign-flipped"
     level = "error"
-    signal = "the loss that backward() starts from beside the value of the cross-entropy"
-    threshold = "loss = -cross-entropy, to 1 part in 1000"
+    signal = "the gradient at the outputs: away from the targets; the loss beside a cross-entropy"
+    threshold = f"{AWAY:.0%} of the samples pushed away, and the loss below 0"
     source = "notes 002, loss functions: the loss is minus the log of the right probability"
     why = "the right class's score is driven down: accuracy falls below chance"
     do = "minimise plus the cross-entropy"
@@ -33,7 +33,7 @@ class SignFlipped(Check):
                  and finite([values[row["step"]]])]  # fmt: skip
         pairs = [(loss, value) for loss, value in pairs if abs(value) > 1e-6]
         if len(pairs) < STEPS or not all(abs(a + b) < 1e-3 * abs(b) for a, b in pairs):
-            return None
+            return self._by_sign(chart)
         return self.finding(
             f"the loss went from {short(pairs[0][0])} to {short(pairs[-1][0])}: minus the"
             " cross-entropy",
@@ -41,11 +41,35 @@ class SignFlipped(Check):
             evidence={"loss": pairs[-1][0], "cross_entropy": pairs[-1][1]},
         )
 
+    def _by_sign(self, chart: Chart) -> Finding | None:
+        """A loss written by hand: below zero, every sample pushed away from its target."""
+        series = losses(chart)
+        rows = [r for r in probed(chart, "direction") if r.get("counted", 0) >= COUNTED]
+        if num_optimizers(chart) > 1 or len(rows) < STEPS or len(series) < STEPS:
+            return None
+        away = [row.get("away", 0) for row in rows]
+        right = rows[-1].get("right", 0)
+        if min(away) < AWAY or max(series[-3:]) >= 0 or series[-1] > series[0]:
+            return None
+        if rows[-1].get("is_class") and right > rows[-1].get("chance", 0):
+            return None
+        return self.finding(
+            f"minimising this loss ({short(series[0])} to {short(series[-1])}) pushes"
+            f" {min(away):.0%} of the outputs away from their targets",
+            confidence=0.9,
+            evidence={"away": min(away), "right": right, "loss": series[-1]},
+        )
+
 
 def sick() -> list[Chart]:
     """Minus a cross-entropy that grows."""
     grows = {"value": lambda t: 2.3 + 0.5 * t}
-    return [training(loss_call=grows, step={"loss": lambda t: -2.3 - 0.5 * t})]
+    falls = {"loss": lambda t: -2.3 - 0.5 * t}
+    away = [answer("direction", t, away=1.0, counted=32, right=0.0, chance=0.1, is_class=True)
+            for t in (2, 8, 16)]  # fmt: skip
+    own = training(step=falls, sick=tuple(away))
+    own.loss_calls = type(own.loss_calls)()
+    return [training(loss_call=grows, step=falls), own]
 
 
 def healthy() -> list[Chart]:

@@ -3,8 +3,8 @@
 from ..chart import Chart
 from ..check import Check
 from ..finding import Finding
-from ._cases import seen, training
-from ._readings import lr_now_and_peak, one_digit, progress, short, went_nonfinite
+from ._cases import answer, seen, training
+from ._readings import lr_now_and_peak, one_digit, probed, progress, short, went_nonfinite
 
 ADAPTIVE = ("adam", "rmsprop", "adagrad", "adadelta", "lbfgs", "rprop", "adafactor")
 CALLS = 3
@@ -15,7 +15,7 @@ class SumReduction(Check):
 
     id = "loss-sum-reduction"
     signal = "reduction of the loss, the kind of optimiser, and whether the loss falls"
-    threshold = "sum, not adaptive, and the loss does not fall"
+    threshold = "sum, not adaptive, and the loss does not fall (else advice)"
     source = "notes 003: the learning rate belongs to the mean over the batch"
     why = "the step is batch size times too long, and changes with the batch size"
     do = "reduction='mean', or divide the learning rate by the batch size"
@@ -29,16 +29,17 @@ class SumReduction(Check):
         calls = [row.get("reduction") for row in chart.loss_calls]
         names = [str(o.get("name")).lower() for o in chart.facts.get("optimizers") or ()]
         adaptive = any(name.startswith(ADAPTIVE) or "adam" in name for name in names)
-        if len(calls) < CALLS or set(calls) != {"sum"} or not names or adaptive:
+        heard = len(calls) >= CALLS and set(calls) == {"sum"}
+        if not (heard or len(probed(chart, "summed")) >= 2) or not names or adaptive:
             return None
-        if progress(chart) > 0.1 and not went_nonfinite(chart):
-            return None
+        harmless = progress(chart) > 0.1 and not went_nonfinite(chart)
         batch, lr = chart.facts.get("batch_size") or 0, lr_now_and_peak(chart)[1]
         return self.finding(
-            f"the loss is summed over {batch or 'the'} samples under {names[0]} at lr {short(lr)},"
-            " and does not fall",
+            f"the loss is summed over {batch or 'the'} samples under {names[0]} at lr {short(lr)}"
+            + ("" if harmless else ", and does not fall"),
+            level="advice" if harmless else self.level,
             settings={"lr": one_digit(lr / batch)} if batch and lr else {},
-            confidence=0.8,
+            confidence=0.6 if harmless else 0.8,
             evidence={"batch": batch, "lr": lr},
         )
 
@@ -48,8 +49,11 @@ def sick() -> list[Chart]:
     facts = {"optimizers": [{"name": "SGD", "lr": 0.1}]}
     call = {"reduction": "sum", "value": lambda t: 147.0 * 2**t}
     first = seen("nonfinite", 9, what="loss")
+    own = [answer("summed", t, size=64) for t in (1, 8)]
     return [training(10, facts=facts, loss_call=call, step={"loss": call["value"], "lr": 0.1},
-                     sick=(first,))]  # fmt: skip
+                     sick=(first,)),
+            training(10, facts=facts, step={"loss": call["value"], "lr": 0.1},
+                     sick=(*own, first))]  # fmt: skip
 
 
 def healthy() -> list[Chart]:

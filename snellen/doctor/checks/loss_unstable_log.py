@@ -3,9 +3,10 @@
 from ..chart import Chart
 from ..check import Check
 from ..finding import Finding
-from ._cases import seen, training
-from ._readings import finite
+from ._cases import answer, seen, training
+from ._readings import finite, probed
 
+NEAR = 1e-6
 WORDS = ("log", "exp", "sqrt", "reciprocal", "acos", "asin")
 
 
@@ -28,11 +29,11 @@ class UnstableLog(Check):
         first = chart.nonfinite[0] if chart.nonfinite else {}
         blamed = {row.get("cause") for row in chart.culprits}
         if first.get("what") != "loss" or blamed & {"data", "sample"}:
-            return None
+            return self._before(chart)
         named = next((w for row in (first, *chart.culprits) if (w := _word(row))), "")
         size = _output_size(chart, first["step"])
         if not named and (size < 0 or len(chart.loss_calls)):
-            return None
+            return self._before(chart)
         reach = f" of outputs up to {size:.3g}" if size >= 0 else ""
         return self.finding(
             f"the loss{reach} is not a number at step {first['step']}"
@@ -41,6 +42,23 @@ class UnstableLog(Check):
             since=first["step"],
             confidence=0.9 if named else 0.75,
             evidence={"output": size},
+        )
+
+    def _before(self, chart: Chart) -> Finding | None:
+        """Before it happens: the log of a softmax, whose values a larger score makes zero."""
+        rows = [row for row in probed(chart, "logs") if row.get("overflows")]
+        if not rows:
+            return None
+        worst = min(rows, key=lambda row: row.get("least", 1.0))
+        soft = worst.get("source") == "softmax" or worst.get("least", 1.0) < NEAR
+        return self.finding(
+            f"the loss takes the log of a {worst.get('source')} (of {worst.get('least', 0):.2g} at"
+            " the least): with scores forty times as large that is log(0)",
+            level="warning" if soft else "advice",
+            where={"operation": "log"},
+            since=rows[0]["step"],
+            confidence=0.75,
+            evidence={"least": worst.get("least")},
         )
 
 
@@ -63,12 +81,17 @@ def sick() -> list[Chart]:
     first = seen("nonfinite", 4, what="loss", operation="log")
     unnamed = training(5, step=nan, sick=(seen("nonfinite", 4, what="loss"),))
     unnamed.loss_calls = type(unnamed.loss_calls)()
-    return [training(5, step=nan, sick=(first,)), unnamed]
+    early = answer("logs", 8, least=1e-5, source="softmax", overflows=True)
+    return [training(5, step=nan, sick=(first,)), unnamed, training(sick=(early,))]
 
 
 def healthy() -> list[Chart]:
-    """A scaler's first gradients."""
-    return [training(sick=(seen("nonfinite", 1, what="gradient", operation="log"),))]
+    """A scaler's first gradients; the log of a sigmoid far from its ends (advice)."""
+    mild = answer("logs", 8, least=0.1, source="sigmoid", overflows=True)
+    return [
+        training(sick=(mild,)),
+        training(sick=(seen("nonfinite", 1, what="gradient", operation="log"),)),
+    ]
 
 
 CHECKS = {UnstableLog.id: UnstableLog()}

@@ -3,8 +3,10 @@
 from ..chart import Chart, Trace
 from ..check import Check
 from ..finding import Finding
-from ._cases import training
-from ._readings import finite, parameter_place, weights
+from ._cases import answer, training
+from ._readings import finite, parameter_place, probed, weights
+
+FEW = 2  # more tensors outside the network are a network of their own, kept as it is by choice
 
 
 class MissingParams(Check):
@@ -28,7 +30,7 @@ class MissingParams(Check):
         mine = weights(chart)
         missing = [trace for trace in mine if _is_missing(trace)]
         if not missing:
-            return None
+            return self._outside(chart)
         early = _lie_before(missing, mine, chart)
         return self.finding(
             f"{len(missing)} of {len(mine)} trainable weights get gradients but are in no"
@@ -37,6 +39,23 @@ class MissingParams(Check):
             where=parameter_place(missing[0]),
             confidence=0.7 if early else 0.93,
             evidence={"weights": [trace.name for trace in missing][:20]},
+        )
+
+    def _outside(self, chart: Chart) -> Finding | None:
+        """Parameters of the loss itself, say, that nobody updates; many are another network's."""
+        rows = [r for r in probed(chart, "strays") if not r.get("hidden") and r.get("together")]
+        still = [row for row in rows if row.get("unmoved") and row.get("parameters")]
+        if len(still) < 2:
+            return None
+        count = still[-1]["unmoved"]
+        return self.finding(
+            f"{count} parameters outside the network get gradients from its loss but are in no"
+            f" optimiser ({still[-1].get('numel', 0)} values)",
+            level="warning" if count <= FEW else "advice",
+            do="give them to the optimiser: [*net.parameters(), *criterion.parameters()]",
+            since=still[0]["step"],
+            confidence=0.75,
+            evidence={"parameters": count},
         )
 
 
@@ -57,14 +76,19 @@ def _is_missing(trace: Trace) -> bool:
 def sick() -> list[Chart]:
     """A head that was replaced after the optimiser was built."""
     lost = {"facts": {"in_optimizer": False}, "changed": False, "update_ratio": 0.0}
-    return [training(params={"head.weight": lost})]
+    outside = {"hidden": [], "lost": 1, "parameters": 1, "together": True, "numel": 640}
+    own = tuple(answer("strays", t, unmoved=int(t > 2), **outside) for t in (2, 5, 12))
+    return [training(params={"head.weight": lost}), training(sick=own)]
 
 
 def healthy() -> list[Chart]:
-    """Frozen, or without gradients: an averaged copy."""
+    """Frozen, or without gradients: an averaged copy; a perceptual loss (advice)."""
     frozen = {"facts": {"in_optimizer": False, "requires_grad": False}, "changed": False}
     copy = {"facts": {"in_optimizer": False}, "grad_norm": None, "grad_none": True}
-    return [training(params={"fc1.weight": frozen}), training(params={"fc1.weight": copy})]
+    eyes = {"hidden": [], "lost": 26, "parameters": 26, "together": True, "unmoved": 26}
+    perceptual = tuple(answer("strays", t, **eyes) for t in (5, 12))
+    return [training(params={"fc1.weight": frozen}), training(params={"fc1.weight": copy}),
+            training(sick=perceptual)]  # fmt: skip
 
 
 CHECKS = {MissingParams.id: MissingParams()}

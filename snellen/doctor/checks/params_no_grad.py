@@ -44,7 +44,8 @@ class ParamsNoGrad(Check):
 def _never(trace: Trace) -> bool:
     rows = [row for row in trace.rows if "grad_none" in row or row.get("grad_norm") is not None]
     silent = [row for row in rows if row.get("grad_none") or row.get("grad_norm") == 0]
-    return len(rows) >= SAMPLINGS and len(silent) == len(rows)
+    moved = len({row.get("weight_norm") for row in rows}) > 1  # by other means: an average
+    return len(rows) >= SAMPLINGS and len(silent) == len(rows) and not moved
 
 
 def sick() -> list[Chart]:
@@ -54,12 +55,14 @@ def sick() -> list[Chart]:
 
 
 def healthy() -> list[Chart]:
-    """A spare head; a trunk that is not in the optimiser; a zero gradient now and then."""
+    """A spare head; a trunk not in the optimiser; an averaged copy; a zero gradient at times."""
     none = {"grad_none": True, "grad_norm": None, "changed": False}
+    follows = {**none, "weight_norm": lambda t: 4.6 + 0.01 * t}
     held_out = {**none, "facts": {"in_optimizer": False}}
     return [
         training(params={"spare.weight": {**none, "facts": {"shape": [10, 64], "numel": 640}}}),
         training(params={"fc1.weight": held_out, "fc2.weight": held_out}),
+        training(params={"fc1.weight": follows, "fc2.weight": follows}),
         training(params={"*": {"grad_norm": lambda t: 0.0 if t % 3 == 0 else 0.2}}),
     ]
 

@@ -28,6 +28,21 @@ batch       min, max, mean, std, absmax, nonfinite_rows, whole_numbers, dtype, s
 loss_call   function, input_shape, target_shape, input_dtype, target_dtype, input_min, input_max,
             row_sum_min, row_sum_max, target_min, target_max, reduction, value, classes, error
 nonfinite   what (loss | gradient | weight | input | activation), module, parameter, operation
+probe       named, of a few steps and of the end; values besides last, network:
+            additivity  error, layers (in series), rank, widths [input, output]
+            pixels      lost (share of places), places; of the first layer that skips some:
+                        module, kind, share, kernel, stride, padding, dilation, input, gap
+            modes       loss_train, loss_eval, gap (of the outputs), momentum [], tracked, norms
+            horizon     module, kind, steps, ratio (first to largest), first, largest, sizes []
+            effects     silent [], count, numel, effect, by_parameter {}
+            received    agreement, samples
+            frozen      frozen, new [], share
+            filters     rough, count, size
+            strays      hidden [], lost, numel, anew, together, unmoved, parameters, adopted
+            direction   away, counted, right, chance, is_class
+            logs        least, source (softmax | sigmoid), overflows
+            summed      size
+            penalty     penalty, data (norms of their gradients)
 culprit     cause (data | sample | step), split, samples, samples_of, paths, module, operation,
             searched, values (what is in them), field (image | target)
 """

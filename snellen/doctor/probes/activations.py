@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..calls import ACTIVATIONS
+from ..calls import ACTIVATIONS, LAYERS
 from ._measure import SAMPLE
 from ._probe import Feed, Probe, Stepper
 
@@ -33,6 +33,7 @@ class Activations(Probe):
         self._silent: dict[str, deque[Tensor]] = {}
         self._stack: list[tuple[str, nn.Module]] = []
         self._done: tuple[int, set[int]] = (-1, set())  # turn, networks
+        self._weights: dict[tuple[str, int], int] = {}  # of functional layers: owner, id
         self._step = 0
         self._sources: dict[type, tuple[str, int] | None] = {}
 
@@ -58,12 +59,19 @@ class Activations(Probe):
         self._stack.append(modules[0])
 
     def called(self, name: str, args: Any, kwargs: Any, result: Any, error: Any) -> None:
-        """A functional activation, unless a module of that kind has called it."""
-        if name not in ACTIVATIONS or not self._stack or not isinstance(result, Tensor):
+        """A functional activation or layer, unless a module of that kind has called it."""
+        if not self._stack or not isinstance(result, Tensor):
             return
         owner, module = self._stack[-1]
-        if type(module) not in KINDS:
+        if name in ACTIVATIONS and type(module) not in KINDS:
             self._look(f"{owner}.{name}", result, {"kind": name, "activation": name}, module)
+        own = not type(module).__module__.startswith("torch.")
+        if own and name in LAYERS and any(_is_weight(a) for a in (*args, *kwargs.values())):
+            kind = name if name.startswith("conv") else "linear"
+            weight = next(id(a) for a in (*args, *kwargs.values()) if _is_weight(a))
+            place = self._weights.setdefault((owner, weight), len(self._weights))
+            facts = {"kind": kind, "activation": ""}
+            self._look(f"{owner}.{kind}{place}", result, facts, module)
 
     def backward(self, feed: Feed, loss: Tensor) -> None:
         """The forward pass is over."""
@@ -187,6 +195,11 @@ class Activations(Probe):
         rows, self._rows = self._rows, {}
         for name, values in rows.items():
             self.eyes.emit("layer", self._step, name=name, values=values)
+
+
+def _is_weight(value: Any) -> bool:
+    """Whether an argument is a parameter with rows and columns."""
+    return isinstance(value, Tensor) and value.is_leaf and value.requires_grad and value.dim() > 1
 
 
 PROBES = {"activations": Activations}

@@ -1,0 +1,68 @@
+"""Whether the network is more than one affine map: f(a) + f(b) - f(a + b) = f(0) says no.
+
+Asked of the output and, where the network is one of modules, of its last layer of weights: a
+softmax at the end hides nothing. The layers in series are counted in the autograd graph, where
+functional code counts as well.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import graph
+from ._replay import WEIGHTED, Replay, only_output
+
+PAIRS = 6
+
+
+def additivity(replay: Replay, net: nn.Module) -> dict[str, Any] | None:
+    """A network -> by how much it is not affine, its layers of weights in series, its rank."""
+    x_B = replay.only_input()
+    if x_B is None or replay.size < 4:
+        return None
+    a, b = x_B[: replay.size // 2][:PAIRS], x_B[replay.size // 2 :][:PAIRS]
+    a = a[: len(b)]
+    four = torch.cat([a, b, a + b, torch.zeros_like(a)])
+    rest, kwargs = replay.args[1:], replay.kwargs
+    found = [t for t in _outputs(net, lambda: net(four, *rest, **kwargs)) if len(t) == len(four)]
+    errors = [error for t in found if (error := _error(t.double())) is not None]
+    if not errors:
+        return None
+    values: dict[str, Any] = {"error": min(errors)}
+    if values["error"] < 1e-3:
+        with torch.enable_grad():
+            outs = _outputs(net, lambda: net(x_B[:2], *rest, **kwargs))
+            values |= max((_series(t) for t in outs), key=lambda v: v["layers"])
+        values["widths"] = [x_B[:1].numel(), outs[0][:1].numel()]
+    return values
+
+
+def _outputs(net: nn.Module, run: Any) -> list[Tensor]:
+    """What the network gives, and what its last layer of weights gave."""
+    last: list[Tensor] = []
+    handles = [m.register_forward_hook(lambda m, args, out: last.append(out))
+               for m in net.modules() if isinstance(m, WEIGHTED)]  # fmt: skip
+    try:
+        out = only_output(run())
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [t for t in (out, *last[-1:]) if t is not None and t.dim()]
+
+
+def _error(out: Tensor) -> float | None:
+    """Relative departure from an affine map; None for an output that does not move."""
+    a, b, both, zero = out.chunk(4)
+    size = torch.cat([a - zero, b - zero]).abs().amax()
+    if not torch.isfinite(out).all() or size <= 1e-6 * out.abs().amax() or size == 0:
+        return None
+    return ((a + b - both - zero).abs().amax() / size).item()
+
+
+def _series(out: Tensor) -> dict[str, int]:
+    layers, rank = graph.layers_in_series(out)
+    return {"layers": layers, "rank": rank}
+
+
+REPLAYS = {"additivity": additivity}

@@ -1,0 +1,71 @@
+"""Parameters that move the loss and never get a gradient: somewhere the graph was cut.
+
+Those without a gradient so far are all moved a little at once; where that changes the result, some
+are moved singly, to name them.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from ._replay import Replay, only_output
+
+MOVE, SINGLY, SAMPLINGS = 0.05, 12, 3
+
+
+def effects(replay: Replay, net: nn.Module) -> dict[str, Any] | None:
+    """A network -> the parameters without gradients, and which of them change the result."""
+    silent = _silent(replay)
+    if not silent:
+        return None
+    args, kwargs = replay.some(16)
+    draw = torch.Generator().manual_seed(0)
+    moved = {name: p + MOVE * p.square().mean().sqrt().clamp(min=1e-3)
+             * torch.randn(p.shape, generator=draw).to(p)
+             for name, p in silent.items()}  # fmt: skip
+
+    def result(changed: dict[str, Tensor]) -> Tensor | None:
+        out = functional_call(net, changed, args, kwargs) if changed else net(*args, **kwargs)
+        loss = replay.loss(out, min(16, replay.size))
+        return loss if loss is not None else only_output(out)
+
+    before = result({})
+    if before is None or not torch.isfinite(before).all():
+        return None
+    effect = {name: _change(before, result({name: moved[name]}))
+              for name in [*moved][:SINGLY]}  # fmt: skip
+    prefix = replay.patient.prefix
+    return {"silent": [prefix + n for n in silent][:64], "count": len(silent),
+            "numel": sum(p.numel() for p in silent.values()), "effect": _change(
+                before, result(moved)),
+            "by_parameter": {prefix + n: size for n, size in effect.items()}}  # fmt: skip
+
+
+def _silent(replay: Replay) -> dict[str, Tensor]:
+    """Trainable, held by an optimiser, three times without a gradient, and never changed."""
+    prefix = replay.patient.prefix
+    found: dict[str, Tensor] = {}
+    for name, p in replay.patient.inner.named_parameters():
+        trace = replay.eyes.chart.params.get(prefix + name)
+        rows = [r for r in trace.rows if "grad_none" in r] if trace else []
+        norms = {row.get("weight_norm") for row in rows}
+        if (
+            len(rows) >= SAMPLINGS
+            and p.requires_grad
+            and len(norms) == 1
+            and all(r["grad_none"] or r.get("grad_norm") == 0 for r in rows)
+        ):
+            found[name] = p
+    return found
+
+
+def _change(before: Tensor, after: Tensor | None) -> float:
+    if after is None or after.shape != before.shape:
+        return 0.0
+    size = before.abs().amax().clamp(min=1e-12)
+    return ((after - before).abs().amax() / size).item()
+
+
+REPLAYS = {"effects": effects}

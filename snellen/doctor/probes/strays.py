@@ -1,0 +1,87 @@
+"""Tensors that the loss sends gradients to and that no module or no optimiser knows.
+
+Seen in the autograd graph: layers in a plain list, a layer made anew in each forward pass, a
+parameter of the loss that nobody gave to the optimiser.
+"""
+
+import weakref
+from typing import Any
+
+from torch import Tensor, nn
+
+from .. import graph
+from ..patient import HOMES, everywhere
+from ._measure import first_tensor
+from ._probe import Feed, Probe
+
+TURNS = (2, 5, 12)
+MOST = 32
+
+
+class Strays(Probe):
+    """A probe event at three early steps, where there is one."""
+
+    def __init__(self, eyes: Any) -> None:
+        super().__init__(eyes)
+        self._known: dict[int, tuple[Any, int]] = {}  # of last time: weak reference, version
+
+    def backward(self, feed: Feed, loss: Tensor) -> None:
+        """Compare the graph's leaves with what modules and optimisers hold."""
+        if feed.turn not in TURNS or loss.grad_fn is None:
+            return
+        found = graph.leaves(loss)
+        held = {id(p) for s in self.eyes.steppers.values() for p in s.params}
+        own = [{id(p) for p in patient.inner.parameters()} for patient in self.eyes.patients
+               if not patient.adopted or patient is feed.patient]  # fmt: skip
+        mine = set().union(*own)
+        x = first_tensor(feed.args, feed.kwargs)
+        lost = [t for t in found if id(t) not in mine | held
+                and (x is None or t.data_ptr() != x.data_ptr())]  # fmt: skip
+        anew = bool(self._known) and all(ref() is None for ref, _ in self._known.values())
+        still = [t for t in lost if id(t) in self._known and self._known[id(t)][0]() is t
+                 and self._known[id(t)][1] == t._version]  # fmt: skip
+        owners = owners_of(feed.patient.inner) if lost else {}
+        named = [owners[id(t)] for t in lost if id(t) in owners]
+        values = {
+            "hidden": [feed.patient.prefix + name for name in named][:MOST], "lost": len(lost),
+            "numel": sum(t.numel() for t in lost), "anew": anew and len(still) == 0,
+            "together": any(id(t) in mine for t in found), "unmoved": len(still),
+            "parameters": sum(isinstance(t, nn.Parameter) for t in lost),
+            "adopted": feed.patient.adopted,
+        }  # fmt: skip
+        self._known = {id(t): (weakref.ref(t), t._version) for t in lost[:MOST]}
+        if lost:
+            self.eyes.emit("probe", feed.step, name="strays", values=values)
+
+
+def owners_of(net: nn.Module) -> dict[int, str]:
+    """id of a tensor that an attribute hides from `parameters()` -> where it lies.
+
+    >>> net = nn.Module(); net.layers = [nn.Linear(2, 2)]
+    >>> sorted(owners_of(net).values())
+    ['layers[0].bias', 'layers[0].weight']
+    """
+    names = {id(m): name for name, m in net.named_modules()}
+    found: dict[int, str] = {}
+    for module in everywhere(net):
+        place = names.get(id(module), "")
+        for key, value in module.__dict__.items():
+            if key not in HOMES and not key.startswith("_flat_weight"):
+                _name(found, f"{place}.{key}".lstrip("."), value)
+    own = {id(p) for p in net.parameters()}
+    return {i: name for i, name in found.items() if i not in own}
+
+
+def _name(found: dict[int, str], place: str, value: Any) -> None:
+    if isinstance(value, Tensor):
+        found.setdefault(id(value), place)
+    elif isinstance(value, nn.Module):
+        found.update({id(p): f"{place}.{n}" for n, p in value.named_parameters()})
+    elif isinstance(value, list | tuple | dict):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in pairs:
+            if isinstance(item, Tensor | nn.Module):
+                _name(found, f"{place}[{key!r}]", item)
+
+
+PROBES = {"strays": Strays}
