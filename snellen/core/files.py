@@ -60,7 +60,8 @@ def write_together(
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, UTF-8."""
-    data = text.encode()
+    # A file name need not be UTF-8; \udce9 is how JSON itself writes what stands for such a byte.
+    data = text.encode(errors="backslashreplace")
     write_atomically(path, lambda beside: _write_bytes(beside, data), len(data))
 
 

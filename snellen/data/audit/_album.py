@@ -37,6 +37,8 @@ class Album:
     highs_N: np.ndarray
     nonfinite_N: np.ndarray  # how many pixels
     sizes_N2: np.ndarray  # H, W
+    means_N3: np.ndarray  # of each colour; gray three times
+    deviations_N3: np.ndarray
     headers: dict[int, Header] = field(default_factory=dict)  # of files
     problems: list[Problem] = field(default_factory=list)
     is_float: bool = False
@@ -80,6 +82,8 @@ def look_through(
         highs_N=np.zeros(count),
         nonfinite_N=np.zeros(count, int),
         sizes_N2=np.zeros((count, 2), int),
+        means_N3=np.zeros((count, 3)),
+        deviations_N3=np.zeros((count, 3)),
     )
     for rows, images in _groups(album):
         _measure(album, rows, images)
@@ -103,15 +107,20 @@ def _groups(album: Album) -> Iterator[tuple[list[int], Tensor]]:
         if image is None:
             continue
         if images and (image.shape != images[0].shape or image.numel() * len(images) > CROWD):
-            yield rows, torch.stack(images)
+            yield rows, _stacked(images)
             rows, images = [], []
         rows.append(row)
         images.append(image)
         if len(rows) == CHUNK:
-            yield rows, torch.stack(images)
+            yield rows, _stacked(images)
             rows, images = [], []
     if images:
-        yield rows, torch.stack(images)
+        yield rows, _stacked(images)
+
+
+def _stacked(images: list[Tensor]) -> Tensor:
+    """Images of one size -> x_BCHW; a single large one is not copied."""
+    return torch.stack(images) if len(images) > 1 else images[0][None]
 
 
 def _read(album: Album, row: int) -> Tensor | None:
@@ -137,8 +146,9 @@ def _measure(album: Album, rows: list[int], x_BCHW: Tensor) -> None:
     album.is_float |= x_BCHW.is_floating_point()
     album.sizes_N2[rows] = x_BCHW.shape[-2:]
     for row, image in zip(rows, x_BCHW.numpy(), strict=True):
-        shape = repr((image.shape, image.dtype)).encode()
-        album.digests[row] = hashlib.blake2b(shape + image.tobytes(), digest_size=16).digest()
+        digest = hashlib.blake2b(repr((image.shape, image.dtype)).encode(), digest_size=16)
+        digest.update(np.ascontiguousarray(image).data)
+        album.digests[row] = digest.digest()
     x = x_BCHW
     if x.is_floating_point():
         bad = ~x.isfinite()
@@ -148,7 +158,26 @@ def _measure(album: Album, rows: list[int], x_BCHW: Tensor) -> None:
     album.lows_N[rows] = lows_BC.amin(1).numpy()
     constant = (highs_BC == lows_BC).all(1).numpy()  # a single colour is constant too
     album.highs_N[rows] = np.where(constant, album.lows_N[rows], highs_BC.amax(1).numpy())
-    album.thumbs_NHW[rows] = thumbnails(x).numpy()
+    step = max(1, min(x.shape[-2:]) // 64)  # every step-th pixel tells mean and deviation
+    std_BC, mean_BC = torch.std_mean(x[..., ::step, ::step].float(), (2, 3), correction=0)
+    colours = 3 if x.shape[1] >= 3 else 1
+    album.means_N3[rows] = mean_BC[:, :colours].numpy()
+    album.deviations_N3[rows] = std_BC[:, :colours].numpy()
+    album.thumbs_NHW[rows] = thumbnails(shrunk(x)).numpy()
+
+
+def shrunk(x_BCHW: Tensor) -> Tensor:
+    """x_BCHW -> the same, or of fewer pixels where floats of all would not fit in memory.
+
+    >>> shrunk(torch.zeros(1, 3, 4000, 3000, dtype=torch.uint8)).shape
+    torch.Size([1, 3, 1333, 1000])
+    """
+    height, width = x_BCHW.shape[-2:]
+    step = min(height, width) // 1000
+    if x_BCHW.numel() <= 4 * CROWD or step < 2:
+        return x_BCHW
+    size = (height // step, width // step)
+    return F.interpolate(x_BCHW, size, mode="bilinear", antialias=True)
 
 
 def thumbnails(x_BCHW: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The same picture twice: in train and val (a leak), under two labels, or merely again.
 
-Exact copies by a digest of the decoded pixels; near ones (another JPEG quality, size or
-brightness) by the correlation of 32 x 32 thumbnails. Measured: distinct pictures of eight real
+Exact copies by a digest of the decoded pixels; near ones (another JPEG quality, size, brightness,
+or mirrored) by the correlation of 32 x 32 thumbnails. Measured: distinct pictures of eight real
 sets stay below 0.9960, and copies above 0.999.
 """
 
@@ -36,25 +36,48 @@ def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
         message = f"near copies were looked for among {MOST:,} of {len(kept):,} pictures"
         yield Problem("audit-sampled", message, harm="harmless")
         kept = [kept[i] for i in sorted(generator(0).permutation(len(kept))[:MOST].tolist())]
-    for pair in near_pairs(albums, kept):
-        yield _problem(albums, classes, pair, "nearly the same picture as")
+    for pair, is_mirrored in near_pairs(albums, kept):
+        same = "the mirror image of" if is_mirrored else "nearly the same picture as"
+        yield _problem(albums, classes, pair, same)
 
 
-def near_pairs(albums: Sequence[Album], places: Sequence[Place]) -> Iterator[tuple[Place, Place]]:
-    """Places -> pairs whose thumbnails correlate above NEAR; each later one is named once."""
+def near_pairs(
+    albums: Sequence[Album], places: Sequence[Place]
+) -> Iterator[tuple[tuple[Place, Place], bool]]:
+    """Places -> pairs whose thumbnails correlate above NEAR, and whether one is mirrored.
+
+    Each later one is named once.
+    """
     if len(places) < 2:
         return
     thumbs = np.stack([albums[a].thumbs_NHW[row] for a, row in places])
-    fine = _unit(thumbs.reshape(len(thumbs), -1))
-    coarse = _unit(thumbs.reshape(len(thumbs), 16, 2, 16, 2).mean((2, 4)).reshape(len(thumbs), -1))
     seen: set[int] = set()
-    for start in range(0, len(places), 512):
-        block = coarse[start : start + 512] @ coarse[start:].T
+    for is_mirrored in (False, True):
+        others = thumbs[:, :, ::-1] if is_mirrored else thumbs
+        for low, high in _alike(thumbs, others):
+            if high not in seen:
+                seen.add(high)
+                yield (places[low], places[high]), is_mirrored
+
+
+def _alike(thumbs_NHW: np.ndarray, others_NHW: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Rows (low, high) with low < high whose thumbnail and other thumbnail agree."""
+    fine, coarse = _unit(_flat(thumbs_NHW)), _unit(_flat(_halved(thumbs_NHW)))
+    fine_too, coarse_too = _unit(_flat(others_NHW)), _unit(_flat(_halved(others_NHW)))
+    for start in range(0, len(fine), 512):
+        block = coarse[start : start + 512] @ coarse_too[start:].T
         for i, j in np.argwhere(block > NEAR - 0.004).tolist():
             low, high = start + i, start + j
-            if low < high and high not in seen and fine[low] @ fine[high] > NEAR:
-                seen.add(high)
-                yield places[low], places[high]
+            if low < high and fine[low] @ fine_too[high] > NEAR:
+                yield low, high
+
+
+def _flat(thumbs_NHW: np.ndarray) -> np.ndarray:
+    return thumbs_NHW.reshape(len(thumbs_NHW), -1)
+
+
+def _halved(thumbs_NHW: np.ndarray) -> np.ndarray:
+    return thumbs_NHW.reshape(len(thumbs_NHW), 16, 2, 16, 2).mean((2, 4))
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...core.errors import DataError
 from ..images import is_image_name, read_header
 
-DEEPEST = 8  # also the end of links that lead in a circle
+DEEPEST = 8
 
 LOOKS = 64  # headers that decide between gray and colour
 
@@ -21,6 +21,7 @@ class Tree:
     strays: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)  # no picture in it nor below
     closed: list[str] = field(default_factory=list)  # may not be listed
+    loops: list[str] = field(default_factory=list)  # links back to a folder above; not followed
 
 
 def scan(root: str | Path) -> Tree:
@@ -30,12 +31,15 @@ def scan(root: str | Path) -> Tree:
     ['/no/such/folder']
     """
     tree = Tree()
-    _scan(str(root), "", tree, DEEPEST)
+    _scan(str(root), "", tree, (os.path.realpath(root),))
     return tree
 
 
-def _scan(place: str, folder: str, tree: Tree, depth: int) -> bool:
-    """Take in one folder; return whether it or one below holds pictures."""
+def _scan(place: str, folder: str, tree: Tree, trail: tuple[str, ...]) -> bool:
+    """Take in one folder; return whether it or one below holds pictures.
+
+    `trail` are the real places of the folders from the root to this one.
+    """
     images, below, held = [], [], False
     try:
         entries = list(os.scandir(place))
@@ -44,17 +48,20 @@ def _scan(place: str, folder: str, tree: Tree, depth: int) -> bool:
         return False
     for entry in entries:
         if entry.is_dir():
-            if depth and not entry.name.startswith((".", "__MACOSX")):
-                below.append(entry.name)
+            real = os.path.realpath(entry.path) if entry.is_symlink() else ""
+            if real in trail:
+                tree.loops.append(entry.path)
+            elif len(trail) <= DEEPEST and not entry.name.startswith((".", "__MACOSX")):
+                below.append((entry.name, real or os.path.join(trail[-1], entry.name)))
         elif is_image_name(entry.name) and not entry.name.startswith("."):
             images.append(entry.path)
         else:
             tree.strays.append(entry.path)
     if images:
         tree.images[folder] = sorted(images)
-    for name in sorted(below):
+    for name, real in sorted(below):
         inner = f"{folder}/{name}" if folder else name
-        held |= _scan(os.path.join(place, name), inner, tree, depth - 1)
+        held |= _scan(os.path.join(place, name), inner, tree, (*trail, real))
     if folder and not images and not held:
         tree.empty.append(folder)
     return bool(images) or held

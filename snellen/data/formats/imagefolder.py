@@ -116,8 +116,12 @@ def _problems(root: Path, tree: Tree) -> Iterator[Problem]:
         yield Problem(
             "folder-unreadable", "may not be listed; give yourself the right", file=folder
         )
+    for link in tree.loops:
+        message = "is a link to a folder above it; it is not followed"
+        yield Problem("folder-loop", message, harm="harmless", file=link, do="remove the link")
     for file in tree.strays:
-        message = "is no picture by its name; it is not read"
+        is_hidden = Path(file).name.startswith(".")
+        message = f"is {'hidden' if is_hidden else 'no picture by its name'}; it is not read"
         yield Problem("file-stray", message, harm="harmless", file=file)
     if tree.images.get(""):
         yield Problem(
