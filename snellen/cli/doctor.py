@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +18,10 @@ from ._verbs import FAIL_ON, HELP, Verb
 @click.option(
     "--preflight", is_flag=True, help="Examine the data and the network before the first step."
 )
+@click.option("--html", metavar="FILE", help="Write the findings as a page with their pictures.")
+@click.option(
+    "--fix-trial", is_flag=True, help="Run 50 steps again with the fix; show both loss curves."
+)
 @FAIL_ON
 @click.option("--ignore", metavar="ID", multiple=True, help="Leave out a check; can be repeated.")
 @click.option("--explain", metavar="ID", help="Say what a check looks at, and what to do.")
@@ -28,6 +33,7 @@ def command(
     fail_on: str,
     ignore: tuple[str, ...],
     explain: str | None,
+    **more: Any,
 ) -> int:
     """Say what is wrong with a training.
 
@@ -41,16 +47,23 @@ def command(
         click.echo(explanation(explain))
         return 0
     _must_be_checks(ignore)
-    json, sarif = writable(json), writable(sarif)
+    json, sarif, page = writable(json), writable(sarif), writable(more["html"])
     if not words:
         raise UsageError("name a script or a run: snellen doctor train.py, snellen doctor runs/a-1")
     if os.path.isdir(words[0]):
-        if words[1:] or preflight:
-            raise UsageError(f"{words[0]} is a recorded run: it takes no --preflight and no words")
+        if words[1:] or preflight or page or more["fix_trial"]:
+            raise UsageError(
+                f"{words[0]} is a recorded run: it takes no --preflight, --html or --fix-trial and "
+                "no words; its page is report.html"
+            )
         return _judge_again(words[0], json, sarif, fail_on=fail_on, ignore=ignore)
     _must_be_script(words[0])
     from ..doctor.script import run_script
+    from ..doctor.trial import fix_trial
 
+    then: list[Any] = [fix_trial] if more["fix_trial"] else []
+    if page:
+        then.append(lambda outcome: _write_page(page, outcome))
     return run_script(
         words[0],
         list(words[1:]),
@@ -59,7 +72,21 @@ def command(
         preflight=preflight,
         fail_on=fail_on,
         ignore=ignore,
+        then=then,
     )
+
+
+def _write_page(path: str, outcome: Any) -> None:
+    """The findings of a script as one page that needs nothing else."""
+    from ..core.files import write_text
+    from ..doctor.pictures import images_of
+    from ..report.facts import ReportFacts
+    from ..report.page import single
+
+    doc, found = outcome.doc, outcome.findings
+    images = images_of(doc, found)
+    facts = ReportFacts(findings=found, ignored=doc.ignored, chart=doc.chart, finding_images=images)
+    write_text(Path(path), single(os.path.basename(outcome.script), facts))
 
 
 def _must_be_checks(ids: tuple[str, ...]) -> None:
@@ -87,7 +114,7 @@ def _judge_again(
     from ..core.events import read_events
     from ..core.runfolder import find
     from ..doctor.chart import Chart
-    from ..doctor.check import judge
+    from ..doctor.check import judge, silenced
     from ..doctor.report import document, text
     from ..doctor.sarif import sarif as sarif_of
     from ..doctor.script import exit_code
@@ -96,8 +123,8 @@ def _judge_again(
     if not Path(folder.events).is_file():
         raise DataError(f"{run} has no {folder.events.name}: nothing was measured in this run")
     chart = Chart.replay(read_events(folder.events))
-    findings = judge(chart, ignore)
-    click.echo(text(findings, steps=chart.step))
-    write_json_file(json, document(findings))
-    write_json_file(sarif, sarif_of(findings))
+    findings, ignored = judge(chart, ignore), silenced(chart, ignore)
+    click.echo(text(findings, steps=chart.step, ignored=ignored))
+    write_json_file(json, document(findings, ignored))
+    write_json_file(sarif, sarif_of(findings, ignored))
     return exit_code(0, findings, fail_on=fail_on)

@@ -34,6 +34,7 @@ class Search:
         self.engine, self.doc = engine, doc
         self.loss_fn: Any = None
         self.count = 0
+        self.sets: dict[str, Any] = {}  # those that samples were named of
 
     def nonfinite(self, what: str, feed: Feed | None, loss: Tensor | None) -> None:
         """Something is not finite: search at the first time, and emit what was found."""
@@ -206,6 +207,7 @@ class Search:
         if known and record is not None:
             inner = innermost(record.dataset)
             split = record.split or self.doc.split_of(record.dataset)
+            self.sets[split] = record.dataset
             name = self.doc.path_of or (lambda i: path_of(inner, i))
             paths = [name(i) for i in samples]
             values |= {"samples_of": split, "split": split, "paths": [p for p in paths if p]}

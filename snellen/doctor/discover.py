@@ -4,12 +4,14 @@ A hook on every module call looks for them until a few steps have brought nothin
 back when a new optimiser steps.
 """
 
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.optimizer import Optimizer
 
 from .engine import Engine
 from .patient import Patient
@@ -27,6 +29,7 @@ class Discovery:
         self._known: set[int] = set()  # every module of every root
         self._look: Any = None
         self._quiet_at = 0
+        self._made: list[weakref.ref[Any]] = []  # optimisers, the last few
 
     @contextmanager
     def searching(self) -> Iterator[None]:
@@ -38,12 +41,28 @@ class Discovery:
             home.register_optimizer_step_post_hook(lambda o, *_: self.engine.after_step(o)),
         ]
         self._start()
+        made = Optimizer.__init__
+
+        def make(optimizer: Any, *args: Any, **kwargs: Any) -> None:
+            made(optimizer, *args, **kwargs)
+            self._made.append(weakref.ref(optimizer))
+            del self._made[:-MOST]
+
+        Optimizer.__init__ = make  # type: ignore[method-assign, assignment]
         try:
             yield
         finally:
+            if Optimizer.__init__ is make:
+                Optimizer.__init__ = made  # type: ignore[method-assign]
             self._stop()
             for handle in [*hooks, *self._handles.values()]:
                 handle.remove()
+
+    def enrol_idle(self) -> None:
+        """At the end: where nothing has stepped, the optimisers that could have."""
+        if not self.engine.steppers:
+            for optimizer in [found for made in self._made if (found := made()) is not None]:
+                self.engine.enrol(optimizer)
 
     def _start(self) -> None:
         if self._look is None:

@@ -165,6 +165,12 @@ def _run(doc: ScriptDoctor, source: bytes, name: str, argv: list[str]) -> tuple[
     return 0, False
 
 
+def run_as_main(script: str, argv: list[str]) -> None:
+    """Run a script as python would, and let through whatever it raises."""
+    with _as_main(script, argv) as namespace:
+        exec(compile(_read(Path(script)), script, "exec", dont_inherit=True), namespace)
+
+
 @contextmanager
 def _as_main(name: str, argv: list[str]) -> Iterator[dict[str, Any]]:
     """The namespace of a fresh __main__; argv, path and the module before are put back."""
@@ -203,4 +209,3 @@ def _file(traceback: types.TracebackType) -> str:
 
 def _is_ours_only(error: BaseException) -> bool:
     return isinstance(error, SyntaxError) and without_doctor(error.__traceback__) is None
-

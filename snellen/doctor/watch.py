@@ -123,9 +123,10 @@ class Doctor:
         stack.close()
         if error is None or isinstance(error, KeyboardInterrupt):
             self.engine.guarded(preflight.after, self)
-        self.engine.guarded(self._last_facts)
+        self.engine.guarded(self.last_facts)
 
-    def _last_facts(self) -> None:
+    def last_facts(self) -> None:
+        """The counts at the end."""
         steppers = self.engine.steppers.values()
         values = {"steps": self.engine.step, "notes": self.notes, "num_optimizers": len(steppers),
                   "backwards": max((s.backwards for s in steppers), default=0)}  # fmt: skip
@@ -215,6 +216,14 @@ class Doctor:
             yield
         finally:
             self.engine.off = before
+
+    def dataset(self, split: str) -> Any:
+        """The data set that findings name samples of; None where none is known."""
+        probes: list[Any] = [*self.engine.probes]
+        dealt = [probe.sets[split].record.dataset for probe in probes
+                 if split in getattr(probe, "sets", {})]  # fmt: skip
+        return next((s for s in (self.search.sets.get(split), self.sets.get(split), *dealt)
+                     if s is not None), None)  # fmt: skip
 
     def split_of(self, dataset: Any) -> str:
         """The name of a data set that a loader deals from."""

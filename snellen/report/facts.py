@@ -40,6 +40,8 @@ class ReportFacts:
     filters_OIHW: "Tensor | None" = None  # weights of the first convolution
     chart: "Chart | None" = None
     findings: Sequence["Finding"] = ()
+    ignored: Sequence["Finding"] = ()  # what ignored checks would have said
+    finding_images: Mapping[str, Mapping[int, "Tensor"]] = field(default_factory=dict)  # by id
     choices: Sequence[tuple[str, Any, str]] = ()  # (setting, value, reason) of speed=auto
     seconds: float = 0.0
     environment: Mapping[str, Any] = field(default_factory=dict)

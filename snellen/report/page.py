@@ -36,6 +36,13 @@ def write(folder: RunFolder, facts: ReportFacts) -> Path:
     return folder.report
 
 
+def single(title: str, facts: ReportFacts) -> str:
+    """A whole page of what the facts hold, for something that is no run of Snellen's."""
+    sections = all_sections()
+    built = {name: build(section, facts) for name, section in sections.items()}
+    return page(title, sections, {name: piece for name, piece in built.items() if piece})
+
+
 def build(section: Section, facts: ReportFacts) -> Piece | None:
     """A section's piece; an error in it costs this section and no other."""
     try:

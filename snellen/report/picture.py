@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SIDE = 224  # of a picture on the page, in pixels; a larger image is reduced to it
+MARK = (255, 0, 200)
 SHARP = 96  # up to here pixels are shown as they are
 
 
-def img(image_CHW: "Tensor", alt: str) -> str:
-    """image_CHW (uint8, or float in any range) -> an <img> that holds its own data."""
-    picture = to_picture(image_CHW)
+def img(image_CHW: "Tensor", alt: str, *, mark: bool = False) -> str:
+    """image_CHW (uint8, or float in any range) -> an <img> that holds its own data.
+
+    `mark` paints pixels that are not finite in a colour that no one overlooks.
+    """
+    picture = marked(image_CHW) if mark else to_picture(image_CHW)
     kind = ' class="small"' if max(picture.size) <= SHARP else ""
     picture.thumbnail((SIDE, SIDE))
     return f'<img{kind} src="{data_uri(picture)}" alt="{text(alt)}" loading="lazy">'
@@ -32,6 +36,20 @@ def to_picture(image_CHW: "Tensor") -> Any:
     if pixels_HWC.shape[2] < 3:
         return Image.fromarray(pixels_HWC[:, :, 0].copy())
     return Image.fromarray(pixels_HWC[:, :, :3].copy())
+
+
+def marked(image_CHW: "Tensor") -> Any:
+    """image_CHW -> PIL, pixels that are not finite in magenta."""
+    picture = to_picture(image_CHW)
+    bad_HW = (~image_CHW.detach().cpu().isfinite()).any(0)
+    if not bool(bad_HW.any()):
+        return picture
+    from PIL import Image
+
+    mask = Image.fromarray((bad_HW * 255).byte().numpy())
+    picture = picture.convert("RGB")
+    picture.paste(MARK, (0, 0), mask)
+    return picture
 
 
 def data_uri(picture: Any) -> str:

@@ -15,6 +15,7 @@ from ..core.files import write_text
 from ..data.source import SampleSet
 from ..doctor import report as doctor_report
 from ..doctor.finding import Finding
+from ..doctor.pictures import images_of
 from ..report import write as write_report
 from ..report.facts import Mistake, ReportFacts
 from ..tasks.objects import COLUMNS, csv_rows
@@ -88,6 +89,7 @@ def report_facts(
         filters_OIHW=first_filters(session.loop.net),
         chart=session.doc.chart if session.doc else None,
         findings=findings,
+        finding_images=images_of(session.doc, findings) if session.doc else {},
         choices=[(c.setting, c.value, c.reason) for c in plan.choices],
         seconds=session.seconds(),
         environment=environment(plan.recipe.threads),

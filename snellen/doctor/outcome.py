@@ -1,0 +1,64 @@
+"""What a watched script came to: its findings on the terminal and in files.
+
+Nothing here costs the script its exit code: a report that cannot be written is a note on stderr.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .finding import Finding
+from .watch import Doctor
+
+
+@dataclass
+class Outcome:
+    """A script that has ended, and the doctor who watched it."""
+
+    script: str
+    argv: tuple[str, ...]
+    doc: Doctor
+    more: dict[str, Any] = field(default_factory=dict)  # added to the JSON
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong, the likeliest root first."""
+        return self.doc.findings
+
+    def guarded(self, work: Callable[..., Any], *args: Any) -> None:
+        """Call `work`; what it returns joins the JSON, what it raises is said on stderr."""
+        try:
+            self.more |= work(*args) or {}
+        except Exception as error:
+            print(f"note: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+
+
+Then = Callable[[Outcome], dict[str, Any] | None]
+
+
+def print_outcome(outcome: Outcome) -> None:
+    """The findings, after the script's own output."""
+    from .report import text
+
+    def say() -> None:
+        sys.stdout.flush()
+        doc, found = outcome.doc, outcome.findings
+        print(text(found, steps=doc.chart.step, notes=doc.notes, ignored=doc.ignored), flush=True)
+
+    outcome.guarded(say)
+
+
+def write_outcome(outcome: Outcome, json: str | Path | None, sarif: str | Path | None) -> None:
+    """The files that were asked for."""
+    from ..core.files import write_json
+    from .report import document
+    from .sarif import write_sarif
+
+    found, ignored = outcome.findings, outcome.doc.ignored
+    if json:
+        outcome.guarded(write_json, Path(json), document(found, ignored) | outcome.more)
+    if sarif:
+        outcome.guarded(write_sarif, Path(sarif), found, ignored)
