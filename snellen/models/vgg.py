@@ -33,7 +33,7 @@ class VGG(Row):
         "features.# pre_logits.fc# head.fc",  # timm
     )
     small = {"pooled": 1, "hidden": 512}
-    thin = {"widths": (8, 8, 16, 16, 16), "hidden": 32}
+    thin = {"widths": (8, 8, 16, 16, 16), "hidden": 32, "pooled": 1}
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
