@@ -137,13 +137,69 @@ def test_datasets_subsets_and_loaders():
 
 
 def test_targets_spare_the_reading():
+    """A few items are looked at, to see whether they say the same."""
     data = Squares()
-    data.targets = [i % 3 for i in range(12)]
-    data.classes = ["red", "green", "blue"]
-    source = open_data(data)
+    many = ConcatDataset([data] * 100)
+    many.targets = [i % 3 for i in range(1200)]
+    many.classes = ["red", "green", "blue"]
+    torch.manual_seed(0)
+    source = open_data(many)
     source.train.labels()
-    assert data.read == 0
+    assert data.read <= 32
     assert source.classes == ("red", "green", "blue")
+    assert source.problems == ()
+    assert float(torch.rand(1)) == float(torch.rand(1, generator=torch.Generator().manual_seed(0)))
+    many.targets = [many.classes[i % 3] for i in range(1200)]  # words where items give numbers
+    assert open_data(many).problems == ()
+
+
+@pytest.mark.parametrize("change", [lambda label: int(label >= 5), lambda label: 9 - label])
+def test_labels_of_the_items_win_over_listed_ones(change):
+    """A target_transform, and a list that was not kept up to date."""
+
+    class Changed(Dataset):
+        targets = np.arange(500) % 10
+        classes = list("abcdefghij")
+
+        def __len__(self):
+            return 500
+
+        def __getitem__(self, i):
+            return torch.rand(1, 4, 4), change(int(self.targets[i]))
+
+    source = open_data(Changed(), split=0)
+    assert source.train.labels().tolist() == [change(i % 10) for i in range(500)]
+    assert source.classes == tuple(str(i) for i in range(len(source.classes)))
+    assert len(source.classes) == len({change(i) for i in range(10)})
+    assert [(p.id, p.harm) for p in source.problems] == [("label-list-differs", "harmless")]
+
+
+class Whole(Dataset):
+    """Constant images of a whole-number type, one a value."""
+
+    def __init__(self, *values, kind=torch.int16):
+        self.values, self.kind = values, kind
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, i):
+        return torch.full((1, 8, 8), self.values[i], dtype=self.kind), i % 2
+
+
+@pytest.mark.parametrize("kind", [torch.int16, torch.int64])
+def test_one_set_holds_one_kind_of_numbers(kind):
+    """A dark picture among deep ones is deep too: alone, in a batch and in the statistics."""
+    part = open_data(Whole(*[200] * 10, *[400] * 10, kind=kind), split=0).train
+    assert [float(part[i].image_CHW.max()) for i in (0, 12)] == [200, 400]
+    assert {part[i].image_CHW.dtype for i in range(20)} == {torch.float32}
+    part = open_data(Whole(*range(200, 220), kind=kind), split=0).train
+    assert {part[i].image_CHW.dtype for i in range(20)} == {torch.uint8}
+    values = [7] * 1000
+    values[123] = 300
+    part = open_data(Whole(*values, kind=kind), split=0).train
+    with pytest.raises(DataError, match=r"Whole\[123\].*holds 300\.\.300 where others"):
+        part[123]
 
 
 def test_pairs_are_told_from_arrays():

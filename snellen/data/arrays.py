@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..core.errors import DataError
 from .classes import number_labels
-from .sets import ArraySet, plain_dtype
+from .pixels import as_tensor, channels_first, plain_dtype
+from .sets import ArraySet
 from .source import Source
-
-FEW_CHANNELS = (1, 2, 3, 4)
 
 
 def from_arrays(
@@ -43,11 +41,11 @@ def images_tensor(x: Any, name: str) -> Tensor:
     >>> images_tensor(np.zeros((2, 8, 6, 3), np.uint8), "x").shape
     torch.Size([2, 3, 8, 6])
     """
-    x = _tensor(x, name, "images")
+    x = as_tensor(x, f"{name}: the images")
     if x.ndim == 3:
         x = x[:, None]
     elif x.ndim == 4:
-        x = x if channels_first(tuple(x.shape)) else x.permute(0, 3, 1, 2)
+        x = x if _channels_first(tuple(x.shape)) else x.permute(0, 3, 1, 2)
     else:
         raise DataError(_wrong_shape(x, name))
     if not x.numel():
@@ -55,16 +53,10 @@ def images_tensor(x: Any, name: str) -> Tensor:
     return plain_dtype(x).contiguous()
 
 
-def channels_first(shape: tuple[int, ...]) -> bool:
-    """Whether a shape of four axes is N,C,H,W; where both can be, square pictures decide.
-
-    >>> channels_first((9, 3, 32, 32)), channels_first((9, 32, 32, 3))
-    (True, False)
-    """
-    first, last = shape[1] in FEW_CHANNELS, shape[3] in FEW_CHANNELS
-    if first != last:
-        return first
-    return shape[2] == shape[3] or shape[1] != shape[2]
+def _channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether four axes are N,C,H,W; where both can be, square pictures decide."""
+    found = channels_first(shape[1:])
+    return shape[2] == shape[3] or shape[1] != shape[2] if found is None else found
 
 
 def label_values(y: Any, name: str) -> np.ndarray:
@@ -83,22 +75,6 @@ def label_values(y: Any, name: str) -> np.ndarray:
     if values.dtype.kind == "f":
         values = _whole(values, name)
     return values.astype(np.int64) if values.dtype.kind in "bui" else values.astype(str)
-
-
-def _tensor(x: Any, name: str, what: str) -> Tensor:
-    if isinstance(x, Tensor):
-        return x.detach()
-    try:
-        array = np.asarray(x)
-    except ValueError as error:  # ragged lists
-        raise DataError(f"{name}: the {what} differ in size ({error}); resize them") from error
-    if array.dtype.kind not in "buif":
-        raise DataError(f"{name}: the {what} are of type {array.dtype}; numbers are wanted")
-    if array.dtype.byteorder not in "=|":
-        array = array.astype(array.dtype.newbyteorder("="))
-    if array.dtype == np.longdouble:
-        array = array.astype(np.float64)
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def _wrong_shape(x: Tensor, name: str) -> str:

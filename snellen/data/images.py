@@ -65,21 +65,46 @@ def read_image(path: str | Path, channels: int = 3) -> Tensor:
 
     Raises DataError naming the file where it is missing, cut off, too large or no picture.
     """
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(read_pixels(path, channels), -1, 0)))
+    return _first(read_pixels(path, channels))
+
+
+def picture(image: Image.Image, channels: int | None = None) -> Tensor:
+    """A PIL picture -> image_CHW uint8 as `read_image` gives; gray stays gray where None is asked.
+
+    >>> picture(Image.new("LA", (4, 2))).shape, picture(Image.new("P", (4, 2))).shape
+    (torch.Size([1, 2, 4]), torch.Size([3, 2, 4]))
+    """
+    if channels is None:
+        channels = 1 if image.mode in GRAY_MODES else 3
+    name = getattr(image, "filename", "") or "the picture"
+    return _first(_pixels(image, channels, name))
 
 
 def read_pixels(path: str | Path, channels: int = 3) -> np.ndarray:
     """Path -> image_HWC uint8, as `read_image`, for NumPy users."""
     try:
         with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(_too_large(path, image.size))
-            pixels = np.array(upright(image, channels))
+            return _pixels(image, channels, path)
+    except DataError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _pixels(image: Image.Image, channels: int, name: str | Path) -> np.ndarray:
+    try:
+        if image.width * image.height > MAX_PIXELS:
+            raise DataError(_too_large(name, image.size))
+        pixels = np.array(upright(image, channels))
     except DataError:
         raise
     except Exception as error:  # Pillow's readers raise nearly any kind on hostile bytes
-        raise _unreadable(path, error) from error
+        raise _unreadable(name, error) from error
     return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _first(pixels_HWC: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels_HWC, -1, 0)))
 
 
 def upright(image: Image.Image, channels: int) -> Image.Image:

@@ -3,21 +3,18 @@
 A path or a word, (x, y) arrays, a torch Dataset, or a (train, val) pair of any of these.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset
 
 from ..core import registry
 from ..core.errors import DataError
 from ._unknown import unknown
-from .arrays import from_arrays, label_values
-from .classes import match_classes, number_labels
-from .sets import DatasetSet
+from .arrays import from_arrays
+from .classes import match_classes
+from .datasets import from_dataset
 from .source import Format, Part, SampleSet, Source
 from .splits import random_split, stratified_split
 
@@ -28,6 +25,7 @@ def open_data(data: Any, *, val: Any = None, split: float = 0.2, seed: int = 0) 
     With split=0 and no validation data, `val` is None. The same seed holds out the same rows.
     Raises DataError naming the path, the row or the class that cannot be used.
 
+    >>> import numpy as np
     >>> source = open_data((np.zeros((10, 8, 8), np.uint8), [0, 1] * 5))
     >>> len(source.train), len(source.val)
     (8, 2)
@@ -51,6 +49,7 @@ def open_data(data: Any, *, val: Any = None, split: float = 0.2, seed: int = 0) 
 def is_pair(data: Any) -> bool:
     """Whether data is (train, val) rather than (x, y).
 
+    >>> import numpy as np
     >>> x, y = np.zeros((2, 8, 8)), np.zeros(2)
     >>> is_pair((x, y)), is_pair(((x, y), (x, y))), is_pair(("train/", "val/"))
     (False, True, True)
@@ -102,42 +101,6 @@ def open_path(path: str | Path) -> Source:
     if able:
         return formats[able[0]].open(place)
     raise DataError(unknown(str(path), place, formats))
-
-
-def from_dataset(dataset: Any) -> Source:
-    """A torch Dataset of (image, label) -> Source; labels come from `.targets` or one reading."""
-    name = type(dataset).__name__
-    if isinstance(dataset, TensorDataset) and len(dataset.tensors) == 2:
-        return from_arrays(*dataset.tensors, name=name)
-    if not hasattr(dataset, "__len__"):
-        raise DataError(f"{name} has no length; a data set with __len__ and [i] is wanted")
-    if not len(dataset):
-        raise DataError(f"{name} is empty")
-    values = label_values(_targets(dataset, name), name)
-    labels_N, classes, problems = number_labels(values, _class_names(dataset), name)
-    return Source(name, "dataset", DatasetSet(dataset, labels_N), classes, problems=problems)
-
-
-def _targets(dataset: Any, name: str) -> Any:
-    for attribute in ("targets", "labels"):
-        values = getattr(dataset, attribute, None)
-        if isinstance(values, list | np.ndarray | torch.Tensor) and len(values) == len(dataset):
-            return values
-    labels = []
-    for i in range(len(dataset)):
-        item = dataset[i]
-        if not isinstance(item, tuple | list) or len(item) != 2:
-            raise DataError(f"{name}[{i}] is {type(item).__name__}; (image, label) is wanted")
-        label = item[1]
-        labels.append(label.item() if isinstance(label, torch.Tensor) else label)
-    return labels
-
-
-def _class_names(dataset: Any) -> Sequence[str] | None:
-    while isinstance(dataset, torch.utils.data.Subset):
-        dataset = dataset.dataset
-    names = getattr(dataset, "classes", None)
-    return [str(n) for n in names] if isinstance(names, tuple | list) and names else None
 
 
 def _hold_out(source: Source, split: float, seed: int) -> Source:

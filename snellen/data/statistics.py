@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from ..core.errors import DataError
-from .sets import plain_dtype
 from .source import SampleSet
 from .splits import generator
 
@@ -52,7 +51,7 @@ def _of_files(part: SampleSet, limit: int) -> Moments:
     seen = 0
     for i in generator(0).permutation(len(part)).tolist():
         try:
-            image = plain_dtype(part[i].image_CHW)[None]
+            image = part[i].image_CHW[None]
         except DataError:
             continue  # `audit.screen` names it
         total = _merge(_nothing(image.shape[1]) if total is None else total, _moments(image))
