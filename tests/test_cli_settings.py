@@ -15,7 +15,7 @@ TEXTS = {  # a value that each type of setting takes, as it is typed
     "weight_decay": "1e-4", "label_smoothing": "0.1", "seed": "12345678901234567", "workers": "0",
     "threads": "1", "patience": "3", "save_minutes": "0.5", "optim": "adamw", "amp": "bf16",
     "schedule": "cosine", "speed": "off", "malloc": "keep", "doctor": "no", "compile": "yes",
-    "channels_last": "no", "precise_norm": "no",
+    "channels_last": "no", "precise_norm": "no", "preflight": "full",
 }  # fmt: skip
 text_of = {f.name: TEXTS.get(f.name, "word") for f in settings()}
 

@@ -24,7 +24,7 @@ from .probes.dealt import Dealt, DealtSets, pairs_of
 
 Progress = Callable[[int, int, str], None]  # done, of how many, what
 FEW, QUICK = 2000, 4000  # samples answered after a training; samples read in a quick look
-SHARE, SHORTEST, LONGEST = 0.05, 0.5, 3.0  # of a training's time, and seconds, for the look after
+SHARE, SHORTEST, LONGEST = 0.05, 0.3, 3.0  # of a training's time, and seconds, for the look after
 STEPS = 20  # a shorter training tells nothing
 
 
@@ -60,13 +60,13 @@ def before(
     chosen = exams(level)
     total, done = len(chosen) + len(sets), 0
     tell = progress or (lambda done, total, what: None)
-    case = Case(live=live, loader=loader, fitted=fitted)
+    case = Case(live=live, loader=loader, fitted=fitted, seconds=10.0 if level == "full" else 1.0)
     with doc.suspended(), untouched_rng(), torch._C.DisableTorchFunction():
         for name, given in sets.items():
             tell(done, total, f"reading {name}")
             part = doc.engine.guarded(_part, doc, name, given, level)
             if part is not None:
-                case.parts[name] = part
+                case.parts[name] = doc.parts[name] = part
             done += 1
         for name, look in chosen.items():
             tell(done, total, name)
@@ -151,10 +151,11 @@ def after(doc: Any) -> None:
             dataset = doc.sets.get(name)
             if dataset is None and name in probe.sets:
                 dataset = probe.sets[name].record.dataset
-            if dataset is not None:
+            part = doc.parts.get(name)
+            if part is None and dataset is not None:
                 part = engine.guarded(read, name, dataset, MOST, seconds / 4)
-                if part is not None:
-                    case.parts[name] = part
+            if part is not None:
+                case.parts[name] = part
         if not case.parts and (pairs := pairs_of(probe)):
             case.parts["train"] = of_tensors("batch", *pairs)
         case.answers = _answers(doc, probe, time.monotonic() + seconds)

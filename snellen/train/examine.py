@@ -18,7 +18,7 @@ from .feed import Feed, Resident
 from .listening import items
 from .prepare import Job
 
-MOST = {"train": 20_000, "val": 5_000}  # samples looked at; copies are looked for among these
+MOST = {"train": 12_000, "val": 3_000}  # samples looked at; copies are looked for among these
 
 
 def examine(job: Job, net: nn.Module, doc: Doctor, say: Callable[[str], None]) -> None:
