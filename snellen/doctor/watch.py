@@ -88,6 +88,7 @@ class Doctor:
         self._facts: dict[str, Any] = {}
         self.sets: dict[str, Any] = {}
         self.loaders: dict[str, Any] = {}
+        self.parts: dict[str, Any] = {}  # what the preflight has read
 
     def tell(self, *, train: Any, val: Any, loss_fn: Any, classes: int | None) -> None:
         """What only the user knows: the data sets, the loss and the number of classes."""
