@@ -12,25 +12,10 @@ import torch
 from torch import Tensor
 
 from .patient import Patient, is_lazy
-from .probes._probe import Stepper
+from .probes._probe import Own, Stepper
 
 SENTINELS = 4  # parameters compared by value, from both ends of the network
 STRAIGHT = 0.9999  # cosine of update and gradient above which the step was plain descent
-
-
-class Own:
-    """Stands where a torch optimiser would: parameters, and the learning rate where it shows."""
-
-    def __init__(self, params: list[Tensor]) -> None:
-        self.param_groups: list[dict[str, Any]] = [{"params": params}]
-        self._is_descent = True
-
-    def tell(self, lr: float | None) -> None:
-        """The rate of the last step; None where it was no plain descent, and then for ever."""
-        self._is_descent = self._is_descent and lr is not None
-        self.param_groups[0].pop("lr", None)
-        if self._is_descent:
-            self.param_groups[0]["lr"] = lr
 
 
 @dataclass

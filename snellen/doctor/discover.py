@@ -4,6 +4,7 @@ A hook on every module call looks for them until a few steps have brought nothin
 back when a new optimiser steps.
 """
 
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from .engine import Engine
 from .patient import Patient
 
 MOST = 8  # networks; a cross-validation makes many, and the first ones tell
+COMPILER = r"Using `torch\.compile\(module\)` when there are global hooks"  # our own hook is meant
 QUIET = 3  # steps without a new one, then the hook goes
 
 
@@ -67,6 +69,7 @@ class Discovery:
     def _start(self) -> None:
         if self._look is None:
             self._look = nn.modules.module.register_module_forward_pre_hook(self._called)
+            warnings.filterwarnings("ignore", COMPILER)
         self._quiet_at = self.engine.turn + QUIET
 
     def _stop(self) -> None:

@@ -142,6 +142,12 @@ class Engine:
         except Exception as error:
             self.fail(self, error)
 
+    def after_compiled(self) -> None:
+        """After a compiled network's forward pass: its loss may be heard without disturbing it."""
+        if not self.off and self.feed is not None and torch.is_grad_enabled():
+            if self._sampling and self.schedule.full(self.turn):
+                self.guarded(self.calls.start)
+
     def on_backward(self, loss: Tensor) -> None:
         """Before every backward pass."""
         feed = self.feed or self.fed

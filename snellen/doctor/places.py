@@ -48,7 +48,7 @@ def located(finding: Finding, chart: Chart) -> Finding:
         spot = [layer.facts["file"], layer.facts["line"]]
     else:
         kind = AT.get(finding.id) or AT.get(finding.id.partition("-")[0], "")
-        spot = places.get(kind) or []
+        spot = places.get(kind) or places.get("backward") or []
     if not spot:
         return finding
     return replace(finding, where={**finding.where, "file": spot[0], "line": spot[1]})

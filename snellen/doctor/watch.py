@@ -66,6 +66,15 @@ def doctor(
     return doc
 
 
+class Handles(tuple[Any, ...]):
+    """Several handles as one."""
+
+    def remove(self) -> None:
+        """Take all hooks away."""
+        for handle in self:
+            handle.remove()
+
+
 class Doctor:
     """What `doctor(...)` returns: opened by `with`, asked for findings during and after."""
 
@@ -148,9 +157,14 @@ class Doctor:
     def watch(self, patient: Patient) -> Any:
         """Hook a root network; returns the handle."""
         see = self.engine.on_forward
-        return patient.net.register_forward_pre_hook(
+        before = patient.net.register_forward_pre_hook(
             lambda module, args, kwargs: see(patient, args, kwargs), with_kwargs=True, prepend=True
         )
+        if patient.inner is patient.net:
+            return before
+        # Of a compiled network only the wrapper has hooks, and its loss is heard from here on.
+        after = patient.net.register_forward_hook(lambda *_: self.engine.after_compiled())
+        return Handles((before, after))
 
     def follow(self, optimizer: Any) -> list[Any]:
         """Hook an optimiser; returns the handles. Wrappers are followed through to torch's."""

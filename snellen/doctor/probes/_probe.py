@@ -53,6 +53,21 @@ class Stepper:
         return [p.grad for p in self.params] if self.kept is None else self.kept
 
 
+class Own:
+    """Stands where a torch optimiser would: parameters, and the learning rate where it shows."""
+
+    def __init__(self, params: list[Tensor]) -> None:
+        self.param_groups: list[dict[str, Any]] = [{"params": params}]
+        self._is_descent = True
+
+    def tell(self, lr: float | None) -> None:
+        """The rate of the last step; None where it was no plain descent, and then for ever."""
+        self._is_descent = self._is_descent and lr is not None
+        self.param_groups[0].pop("lr", None)
+        if self._is_descent:
+            self.param_groups[0]["lr"] = lr
+
+
 class Eyes(Protocol):
     """The part of the engine that a probe sees."""
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..calls import LOSSES
 from ..places import users_line
-from ._probe import Feed, Probe, Stepper
+from ._probe import Feed, Own, Probe, Stepper
 
 STEPS = 3  # turns in which frames are read
 
@@ -47,7 +47,8 @@ class Places(Probe):
 
     def before_update(self, stepper: Stepper) -> None:
         """The line that takes the step."""
-        if stepper.steps < STEPS and "step" not in self._found:
+        by_hand = isinstance(stepper.optimizer, Own)  # shows at the next forward pass only
+        if stepper.steps < STEPS and "step" not in self._found and not by_hand:
             self._note("step")
             self._say(stepper.steps)
 
