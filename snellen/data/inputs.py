@@ -2,8 +2,22 @@
 
 Saved in the checkpoint as part of the task's spec; training, evaluation, prediction and export all
 prepare their batches here, so that they cannot differ.
+
+What the numbers of a picture meant in training is recorded (`pixels`), and others are brought to
+it where there is no doubt:
+
+| trained on | given | becomes |
+| --- | --- | --- |
+| "bytes": uint8, files | whole numbers in 0..255 of any type | bytes |
+| | floats in 0..1, none above | times 255, rounded |
+| | other numbers | refused |
+| "0..1": floats in 0..1 | uint8, files | divided by 255 |
+| "own": any other floats | uint8, files | refused: only the user knows their preparation |
+
+Floats for a network that was trained on floats are taken as they are.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +26,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..core.errors import DataError, UsageError
+from .pixels import is_counted, plain_dtype, within_bytes
 from .source import SampleSet
 from .statistics import channel_statistics
 
@@ -32,6 +48,7 @@ class Inputs:
     width: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    pixels: str = ""  # what was trained on: "bytes", "0..1", "own"; "" where it was not recorded
 
     @staticmethod
     def of(train: SampleSet, imgsz: int | None = None) -> "Inputs":
@@ -43,20 +60,42 @@ class Inputs:
         elif train.stacked() is None and not _same_size(train):
             height = width = usual_size(height, width)
         if first.is_floating_point():
-            return Inputs(channels, height, width, (0.0,) * channels, (1.0,) * channels)
+            kind = "0..1" if _in_unit(train) else "own"
+            return Inputs(channels, height, width, (0.0,) * channels, (1.0,) * channels, kind)
         mean, std = channel_statistics(train)
-        return Inputs(channels, height, width, tuple(mean), tuple(std))
+        return Inputs(channels, height, width, tuple(mean), tuple(std), "bytes")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON; `Inputs(**d)` is the same again."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     def fit(self, image_CHW: Tensor) -> Tensor:
-        """image_CHW of any size and 1 or 3 channels -> (channels, height, width), same dtype."""
+        """image_CHW of any size and 1 or 3 channels -> (channels, height, width), of the kind that
+        was trained on; raises DataError where it is another.
+        """
+        is_bytes = image_CHW.dtype == torch.uint8
+        if is_bytes and self.pixels == "0..1":
+            image_CHW = image_CHW.float() / 255
+        elif self.pixels in ("bytes", "own") and is_bytes != (self.pixels == "bytes"):
+            raise DataError(_another_kind(image_CHW, self.pixels))
         image_CHW = match_channels(image_CHW, self.channels)
         if image_CHW.shape[-2:] == (self.height, self.width):
             return image_CHW
         return resize(image_CHW, self.height, self.width)
+
+    def as_trained(self, images: Sequence[Tensor]) -> list[Tensor]:
+        """Images of any type -> the same in the numbers that were trained on, decided for all of
+        them at once; raises UsageError where that is in doubt.
+
+        >>> bytes_net = Inputs(1, 1, 2, (0.5,), (0.25,), "bytes")
+        >>> bytes_net.as_trained([torch.tensor([[[0.0, 1.0]]])])
+        [tensor([[[  0, 255]]], dtype=torch.uint8)]
+        """
+        if self.pixels != "bytes":
+            if self.pixels == "own" and any(x.dtype == torch.uint8 for x in images):
+                raise UsageError(_another_kind(images[0], self.pixels))
+            return [plain_dtype(x, False if self.pixels else None) for x in images]
+        return _as_bytes(images)
 
     def prepare(self, x_BCHW: Tensor) -> Tensor:
         """x_BCHW uint8 or float -> float, standardised by the training part's statistics."""
@@ -97,7 +136,65 @@ def match_channels(image_CHW: Tensor, channels: int) -> Tensor:
         weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
         gray = (image_CHW.float() * weights).sum(0, keepdim=True)
         return gray.round().to(image_CHW.dtype) if image_CHW.dtype == torch.uint8 else gray
-    raise ValueError(f"an image of {have} channels cannot be read as {channels}")
+    more = "; x[..., :3] leaves transparency out" if (have, channels) == (4, 3) else ""
+    raise DataError(f"an image of {have} channels cannot be read as {channels}{more}")
+
+
+def _as_bytes(images: Sequence[Tensor]) -> list[Tensor]:
+    """Images of any type for a network of bytes -> uint8."""
+    floats = [x for x in images if x.is_floating_point()]
+    low, high = _range(floats)
+    scale = 255 if high <= 1 else 1
+    if floats and not (low >= 0 and high <= 255 and (scale == 255 or all(map(_is_whole, floats)))):
+        raise UsageError(_another_kind(floats[0], "bytes", f" {low:.4g}..{high:.4g}"))
+    for x in images:
+        if is_counted(x) and not within_bytes(x):
+            raise UsageError(_another_kind(x, "bytes", f" {int(x.min())}..{int(x.max())}"))
+    return [_one_as_bytes(x, scale) for x in images]
+
+
+def _one_as_bytes(x: Tensor, scale: int) -> Tensor:
+    if x.dtype == torch.uint16:  # as of files of 16 bit: the high byte
+        return (x.to(torch.int32) >> 8).to(torch.uint8)
+    if x.is_floating_point():
+        return x.mul(scale).round().to(torch.uint8)
+    return plain_dtype(x, as_bytes=True)
+
+
+def _is_whole(x: Tensor) -> bool:
+    return bool((x == x.round()).all())
+
+
+def _range(images: Sequence[Tensor]) -> tuple[float, float]:
+    """The least and the greatest number; NaN where one is among them."""
+    if not images:
+        return 0.0, 0.0
+    ends = torch.stack([torch.stack(x.aminmax()).double() for x in images])
+    return float(ends[:, 0].min()), float(ends[:, 1].max())
+
+
+def _another_kind(x: Tensor, pixels: str, reach: str = "") -> str:
+    """What to say of numbers that the network was not trained on."""
+    if pixels == "own":
+        return (
+            "the network was trained on floats that you prepared, and this is a picture of 8 bit; "
+            "give what your preparation makes of it, or x.astype('float32') where it is none"
+        )
+    kind = str(x.dtype).removeprefix("torch.")
+    return (
+        f"the network was trained on pixels of 8 bit, and this is {kind}{reach}; "
+        "give uint8 in 0..255, or floats in 0..1"
+    )
+
+
+def _in_unit(train: SampleSet, looks: int = 16) -> bool:
+    """Whether floats fill the range 0..1, as pictures divided by 255 do."""
+    images = train.stacked()
+    step = max(1, len(train) // looks)
+    seen = [train[i].image_CHW for i in range(0, len(train), step)] if images is None else [images]
+    finite = [x[x.isfinite()] for x in seen]
+    low, high = _range([x for x in finite if x.numel()])
+    return low >= 0 and 0.5 < high <= 1
 
 
 def usual_size(height: int, width: int) -> int:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from ..core import registry
 from ..core.errors import DataError, UsageError
 from ..data.images import read_image
+from ..data.inputs import Inputs
+from ..data.pixels import as_tensor, image_tensor
 from ..data.sample import Prediction, Sample, Target
 from ..models import model as build_model
 from ..tasks.compute import Compute
@@ -42,23 +44,25 @@ class Predictor:
 
     def images(self, images: Any) -> list[Prediction]:
         """Images -> predictions: a path, a PIL picture, an array HW, HWC or CHW, a tensor CHW,
-        a batch of those in one array, or a list of any of them.
+        a batch of those in one array, or a list of any of them. `as_images` says which is which.
         """
-        return list(self.samples(Sample(image, Target()) for image in as_images(images)))
+        inputs = self.task.inputs()
+        return list(self.samples(Sample(image, Target()) for image in as_images(images, inputs)))
 
     def files(self, paths: Iterable[str | Path]) -> Iterator[tuple[str, Prediction | DataError]]:
         """Paths -> (path, prediction) in order; a file that cannot be read gives its error."""
         for held in batched(paths, AT_ONCE):
-            read = [_read(path) for path in held]
+            inputs = self.task.inputs()
+            read = [_read(path, inputs) for path in held]
             found = self.samples(Sample(image, Target()) for image in read
                                  if not isinstance(image, DataError))  # fmt: skip
             for path, image in zip(held, read, strict=True):
                 yield str(path), image if isinstance(image, DataError) else next(found)
 
 
-def _read(path: str | Path) -> Tensor | DataError:
+def _read(path: str | Path, inputs: Inputs) -> Tensor | DataError:
     try:
-        return read_image(Path(path))
+        return inputs.as_trained([read_image(path, 1 if inputs.channels == 1 else 3)])[0]
     except DataError as error:
         return error
 
@@ -93,37 +97,35 @@ def restore(
     return Predictor(net, task, compute or Compute.of("cpu"))
 
 
-def as_images(images: Any) -> Iterator[Tensor]:
-    """Anything that shows pictures -> image_CHW tensors, one after the other."""
-    if isinstance(images, str | Path | Image.Image):
-        images = [images]
-    elif isinstance(images, np.ndarray | Tensor):
-        array = torch.as_tensor(images)
-        if array.ndim not in (2, 3, 4):
-            raise UsageError(
-                f"an image array has 2, 3 or 4 axes; this one has {tuple(array.shape)}"
-            )
-        images = [array] if array.ndim == 2 or _is_one_image(array) else list(array)
-    for image in images:
-        yield as_image(image)
+def as_images(images: Any, inputs: Inputs) -> Iterator[Tensor]:
+    """Anything that shows pictures -> image_CHW tensors as the network was trained on them.
+
+    An array of 2 axes is a gray image and one of 4 a batch. One of 3 axes is a single image where
+    its last axis is 1, 3, 4 or the network's channels, or its first is 1 or the network's
+    channels; else, and where its last two are the size that the network takes, a stack of gray
+    images.
+    """
+    if isinstance(images, np.ndarray | Tensor):
+        images = _apart(as_tensor(images, "the images"), images, inputs)
+    singles = [images] if isinstance(images, str | Path | Image.Image) else list(images)
+    channels = 1 if inputs.channels == 1 else 3
+    arrays = {i: image_tensor(one, inputs.channels) for i, one in enumerate(singles)
+              if not isinstance(one, str | Path)}  # fmt: skip
+    arrays = dict(zip(arrays, inputs.as_trained(list(arrays.values())), strict=True))
+    for i, one in enumerate(singles):
+        if isinstance(one, str | Path):
+            yield inputs.as_trained([read_image(one, channels)])[0]
+        else:
+            yield arrays[i]
 
 
-def as_image(image: Any) -> Tensor:
-    """A path, a picture or an array -> image_CHW."""
-    if isinstance(image, str | Path):
-        return read_image(Path(image))
-    if isinstance(image, Image.Image):
-        image = np.array(image.convert("L" if image.mode in ("1", "L") else "RGB"))
-    array = torch.as_tensor(image)
-    if array.ndim == 2:
-        return array[None]
-    if array.ndim != 3:
-        raise UsageError(f"an image has 2 or 3 axes; this one has {tuple(array.shape)}")
-    if array.shape[0] in (1, 3) and array.shape[-1] not in (1, 3):
-        return array
-    return array.movedim(-1, 0) if array.shape[-1] in (1, 3) else array
-
-
-def _is_one_image(array: Tensor) -> bool:
-    """Whether three axes are HWC or CHW, and not a stack of gray images."""
-    return array.ndim == 3 and (array.shape[-1] in (1, 3) or array.shape[0] in (1, 3))
+def _apart(array: Tensor, given: Any, inputs: Inputs) -> list[Any]:
+    """One array -> single images, arrays still."""
+    shape, sizes = tuple(array.shape), (inputs.height, inputs.width)
+    if len(shape) not in (2, 3, 4):
+        raise UsageError(f"an image array has 2, 3 or 4 axes; this one has shape {shape}")
+    if len(shape) == 2:
+        return [given]
+    first = shape[0] in (1, inputs.channels)
+    last = shape[-1] in (1, 3, 4, inputs.channels) and shape[1:] != sizes
+    return [given] if len(shape) == 3 and (first or last) else list(given)
