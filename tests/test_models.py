@@ -186,9 +186,7 @@ def test_family_dropped_in_as_one_file_is_found(tmp_path, monkeypatch):
 FAMILY = """
 from dataclasses import dataclass
 from torch import nn
-from snellen.models._network import Network
-from snellen.models._parts import conv_bn, pooled_head
-from snellen.models._row import Row
+from snellen.models import Network, Row, conv_bn, pooled_head
 
 @dataclass(frozen=True)
 class Tiny(Row):
@@ -217,3 +215,46 @@ def test_layer_table_counts_and_reaches():
     assert reach["layer4.1.branch.1.conv"] == 435  # known from the literature
     pair = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3, dilation=2), torch.nn.Conv2d(1, 1, 3))
     assert [line["receptive_field"] for line in layers(pair, (1, 16, 16))] == [5, 7]
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "pixels"),
+    [("alexnet", "conv5.2", 195), ("vgg16", "block5.6", 212), ("paper:resnet50", "layer4", 483),
+     ("paper:resnet101", "layer4", 1027), ("mobilenet_v1_1.0", "block13", 315),
+     ("inception_v3", "mixed7c", 1311), ("inception_v4", "c3", 2071),
+     ("inception_resnet_v2", "conv", 3039)],
+)  # fmt: skip
+def test_receptive_fields_are_the_published_ones(name, layer, pixels):
+    """Araujo 2019, Computing receptive fields of convolutional neural networks (Distill)."""
+    reaches = [r["receptive_field"] for r in layer_table(name) if r["name"].startswith(layer)]
+    assert max(reaches) == pixels
+
+
+def test_activations_of_vgg16_take_what_its_table_says():
+    """Outputs of convolutions and pools in the paper's table, ReLU in place, then the fcs."""
+    maps = sum(w * (d * s**2 + (s // 2) ** 2)
+               for w, d, s in zip((64, 128, 256, 512, 512), (2, 2, 3, 3, 3),
+                                  (224, 112, 56, 28, 14), strict=True))  # fmt: skip
+    dropout, pooled = 2 * 4096, 512 * 7 * 7
+    numbers = maps + pooled + 2 * 4096 + dropout + 1000
+    assert sum(r["activation_bytes"] for r in layer_table("vgg16")) == 4 * numbers
+
+
+def test_activations_of_resnet50_take_what_its_table_says():
+    """Each convolution and its norm keep their output, each block its sum; ReLU is in place."""
+    numbers = 2 * 64 * 112**2 + 64 * 56**2 + 2048 + 1000
+    for stage, depth in enumerate((3, 4, 6, 3)):
+        width, side = 64 << stage, 56 >> stage
+        for block in range(depth):
+            before = side * 2 if stage and not block else side
+            numbers += 2 * width * before**2 + 2 * width * side**2 + 2 * 4 * width * side**2
+            numbers += 4 * width * side**2  # the sum
+            numbers += 2 * 4 * width * side**2 if not block else 0  # the projection
+    assert sum(r["activation_bytes"] for r in layer_table("resnet50")) == 4 * numbers
+
+
+def test_concatenations_have_lines_of_their_own():
+    """DenseNet's cost in memory: every layer writes all maps before it once more."""
+    table = {r["name"]: r for r in layer_table("densenet121")}
+    assert table["dense1.5"]["activation_bytes"] == 4 * (64 + 6 * 32) * 56**2
+    assert table["dense1.5"]["params"] == 0

@@ -5,7 +5,7 @@ import pytest
 from bench.zoo_learns import BY_HEART, accuracy, digits, learn, overfit, thin
 from snellen.models import row
 
-QUICK = ("convnet", "lenet5_bn", "mlp", "resnet20_cifar_A", "vgg11_bn")
+QUICK = ("lenet5_bn", "mlp", "resnet20_cifar_A", "vgg11_bn")
 
 
 @pytest.mark.parametrize("name", QUICK)

@@ -51,7 +51,7 @@ class DenseNet(Row):
         "features.denseblock4.* features.norm5 classifier",
     )
     small = {"stem": "small"}
-    thin = {"growth": 4, "depths": (2, 2, 2), "width": 8, "stem": "small"}
+    thin = {"growth": 12, "depths": (2, 2, 2), "width": 16, "stem": "small"}
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""

@@ -5,6 +5,7 @@ norms, activations or pooling. On the meta device shapes flow and no number is c
 """
 
 import copy
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -14,6 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 Shape = tuple[int, int, int]
+Pair = tuple[int, int]
+FREE = (nn.Identity, nn.Flatten, nn.Unflatten)  # they give what they got
 SMALL_NET, SMALL_IMAGE = 1_000_000, 64 * 64  # parameters and pixels of which a try takes 0.1 s
 
 
@@ -42,23 +45,23 @@ def count_macs(net: nn.Module, input: Shape) -> int:
 
 
 def layers(net: nn.Module, input: Shape) -> list[dict[str, Any]]:
-    """One dict for each layer without children, in the order in which they ran.
+    """One dict for each layer in the order in which they ended: the leaves, and blocks that add.
 
-    Keys: name, kind, shape (of one image's output), params, macs, activation_bytes (float32; an
-    in-place layer needs none), receptive_field (pixels of the input that one output sees, with
-    the padding around the image).
+    Keys: name, kind, shape (of one image's output), params, macs, activation_bytes (float32; what
+    an in-place layer or a flattening gives takes none), receptive_field (pixels of the input that
+    one output sees, with the padding around the image). A block of layers has a line where it
+    computes something itself, as a sum or a concatenation, and it counts only that.
 
     >>> layers(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)), (1, 8, 8))[1]["receptive_field"]
     4
     """
     net = meta_copy(net).eval()
     table: list[dict[str, Any]] = []
-    hooks = [m.register_forward_hook(_recorder(name, table))
-             for name, m in net.named_modules() if not any(m.children())]  # fmt: skip
-    with torch.no_grad(), _Reach(max(input[1:])):
+    with torch.no_grad(), _Reach(input[1:]) as reach:
+        for name, layer in net.named_modules():
+            layer.register_forward_pre_hook(lambda *_: reach.opened.append(0))
+            layer.register_forward_hook(_recorder(name, table, reach))
         net(torch.empty(1, *input, device="meta"))
-    for hook in hooks:
-        hook.remove()
     return table
 
 
@@ -87,16 +90,25 @@ def meta_copy(net: nn.Module) -> nn.Module:
     return copy.deepcopy(net, memo)
 
 
-def _recorder(name: str, table: list[dict[str, Any]]) -> Any:
+def _recorder(name: str, table: list[dict[str, Any]], reach: "_Reach") -> Any:
     def record(layer: nn.Module, _: Any, out: Tensor) -> None:
+        own, leaf = reach.opened.pop(), not any(layer.children())
+        if leaf:
+            own = (
+                0
+                if getattr(layer, "inplace", False) or isinstance(layer, FREE)
+                else 4 * out.numel()
+            )
+        if not leaf and not own:
+            return
         table.append({
             "name": name,
             "kind": type(layer).__name__,
             "shape": list(out.shape[1:]),
-            "params": count_params(layer),
+            "params": sum(p.numel() for p in layer.parameters(recurse=leaf)),
             "macs": _macs(layer, out),
-            "activation_bytes": 0 if getattr(layer, "inplace", False) else 4 * out.numel(),
-            "receptive_field": getattr(out, "reach", (0, 0))[0],
+            "activation_bytes": own,
+            "receptive_field": max(getattr(out, "reach", (0, 0))),
         })  # fmt: skip
 
     return record
@@ -109,33 +121,48 @@ def _macs(layer: nn.Module, out: Tensor) -> int:
 
 
 class _Reach(TorchDispatchMode):
-    """Marks every tensor with (receptive field, stride) in pixels of an input of side `side`."""
+    """Marks every tensor with its reach, the pixels of an input that one value sees, and stride.
 
-    def __init__(self, side: int) -> None:
+    Both are (height, width). `opened` holds, for each module that runs now, the bytes of new
+    tensors made by itself.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
         super().__init__()
-        self.side = side
+        self.size = size
+        self.opened: list[int] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        reaches = [a.reach for a in tree_leaves(args) if hasattr(a, "reach")]
-        reach, stride = (
-            max(r for r, _ in reaches or [(1, 1)]),
-            max(s for _, s in reaches or [(1, 1)]),
-        )
+        seen = [a for a in tree_leaves(args) if hasattr(a, "reach")]
+        reach, stride = _largest(a.reach for a in seen), _largest(a.stride_ for a in seen)
         name = func.overloadpacket.__name__
         if name in ("mm", "addmm", "bmm", "mean", "_adaptive_avg_pool2d"):
-            reach = max(reach, self.side)
+            reach = _largest((reach, self.size))
         elif name in ("convolution", "avg_pool2d", "max_pool2d_with_indices"):
-            kernel, step, dilation = _window(name, args)
-            reach, stride = reach + (kernel - 1) * dilation * stride, stride * step
+            sides = zip(reach, stride, *_window(name, args), strict=True)
+            steps = [(r + (k - 1) * d * s, s * step) for r, s, k, step, d in sides]
+            reach, stride = (steps[0][0], steps[1][0]), (steps[0][1], steps[1][1])
+        is_view = any(returned.alias_info for returned in func._schema.returns)
         for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor):
-                leaf.reach = (reach, stride)  # type: ignore[attr-defined]
+                leaf.reach, leaf.stride_ = reach, stride  # type: ignore[attr-defined]
+                if self.opened and not is_view:
+                    self.opened[-1] += 4 * leaf.numel()
         return out
 
 
-def _window(name: str, args: Any) -> tuple[int, int, int]:
-    """(kernel, stride, dilation) of the larger side of a sliding window."""
+def _largest(pairs: Iterable[Pair]) -> Pair:
+    heights, widths = zip((1, 1), *pairs, strict=True)
+    return max(heights), max(widths)
+
+
+def _window(name: str, args: Any) -> tuple[Pair, Pair, Pair]:
+    """Kernel, stride and dilation of a sliding window, each (height, width)."""
     if name == "convolution":
-        return max(args[1].shape[2:]), max(args[3]), max(args[5])
-    return max(args[1]), max(args[2] if len(args) > 2 and args[2] else args[1]), 1
+        return _pair(args[1].shape[2:]), _pair(args[3]), _pair(args[5])
+    return _pair(args[1]), _pair(args[2] if len(args) > 2 and args[2] else args[1]), (1, 1)
+
+
+def _pair(sides: Sequence[int]) -> Pair:
+    return sides[0], sides[-1]
