@@ -158,7 +158,7 @@ def fit(
     """The usual loop under the doctor -> the doctor.
 
     more: shuffle, schedule (of the optimiser), zero=False, step=False, clip, accumulate, mode
-    ("eval" for training in eval mode), each (called with net before each step).
+    ("eval" for training in eval mode), wrap (of each batch: augmentation in the loop).
     """
     net.train(more.get("mode") != "eval")
     schedule = more["schedule"](optimizer) if "schedule" in more else None
@@ -169,6 +169,7 @@ def fit(
             x, y = next(batches)
             if more.get("zero", True) and t % accumulate == 0:
                 optimizer.zero_grad()
+            x = more["wrap"](x) if "wrap" in more else x
             (loss(net(x), y) / accumulate).backward()
             if more.get("clip"):
                 nn.utils.clip_grad_norm_(net.parameters(), more["clip"])

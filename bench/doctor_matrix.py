@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from _doctor_behaviour import BEHAVIOUR
+from _doctor_behaviour_healthy import TEMPTING
 from _doctor_data import FAULTY as DATA_FAULTY
 from _doctor_data import HEALTHY as DATA_HEALTHY
 from _doctor_faulty import FAULTY
@@ -53,10 +55,12 @@ def main() -> None:
 def matrix(seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     """One seed -> a row for each training."""
     rows = []
-    for name, (ids, train) in {**FAULTY, **MORE_FAULTY, **DATA_FAULTY}.items():
+    faulty = {**FAULTY, **MORE_FAULTY, **DATA_FAULTY, **BEHAVIOUR}
+    healthy = {**HEALTHY, **MORE, **DATA_HEALTHY, **TEMPTING}
+    for name, (ids, train) in faulty.items():
         if options.only in name or options.only in ids:
             rows.append(judged(name, ids, seed, run(train, seed), options))
-    for name, train in {**HEALTHY, **MORE, **DATA_HEALTHY}.items():
+    for name, train in healthy.items():
         if options.only in name or options.only == "healthy":
             rows.append(judged(name, (), seed, run(train, seed), options))
     return rows

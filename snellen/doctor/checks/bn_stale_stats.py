@@ -9,6 +9,8 @@ from ._cases import answer, training
 from ._readings import finite, losses, num_optimizers, probed, short
 
 GAP, RATIO, SIZE, LAG = 0.5, 1.5, 0.15, 0.05
+STUCK = 1e-3
+WIDE = 2.0  # of the outputs: enough by itself; at the end of healthy trainings at most 0.8
 
 
 class StaleStatistics(Check):
@@ -47,10 +49,13 @@ def _is_apart(row: dict[str, Any], chart: Chart) -> bool:
     if row.get("gap", 0) < GAP:
         return False
     pair, first = finite([row.get("loss_train"), row.get("loss_eval")]), losses(chart)[:3]
-    if len(pair) < 2 or not first:
-        return bool(row["gap"] > 2 * GAP)
+    if len(pair) < 2 or not first or row["gap"] > WIDE:
+        return bool(row["gap"] > (WIDE if pair else 2 * GAP))
     moving, still = pair
-    return still > RATIO * moving and still - moving > SIZE * max(map(abs, first))
+    # A momentum that forgets nothing is a fault by itself: less of a gap is proof enough.
+    stuck = any(m is None or m < STUCK for m in row.get("momentum") or ())
+    least = (SIZE / 4 if stuck else SIZE) * max(map(abs, first))
+    return still > RATIO * moving and still - moving > least
 
 
 def _cause(row: dict[str, Any]) -> tuple[str, str, float]:

@@ -6,7 +6,7 @@ from ..finding import Finding
 from ._cases import answer, training
 from ._readings import CROSS_ENTROPY, finite, losses, num_optimizers, probed, short
 
-STEPS, AWAY, COUNTED = 3, 0.95, 8
+STEPS, AWAY, COUNTED, CHANCE = 3, 0.95, 8, 0.2  # the last: what few samples may add to chance
 
 
 class SignFlipped(Check):
@@ -48,7 +48,7 @@ class SignFlipped(Check):
         if num_optimizers(chart) > 1 or len(rows) < STEPS or len(series) < STEPS:
             return None
         away = [row.get("away", 0) for row in rows]
-        right = rows[-1].get("right", 0)
+        right = max(rows[-1].get("right", 0) - CHANCE, 0)
         if min(away) < AWAY or max(series[-3:]) >= 0 or series[-1] > series[0]:
             return None
         if rows[-1].get("is_class") and right > rows[-1].get("chance", 0):
@@ -57,7 +57,7 @@ class SignFlipped(Check):
             f"minimising this loss ({short(series[0])} to {short(series[-1])}) pushes"
             f" {min(away):.0%} of the outputs away from their targets",
             confidence=0.9,
-            evidence={"away": min(away), "right": right, "loss": series[-1]},
+            evidence={"away": min(away), "right": rows[-1].get("right"), "loss": series[-1]},
         )
 
 

@@ -44,19 +44,20 @@ def effects(replay: Replay, net: nn.Module) -> dict[str, Any] | None:
 
 
 def _silent(replay: Replay) -> dict[str, Tensor]:
-    """Trainable, held by an optimiser, three times without a gradient, and never changed."""
+    """Trainable, held by an optimiser, three times without a gradient, and never changed.
+
+    A gradient of zero counts for weights only and where the loss can be asked: a loss of
+    differences does not care for the last bias, nor batch norm for the one before it.
+    """
     prefix = replay.patient.prefix
     found: dict[str, Tensor] = {}
     for name, p in replay.patient.inner.named_parameters():
         trace = replay.eyes.chart.params.get(prefix + name)
         rows = [r for r in trace.rows if "grad_none" in r] if trace else []
         norms = {row.get("weight_norm") for row in rows}
-        if (
-            len(rows) >= SAMPLINGS
-            and p.requires_grad
-            and len(norms) == 1
-            and all(r["grad_none"] or r.get("grad_norm") == 0 for r in rows)
-        ):
+        zero = p.dim() > 1 and replay.call is not None and replay.target is not None
+        silent = all(r["grad_none"] or (zero and r.get("grad_norm") == 0) for r in rows)
+        if len(rows) >= SAMPLINGS and p.requires_grad and len(norms) == 1 and silent:
             found[name] = p
     return found
 

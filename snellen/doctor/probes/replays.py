@@ -25,7 +25,7 @@ from .inputs import target_of
 
 TURNS = frozenset((3, 19, 100, 400))  # after which the probes ask, beside the end
 ROWS, LARGEST = 256, 1 << 22  # samples, and values of an input, that are kept
-FLOOR, SHARE = 0.15, 0.03  # seconds that are free, and share of the time since
+FLOOR, SHARE = 0.15, 0.03  # seconds that are free (as many again at the end); share of the time
 
 
 class Replays(Probe):
@@ -35,20 +35,14 @@ class Replays(Probe):
         super().__init__(eyes)
         self.asked = dict(registry.collect("snellen.doctor.probes", "REPLAYS"))
         self._kept: Replay | None = None
-        self._feed: Feed | None = None
         self._turn = self._looked = -1
         self._spent, self._began = 0.0, time.perf_counter()
         self._failed: dict[str, int] = {}
 
-    def forward(self, feed: Feed, full: bool) -> None:
-        """Remember the first forward pass of a step."""
-        if feed.turn != self._turn and not feed.patient.compiled:
-            self._turn, self._feed = feed.turn, feed
-
     def backward(self, feed: Feed, loss: Tensor) -> None:
-        """Keep its batch and its target; those of the next sampled step will take their place."""
-        if feed is self._feed:
-            self._kept, self._feed = self._part(feed, loss), None
+        """Keep a batch and its target; those of the next sampled step will take their place."""
+        if feed.turn != self._turn and not feed.patient.compiled:
+            self._turn, self._kept = feed.turn, self._part(feed, loss)
 
     def after_update(self, stepper: Stepper, step: int) -> None:
         """Ask at the chosen turns."""
@@ -60,7 +54,7 @@ class Replays(Probe):
     def close(self) -> None:
         """Ask once more, at the end."""
         self._ask(last=True)
-        self._kept = self._feed = None
+        self._kept = None
 
     def _part(self, feed: Feed, loss: Tensor) -> Replay | None:
         x = first_tensor(feed.args, feed.kwargs)
@@ -106,7 +100,7 @@ class Replays(Probe):
     def _one(self, name: str, kept: Replay) -> None:
         """One question; a network that cannot be asked is left alone, without a word."""
         began = time.perf_counter()
-        if self._spent > FLOOR + SHARE * (began - self._began):
+        if self._spent > FLOOR * (1 + kept.last) + SHARE * (began - self._began):
             return
         values = None
         try:
