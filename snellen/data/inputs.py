@@ -31,6 +31,8 @@ from .pixels import is_counted, plain_dtype, within_bytes
 from .source import SampleSet
 from .statistics import channel_statistics
 
+OR_UNIT = ", or floats in 0..1"  # which a single sample of a data set cannot tell
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -77,7 +79,7 @@ class Inputs:
         if is_bytes and self.pixels == "0..1":
             image_CHW = image_CHW.float() / 255
         elif self.pixels in ("bytes", "own") and is_bytes != (self.pixels == "bytes"):
-            raise DataError(_another_kind(image_CHW, self.pixels))
+            raise DataError(_another_kind(image_CHW, self.pixels).removesuffix(OR_UNIT))
         image_CHW = match_channels(image_CHW, self.channels)
         if image_CHW.shape[-2:] == (self.height, self.width):
             return image_CHW
@@ -183,7 +185,7 @@ def _another_kind(x: Tensor, pixels: str, reach: str = "") -> str:
     kind = str(x.dtype).removeprefix("torch.")
     return (
         f"the network was trained on pixels of 8 bit, and this is {kind}{reach}; "
-        "give uint8 in 0..255, or floats in 0..1"
+        f"give uint8 in 0..255{OR_UNIT}"
     )
 
 
