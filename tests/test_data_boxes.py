@@ -390,3 +390,52 @@ def test_validation_data_of_another_class_order(tmp_path):
     assert source.val.target(0).labels.tolist() == [1, 0]
     assert source.val[0].target.boxes_N4.shape == (2, 4)
     assert "its 1 boxes are left out" in str(source.problems[-1])
+
+
+# layouts in the wild
+
+
+def spread(root, places):
+    """Two pictures at each place, with a label file where `labels` says."""
+    for k, (images, labels, text) in enumerate(places):
+        (root / labels).mkdir(parents=True, exist_ok=True)
+        for i in range(2):
+            stem = f"{k}_{i}"
+            picture(root / images / f"{stem}.jpg", np.random.RandomState(10 * k + i))
+            ending = "xml" if text.startswith("<") else "txt"
+            (root / labels / f"{stem}.{ending}").write_text(text)
+
+
+BOX = "<xmin>5</xmin><ymin>5</ymin><xmax>20</xmax><ymax>20</ymax>"
+XML = f"<annotation><object><name>x</name><bndbox>{BOX}</bndbox></object></annotation>"
+LINE = "0 0.5 0.5 0.2 0.2\n"
+LAYOUTS = {
+    "voc": [[("VOC2007/JPEGImages", "VOC2007/Annotations", XML)],
+            [("train", "train", XML), ("valid", "valid", XML)],
+            [("images", "annotations", XML)], [(".", ".", XML)]],
+    "yolo": [[("train/images", "train/labels", LINE), ("valid/images", "valid/labels", LINE)],
+             [("images/train2017", "labels/train2017", LINE)], [(".", ".", LINE)]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("format", "places"), [(f, p) for f in LAYOUTS for p in LAYOUTS[f]])
+@pytest.mark.parametrize("name", ["set", "test_val"])
+def test_layouts_in_the_wild(tmp_path, format, places, name):
+    root = tmp_path / name
+    spread(root, places)
+    if places == [(".", ".", LINE)]:
+        (root / "classes.txt").write_text("x\n")
+    source = open_path(root)
+    assert source.format == format
+    assert [p for p in source.problems if p.harm == "harmful"] == []
+    assert len(source.train) == 2
+    assert (source.val is not None) == (len(places) == 2)
+    assert source.train[1].target.boxes_N4.shape == (1, 4)
+
+
+def test_a_damaged_json_is_no_folder_of_classes(tmp_path):
+    root, _ = MAKERS["coco"](tmp_path / "set", 1)
+    file = root / "annotations" / "instances_train.json"
+    file.write_text(file.read_text().replace('"categories"', '"kinds"'))
+    with pytest.raises(DataError, match="no list of categories"):
+        open_path(root)

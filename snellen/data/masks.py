@@ -1,5 +1,6 @@
 """Outlines of things -> masks: polygons and run lengths as COCO writes them, by pycocotools."""
 
+import math
 import warnings
 from typing import Any
 
@@ -42,7 +43,7 @@ def outline_fault(segmentation: Any, size: Size | None) -> str:
 
 
 def _polygon_fault(polygon: Any) -> str:
-    if not isinstance(polygon, list) or not all(is_number(v) for v in polygon):
+    if not isinstance(polygon, list) or not are_numbers(polygon):
         return "a polygon that is no list of finite numbers"
     if len(polygon) < 6 or len(polygon) % 2:
         return f"a polygon of {len(polygon)} numbers; x, y of three points are the least"
@@ -86,15 +87,18 @@ def _packed_sum(text: str) -> int:
     return -1 if shift else sum(runs)
 
 
-def is_number(value: Any) -> bool:
-    """Whether a value of JSON is a finite number (and not true or false).
+def are_numbers(values: list[Any]) -> bool:
+    """Whether values of JSON are finite numbers (and not true or false); quick, for millions.
 
-    >>> is_number(1.5), is_number(float("nan")), is_number(True)
+    >>> are_numbers([1, 2.5]), are_numbers([float("nan"), 1]), are_numbers([True])
     (True, False, False)
     """
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not set(map(type, values)) <= {int, float}:
         return False
-    return abs(value) < 1e300 if isinstance(value, int) else bool(np.isfinite(value))
+    try:
+        return math.isfinite(sum(map(float, values)))
+    except OverflowError:  # a whole number of 300 digits and more
+        return False
 
 
 def _is_count(value: Any) -> bool:

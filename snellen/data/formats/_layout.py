@@ -11,6 +11,9 @@ from ._parts import PARTS, part_of
 
 IMAGES = ("JPEGImages", "images", "Images", "imgs")
 YAML = (".yaml", ".yml")
+YEAR = re.compile(r"VOC\d{4}")
+COCO_WORDS = (b'"images"', b'"annotations"', b'"categories"')
+NAMES = ("classes.txt", "obj.names", "classes.names")  # lists of classes beside pictures
 LOOKS = 50  # files of a folder that are looked at
 
 
@@ -35,10 +38,10 @@ def layout(path: Path) -> str | None:
 
 
 def bases(path: Path) -> Iterator[Path]:
-    """The folder itself and its folders for parts (train, valid, test2017 ...)."""
+    """The folder itself and its folders for parts (train, valid ...) or of VOC's years."""
     yield path
     for folder in sorted(path.iterdir()):
-        if part_in(folder.name) and folder.is_dir():
+        if (part_in(folder.name) or YEAR.fullmatch(folder.name)) and folder.is_dir():
             yield folder
 
 
@@ -59,19 +62,20 @@ def coco_files(path: Path) -> list[Path]:
         if folder.is_dir():
             files = sorted(p for p in folder.glob("*.json") if p.is_file())
             found += [file for file in files[:LOOKS] if is_coco(file)]
+            if not found and folder.name == "annotations":  # damaged ones: to be opened and named
+                found += [file for file in files[:LOOKS] if is_coco(file, words=2)]
     boxes = [file for file in found if "keypoints" not in file.name]
     return boxes or found
 
 
-def is_coco(file: Path) -> bool:
+def is_coco(file: Path, *, words: int = 3) -> bool:
     """Whether a file is COCO's json of instances (not captions, panoptic, results)."""
     try:
         with open(file, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=1) as data:
             head = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
-            words = (b'"images"', b'"annotations"', b'"categories"')
-            return head.startswith(b"{") and all(data.find(word) >= 0 for word in words) and (
-                data.find(b'"segments_info"') < 0
-            )  # fmt: skip
+            found = sum(data.find(word) >= 0 for word in COCO_WORDS)
+            is_panoptic = data.find(b'"segments_info"') >= 0
+            return head.startswith(b"{") and found >= words and not is_panoptic
     except (OSError, ValueError):  # ValueError: an empty file
         return False
 
@@ -111,13 +115,21 @@ def _is_yolo_yaml(file: Path) -> bool:
 
 
 def _has_yolo(base: Path) -> bool:
-    """images/ with labels/*.txt beside it, at most one folder deeper."""
+    """images/ with labels/*.txt beside it, at most one folder deeper; or all in one folder."""
+    if are_pairs(base):
+        return True
     labels = base / "labels"
     if not labels.is_dir() or not (base / "images").is_dir():
         return False
     return _holds(labels, ".txt") or any(
         _holds(folder, ".txt") for folder in labels.iterdir() if folder.is_dir()
     )
+
+
+def are_pairs(base: Path) -> bool:
+    """Whether pictures, their text files and a list of classes lie in one folder."""
+    has_list = any((base / name).is_file() for name in NAMES)
+    return has_list and _holds(base, ".txt") and _holds(base, *SUFFIXES)
 
 
 def _holds(folder: Path, *suffixes: str) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 from ...core.errors import DataError
 from ..source import Problem
 from ._folders import scan
-from ._layout import bases, part_in, yaml_file
-from ._media import leaves
+from ._layout import are_pairs, bases, part_in, yaml_file
+from ._media import leaves, pictures
 from ._names import class_list
 from ._parts import PARTS
 from ._text import decode_text, read_bytes
@@ -48,6 +48,8 @@ def read_setup(path: Path) -> Setup:
 def folder_parts(root: Path) -> dict[str, list[str]]:
     """images/<part>, <part>/images, or images alone, which is train."""
     found: dict[str, list[str]] = {}
+    if are_pairs(root):
+        return {"train": [file for files in pictures(root).values() for file in files]}
     for base in bases(root):
         images = base / "images"
         if not images.is_dir():

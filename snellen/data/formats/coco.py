@@ -12,7 +12,7 @@ from typing import Any
 
 from ...core.errors import DataError, shortlist
 from ..boxes import Box, Record, Thing, image_size
-from ..masks import is_number, outline_fault
+from ..masks import are_numbers, outline_fault
 from ..source import Format, Problem, Source
 from ._assemble import Listing, assemble
 from ._json import Document, read_json
@@ -204,7 +204,7 @@ def _corners(entry: Mapping[str, Any], line: int, notes: Notes) -> Box | None:
         count = len(box) if isinstance(box, list) else "no"
         message = f"annotation {id}: a bbox of {count} numbers, not 4; it is dropped"
         notes.add("label-columns", message, line)
-    elif not all(isinstance(v, int | float) and not isinstance(v, bool) for v in box):
+    elif not set(map(type, box)) <= {int, float}:
         message = f"annotation {id}: a bbox of {_brief(box)}, not of numbers; it is dropped"
         notes.add("box-not-a-number", message, line)
     else:
@@ -215,7 +215,7 @@ def _corners(entry: Mapping[str, Any], line: int, notes: Notes) -> Box | None:
 
 def _joints(entry: Mapping[str, Any], line: int, notes: Notes) -> tuple[float, ...]:
     joints = entry.get("keypoints") or []
-    if not isinstance(joints, list) or len(joints) % 3 or not all(map(is_number, joints)):
+    if not isinstance(joints, list) or len(joints) % 3 or not are_numbers(joints):
         message = (
             f"annotation {entry.get('id')}: keypoints are no list of x, y, v; they are dropped"
         )
