@@ -156,6 +156,8 @@ def _too_large(path: str | Path, size: tuple[int, int]) -> str:
 def _unreadable(path: str | Path, error: Exception) -> DataError:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return DataError(f"{path} claims too many pixels to decode; cut it up or shrink it")
+    if isinstance(error, MemoryError):
+        return DataError(f"{path} needs more memory than there is; cut it up or shrink it")
     if isinstance(error, FileNotFoundError):
         return DataError(f"there is no file {path}")
     if isinstance(error, PermissionError | IsADirectoryError):
