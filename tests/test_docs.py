@@ -144,6 +144,10 @@ def test_catalogue_parts_are_what_the_code_says(name):
     assert docs.fresh(page) == page, f"{name} is stale: run `make docs` and commit what it wrote"
 
 
+def test_picture_of_the_networks_is_what_the_code_says():
+    assert docs.PICTURE.read_text(encoding="utf-8") == docs.models_plot.svg(), "run `make docs`"
+
+
 def test_every_catalogue_part_stands_on_a_page():
     found = {match["name"] for page in PAGES for match in docs.BLOCK.finditer(page.read_text())}
     assert found == set(docs.BLOCKS)

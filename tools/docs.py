@@ -16,6 +16,10 @@ from typing import Any
 from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # run as a script, it finds its neighbour too
+from tools import models_plot  # noqa: E402
+
+PICTURE = ROOT / "docs" / "models.svg"
 BLOCK = re.compile(
     r"(?P<head><!-- (?P<name>[a-z-]+): written by make docs -->\n)"
     r".*?"
@@ -32,6 +36,7 @@ def main() -> int:
         if new != old:
             page.write_text(new, encoding="utf-8")
             print(f"wrote {page.relative_to(ROOT)}")
+    PICTURE.write_text(models_plot.svg(), encoding="utf-8")
     return 0
 
 
@@ -140,13 +145,14 @@ def models() -> str:
     """One row for each different network, with the claims that the tests recount."""
     from snellen.models import describe, listing
 
-    rows = []
+    rows, known = [], models_plot.published()
     for name in listing():
-        facts = describe(name)
+        facts, top1 = describe(name), models_plot.top1(name, known)
         size = "x".join(map(str, facts["input"]))
         counts = (f"{facts['params']:,}", f"{facts['macs']:,}")
-        rows.append((f"`{name}`", facts["family"], *counts, size, facts["paper"]))
-    return table(("name", "family", "parameters", "multiply-adds", "input", "paper"), rows)
+        rows.append((f"`{name}`", facts["family"], *counts, size, top1, facts["paper"]))
+    heads = ("name", "family", "parameters", "multiply-adds", "input", "top-1", "paper")
+    return table(heads, rows)
 
 
 def formats() -> str:
