@@ -11,7 +11,7 @@ from typing import Any
 TABLE = Path(__file__).with_name("published.csv")
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 780, 430, 46, 190, 14, 44
 X, Y = (2.5e7, 3e10), (48.0, 85.0)  # multiply-adds, percent
-AREA = 1.6  # square pixels for 100,000 parameters
+AREA = 0.6  # square pixels for 100,000 parameters
 
 
 def published() -> dict[str, dict[str, str]]:
@@ -39,7 +39,7 @@ def svg() -> str:
         families.setdefault(facts["family"], []).append(facts)
     parts = [_axes()]
     for i, (family, facts) in enumerate(sorted(families.items())):
-        colour = f"hsl({i * 360 // len(families)} 65% {(38, 55)[i % 2]}%)"
+        colour = f"hsl({i * 137 % 360} 65% {(38, 52)[i % 2]}%)"  # neighbours are far apart
         parts.append(_family(sorted(facts, key=lambda f: f["macs"]), colour))
         y = TOP + 12 + 19 * i
         x = WIDTH - RIGHT + 16
