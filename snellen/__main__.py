@@ -1,12 +1,15 @@
 """The door of the command line: `snellen VERB ...` and `python -m snellen VERB ...`."""
 
 import contextlib
+import signal
 import sys
+from types import FrameType
 
 from click.exceptions import Exit
 
 from .cli._errors import ending
 from .cli._verbs import snellen
+from .core.errors import SnellenError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -17,6 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     0
     """
     _take_odd_file_names()
+    stopped = _note_interrupts()
     try:
         words = list(sys.argv[1:] if argv is None else argv)
         with snellen.make_context("snellen", words) as context:
@@ -24,7 +28,24 @@ def main(argv: list[str] | None = None) -> int:
     except Exit as done:  # --help and --version
         return done.exit_code
     except BaseException as error:
-        return ending(error)
+        # A Ctrl-C while a library is being imported may come out as any error of that library.
+        broken = bool(stopped) and not isinstance(error, SnellenError)
+        return ending(KeyboardInterrupt() if broken else error)
+
+
+def _note_interrupts() -> list[int]:
+    """Let Ctrl-C raise KeyboardInterrupt as ever, and remember that it came."""
+    seen: list[int] = []
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return seen
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        signal.default_int_handler(number, frame)
+
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, handler)
+    return seen
 
 
 def _take_odd_file_names() -> None:

@@ -73,7 +73,11 @@ class Run:
     def predictor(self) -> Predictor:
         """The best weights, ready to predict."""
         if not self.folder.best.exists():
-            raise DataError(f"{self.path} has no weights/best.safetensors: no epoch was finished")
+            last = self.folder.weights / "last.safetensors"
+            hint = f"; {last} is there: copy it, or resume={self.path}" if last.exists() else ""
+            raise DataError(
+                f"{self.path} has no weights/best.safetensors{hint or ': no epoch was finished'}"
+            )
         device = plan_of(self.config).recipe.device
         compute = Compute.of(device if is_here(device) else "cpu")
         return restore(self.folder.best, copy.deepcopy(self._model), compute)

@@ -225,3 +225,31 @@ def test_the_sample_at_fault_is_a_row_of_the_users_innermost_data_set(workers, t
     assert run.findings[0].id == "data-nonfinite"
     assert run.findings[0].samples == (150,)
     assert run.findings[0].samples_of == "train"
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(256, 5)), ["shape (2, 5)", "(2, 2)", "last layer"]),
+        (nn.Sequential(nn.Flatten(), nn.Linear(99, 2)), ["Sequential raised", "(2, 1, 16, 16)"]),
+        (nn.Conv2d(3, 2, 3), ["Conv2d raised", "(2, 1, 16, 16)"]),
+        (nn.LSTM(16, 2), ["LSTM raised"]),
+    ],
+)
+def test_an_own_module_that_does_not_fit_is_said_before_anything_is_written(
+    module, words, tmp_path
+):
+    x, y = loud()
+    with pytest.raises(sn.UsageError) as caught:
+        sn.train((x / 255, y), model=module, project=tmp_path / "runs")
+    assert all(word in str(caught.value) for word in words)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_resume_refuses_other_data(tmp_path):
+    x, y = loud()
+    run = sn.train((x / 255, y), model=net(), epochs=1, project=tmp_path, quiet=True)
+    before = run.folder.config.read_text()
+    with pytest.raises(sn.UsageError, match="the data are not those"):
+        sn.train((x[:100] / 255, y[:100]), model=net(), resume=run.path, epochs=2)
+    assert run.folder.config.read_text() == before

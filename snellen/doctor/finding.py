@@ -6,7 +6,7 @@ from typing import Any
 LEVELS = ("advice", "warning", "error")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Finding:
     """One disease. Its symptoms are folded under it and not reported beside it.
 
@@ -28,6 +28,10 @@ class Finding:
     confidence: float = 0.9
     evidence: dict[str, Any] = field(default_factory=dict)
     symptoms: tuple["Finding", ...] = ()
+
+    def __repr__(self) -> str:
+        samples = f", samples={self.samples[:5]}" if self.samples else ""
+        return f"Finding({self.id!r}, {self.level!r}, {self.message!r}{samples})"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON, symptoms nested; what findings.json holds."""

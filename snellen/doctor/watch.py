@@ -282,6 +282,10 @@ class Doctor:
 
         write_json(Path(path), document(self.findings, self.ignored))
 
+    def __repr__(self) -> str:
+        found = ", ".join(f.id for f in self.findings) or "nothing"
+        return f"<doctor after {self.engine.step} steps: {found}>"
+
     def __str__(self) -> str:
         from .report import text
 

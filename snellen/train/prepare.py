@@ -23,6 +23,7 @@ from ..tasks.task import Task
 from .feed import Feed, Resident, Streamed, encode_all
 from .plan import Plan, resolve
 from .recipe import Recipe
+from .rehearsal import rehearse
 from .speed import Facts, Machine, fits_in_memory
 
 Note = Callable[[str], None]
@@ -84,6 +85,8 @@ def prepare(
     train = make_feed(source.train, "train", task, done, machine, tell)
     val = None if source.val is None else make_feed(source.val, "val", task, done, machine, tell)
     check_round_trip(task, train)
+    if own is not None:
+        rehearse(net, task, train, compute)
     return Job(source, task, net, how, plan, compute, train, val, given.get("data"))
 
 

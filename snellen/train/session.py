@@ -92,10 +92,14 @@ class Session:
                 self.status = "failed"
                 raise
             finally:
-                seconds = round(self.seconds(), 3)
-                self.book.events.write("end", self._step(), status=self.status, seconds=seconds)
                 self.book.flush()
         return self.status
+
+    def close(self) -> None:
+        """The last event, then the files."""
+        seconds = round(self.seconds(), 3)
+        self.book.events.write("end", self._step(), status=self.status, seconds=seconds)
+        self.book.close()
 
     # The listener's three verbs -------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ..core.memory import free_memory
 from .allocator import is_glibc
 from .recipe import Recipe
 
@@ -132,15 +133,3 @@ def has_fast_bf16() -> bool:
     except OSError:
         return False
     return "amx_bf16" in flags or "avx512_bf16" in flags
-
-
-def free_memory() -> int:
-    """Bytes that can be had without swapping; 2 GiB where the system does not say."""
-    try:
-        with open("/proc/meminfo") as file:
-            for line in file:
-                if line.startswith("MemAvailable"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 2 << 30

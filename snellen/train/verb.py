@@ -13,6 +13,7 @@ from ..core import registry
 from ..core.errors import UsageError
 from ..core.events import read_events
 from ..core.runfolder import RunFolder, create, find
+from ..core.words import printable
 from ..data.open import open_data
 from ..data.source import SampleSet
 from ..doctor.finding import Finding
@@ -60,7 +61,7 @@ def train(data: Any, own: nn.Module | None, settings: Mapping[str, Any]) -> Path
         write_findings(session, session.doc.findings if session.doc is not None else ())
         raise
     finally:
-        session.book.close()
+        session.close()
     return session.folder.path
 
 
@@ -89,6 +90,7 @@ def fresh(name: str | None, typed: dict[str, Any], given: dict[str, Any], say: "
     session.say = say
     session.book.events.write("start", 0, command=sys.argv, recipe=job.recipe.as_dict(),
                               set_by=dict(job.plan.set_by))  # fmt: skip
+    say(summary(job))
     for name, value in job.task.baseline(job.source.train).items():
         say(f"baseline: {name} {value:.3f} is what a network that learned nothing scores")
     for choice in job.plan.choices:
@@ -111,14 +113,15 @@ def resumed(run: str | Path, typed: dict[str, Any], given: dict[str, Any], say: 
     _need_what_python_gave(folder, recipe, config, given)
     job = prepare(recipe, typed, {**given, "spec": saved.meta["spec"]}, say, before=plan)
     changed = [n for n in CHANGES_RESULT if getattr(plan.recipe, n) != getattr(job.recipe, n)]
-    if _what(job)["samples"] != config.get("samples"):
-        changed.append("data")
+    _refuse_other_data(folder, config, _what(job))
     cut_back(folder, saved.meta["step"])
     changed += write_surroundings(folder, job.recipe.threads)
     where = f"epoch {saved.meta['epoch']}, step {saved.meta['step']}"
     say(f"resumed {folder} at {where}" + (
         f"; {', '.join(changed)} changed, so the result will differ from an unbroken run"
         if changed else ""))  # fmt: skip
+    if saved.meta["epoch"] >= (job.recipe.epochs or 0):
+        say(f"it is finished; epochs={2 * saved.meta['epoch'] or 1} would go on")
     if typed:
         write_config(folder, job.plan, _what(job))
     events = list(read_events(folder.events)) if folder.events.exists() else []
@@ -128,6 +131,18 @@ def resumed(run: str | Path, typed: dict[str, Any], given: dict[str, Any], say: 
     session.book.events.write("resume", saved.meta["step"], file=str(folder.weights),
                               epoch=saved.meta["epoch"], same=not changed)  # fmt: skip
     return session
+
+
+def _refuse_other_data(
+    folder: RunFolder, config: Mapping[str, Any], now: Mapping[str, Any]
+) -> None:
+    """A run goes on with its own data; they may have moved, but not changed."""
+    for name in ("classes", "samples"):
+        if now[name] != config.get(name):
+            raise UsageError(
+                f"the data are not those of {folder}: {name} were {config.get(name)}, are now "
+                f"{now[name]}; start a new training with weights={folder.best}"
+            )
 
 
 def _need_what_python_gave(
@@ -152,6 +167,21 @@ def _refuse_changes(folder: RunFolder, recipe: Recipe, typed: dict[str, Any]) ->
                 f"{name}={value} cannot be changed while {folder} goes on with {name}={before}; "
                 f"start a new training with weights={folder.best}"
             )
+
+
+def summary(job: Job) -> str:
+    """What is trained on what, and how, in one line."""
+    recipe, inputs = job.recipe, job.task.inputs()
+    kind = recipe.model or job.model.get("class")
+    params = sum(p.numel() for p in job.net.parameters())
+    val = f" and {len(job.source.val)} validation" if job.source.val is not None else ""
+    classes = job.task.spec.get("classes", ())
+    return (
+        f"{kind}, {params:,} parameters, on {len(job.source.train)} training{val} images "
+        f"({inputs.channels}x{inputs.height}x{inputs.width}, {len(classes)} classes): "
+        f"{recipe.optim} lr={recipe.lr:g} {recipe.schedule}, batch={recipe.batch}, "
+        f"epochs={recipe.epochs}, augment={recipe.augment}"
+    )
 
 
 def _what(job: Job) -> dict[str, Any]:
@@ -212,6 +242,7 @@ class _Say:
             book.say(text)
 
     def __call__(self, text: str) -> None:
+        text = printable(text, keep="\n")
         if self._book is not None:
             self._book.say(text)
         else:

@@ -37,11 +37,13 @@ class LearningRateTooHigh(Check):
     explains = (
         "numerics-nan-loss", "arch-dead-relu", "arch-saturated", "grad-exploding",
         "grad-vanishing", "output-constant", "weights-not-updating", "params-no-grad",
-        "lr-too-low", "gen-overfit", "loss-output-activation", "loss-unstable-log",
+        "gen-overfit", "loss-output-activation", "loss-unstable-log",
     )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:
         """Leaps with a loss that does not fall, or a loss that grew many times over."""
+        if chart.nonfinite and chart.nonfinite[0]["step"] == 0:
+            return None  # it broke before the first step was taken
         ratios = _step_ratios(chart)
         leaps = [step for step, ratio in ratios[:WATCHED] if ratio > LEAP]
         grew = _growth(chart)
@@ -64,9 +66,11 @@ class LearningRateTooHigh(Check):
 
 
 def _step_ratios(chart: Chart) -> list[tuple[int, float]]:
-    """(step, median over the weights of |dw|/|w|); weights that are still zero do not count."""
+    """(step, median over the weights of |dw|/|w|); weights that began at zero do not count."""
     by_step: dict[int, list[float]] = defaultdict(list)
     for trace in weights(chart):
+        if trace.rows and trace.rows[0].get("weight_norm", 1.0) < 1e-6:
+            continue  # any step is large beside nothing
         for row in trace.rows:
             size = row.get("weight_norm")
             if finite([row.get("update_ratio")]) and (size is None or size > 1e-6):
@@ -85,7 +89,7 @@ def _growth(chart: Chart) -> float:
 def _leaps_in_vain(chart: Chart, ratios: list[tuple[int, float]], leaps: int) -> bool:
     if went_nonfinite(chart):
         return leaps >= 1
-    if leaps < 5:
+    if leaps < 5 or _fell(chart) > 0.9:
         return False
     late = [ratio for _, ratio in ratios[len(ratios) // 2 :]]
     return _fell(chart) < 0.3 or median(late) > LEAP

@@ -1,0 +1,49 @@
+"""One forward pass before anything is written: a network that does not fit is said in one line."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..core.errors import UsageError
+from ..core.seeds import untouched_rng
+from ..tasks.compute import Compute
+from ..tasks.task import Task
+from .evaluate import evaluating
+from .feed import Feed
+
+ROWS = 2
+
+
+def rehearse(net: nn.Module, task: Task, feed: Feed, compute: Compute) -> None:
+    """Run the user's own network on two samples, in eval mode, and look at what it gives.
+
+    Raises UsageError that names the module, what it was fed, and what it gave or raised. Nothing
+    is changed: no statistics, no random number.
+    """
+    batch = next(iter(feed.in_order())).select(torch.arange(min(ROWS, feed.num_samples)))
+    ready = compute.ready(task, batch)
+    fed, name = tuple(ready.x.shape), type(net).__name__
+    with evaluating(net), untouched_rng(), torch.inference_mode():
+        try:
+            out = task.infer(compute.place(net), ready)
+        except Exception as error:
+            first = str(error).strip().splitlines()[0] if str(error).strip() else ""
+            raise UsageError(
+                f"your module {name} raised on a batch of shape {fed} (float32): "
+                f"{type(error).__name__}: {first}"
+            ) from error
+    wanted = task.num_outputs()
+    if wanted and _shape(out) != (fed[0], wanted):
+        raise UsageError(
+            f"your module {name} gave {_said(out)} for a batch of shape {fed}; {wanted} classes "
+            f"need logits of shape ({fed[0]}, {wanted}): mend its last layer"
+        )
+
+
+def _shape(out: Any) -> tuple[int, ...] | None:
+    return tuple(out.shape) if isinstance(out, Tensor) else None
+
+
+def _said(out: Any) -> str:
+    return f"shape {tuple(out.shape)}" if isinstance(out, Tensor) else f"a {type(out).__name__}"
