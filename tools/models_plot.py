@@ -39,7 +39,8 @@ def svg() -> str:
         families.setdefault(facts["family"], []).append(facts)
     parts = [_axes()]
     for i, (family, facts) in enumerate(sorted(families.items())):
-        colour = f"hsl({i * 137 % 360} 65% {(38, 52)[i % 2]}%)"  # neighbours are far apart
+        hue = i * 5 % len(families) * 360 // len(families)  # neighbours are far apart
+        colour = f"hsl({hue} 65% {(38, 52)[i % 2]}%)"
         parts.append(_family(sorted(facts, key=lambda f: f["macs"]), colour))
         y = TOP + 12 + 19 * i
         x = WIDTH - RIGHT + 16
