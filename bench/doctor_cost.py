@@ -2,20 +2,24 @@
 
     python bench/doctor_cost.py [net ...] [--seconds S]
 
-Each round runs the same steps bare and watched, in turn, in two processes; CPU time is taken, and
-the median of the rounds' ratios counts. The watched run goes through its dense first
-twenty steps before; they are timed by themselves.
+Each round runs the same steps bare, watched, under detect_anomaly and (where it is installed) under
+torch-audit, in turn, each in a process of its own; CPU time is taken, and the median of the rounds'
+ratios to the bare loop counts. The watched run goes through its dense first twenty steps before;
+they are timed by themselves. The memory of a watched tiny MLP is read after 1,000 steps and again
+after 100,000.
 """
 
 import argparse
 import contextlib
+import importlib.util
 import itertools
 import multiprocessing as mp
-import statistics
+import resource
 import time
 
 import torch
 import torch.nn.functional as F
+from _timing import paired, record_goals, table
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -83,9 +87,9 @@ NETS = {"tiny_mlp": tiny_mlp, "small_cnn": small_cnn, "resnet18": resnet18, "lst
 class Loop:
     """A plain training loop in a process of its own, run for some steps when it is asked to."""
 
-    def __init__(self, name, watched):
+    def __init__(self, name, watcher):
         self.mine, theirs = mp.Pipe()
-        self.process = mp.Process(target=serve, args=(name, watched, theirs), daemon=True)
+        self.process = mp.Process(target=serve, args=(name, watcher, theirs), daemon=True)
         self.process.start()
 
     def run(self, steps):
@@ -93,15 +97,22 @@ class Loop:
         self.mine.send(steps)
         return self.mine.recv() / steps
 
+    def end(self):
+        """Its largest memory in MiB."""
+        self.mine.send(0)
+        mib = self.mine.recv()
+        self.process.join()
+        return mib
 
-def serve(name, watched, pipe):
+
+def serve(name, watcher, pipe):
     torch.set_num_threads(1)
     torch.manual_seed(0)
     net, data, batch = NETS[name]()
     optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9)
     loader = DataLoader(data, batch, shuffle=True, drop_last=True)
     batches = (batch for _ in itertools.count() for batch in loader)
-    with doctor(net, optimizer) if watched else contextlib.nullcontext() as doc:
+    with WATCHERS[watcher](net, optimizer) as watch:
         while steps := pipe.recv():
             start = time.process_time()
             for x, y in itertools.islice(batches, steps):
@@ -109,25 +120,58 @@ def serve(name, watched, pipe):
                 F.cross_entropy(net(x), y).backward()
                 optimizer.step()
             pipe.send(time.process_time() - start)
-            assert not watched or not doc.notes, doc.notes
+            assert not getattr(watch, "notes", None), watch.notes
+    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+@contextlib.contextmanager
+def audited(net, optimizer):
+    """torch-audit at its defaults, every twentieth step."""
+    from torch_audit import autopatch
+
+    auditor = autopatch(net, optimizer=optimizer, every_n_steps=20, reporters=[])
+    yield None
+    auditor.unpatch()
+
+
+WATCHERS = {
+    "bare": lambda net, optimizer: contextlib.nullcontext(),
+    "doctor": doctor,
+    "detect_anomaly": lambda net, optimizer: torch.autograd.detect_anomaly(check_nan=True),
+}
+if importlib.util.find_spec("torch_audit"):
+    WATCHERS["torch-audit"] = audited
 
 
 def measure(name, seconds):
-    bare, watched = Loop(name, False), Loop(name, True)
-    bare.run(5)
-    first = watched.run(20)  # the dense ones
-    per = bare.run(20)
-    watched.run(30)
+    """Net -> rows of ratios, the cost of the first twenty steps, and steps a turn."""
+    loops = {watcher: Loop(name, watcher) for watcher in WATCHERS}
+    loops["bare"].run(5)
+    first = loops["doctor"].run(20)  # the dense ones
+    per = loops["bare"].run(20)
+    for loop in loops.values():
+        loop.run(30)
     steps = max(4, int(seconds / 2 / ROUNDS / per))
-    pairs = []
+    times = {watcher: [] for watcher in loops}
     for k in range(ROUNDS):
-        times = {loop: loop.run(steps) for loop in ((bare, watched) if k % 2 else (watched, bare))}
-        pairs.append((times[bare], times[watched]))
-    for loop in (bare, watched):
-        loop.mine.send(0)
-        loop.process.join()
-    ratio = statistics.median(b / a for a, b in pairs)
-    return statistics.median(a for a, _ in pairs), ratio, first / per, steps
+        for watcher in list(loops)[:: 1 if k % 2 else -1]:
+            times[watcher].append(loops[watcher].run(steps))
+    for loop in loops.values():
+        loop.end()
+    return paired(times, "bare"), first / per, steps
+
+
+def memory(steps=100_000):
+    """MiB that a watched tiny MLP gains between 1,000 steps and so many."""
+    peaks = []
+    for count in (1000, steps):
+        loop = Loop("tiny_mlp", "doctor")
+        loop.run(count)
+        peaks.append(loop.end())
+    return peaks[1] - peaks[0]
+
+
+GOALS = {"tiny_mlp": 1.25, "small_cnn": 1.10, "resnet18": 1.02, "lstm": 1.10}
 
 
 def main():
@@ -136,11 +180,19 @@ def main():
     parser.add_argument("--seconds", type=float, default=8.0)
     words = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"{'net':<10} {'bare ms':>9} {'doctor ms':>9} {'ratio':>6} {'first 20':>8} {'steps':>6}")
+    goals, rows = {}, []
     for name in words.nets:
-        bare, ratio, first, steps = measure(name, words.seconds)
-        print(f"{name:<10} {bare * 1e3:9.3f} {bare * ratio * 1e3:9.3f} {ratio:6.3f} {first:8.2f}"
-              f" {steps:6d}")  # fmt: skip
+        ratios, first, steps = measure(name, words.seconds)
+        print(
+            table(f"{name}: {steps} steps a turn; the first 20 with the doctor {first:.2f}", ratios)
+        )
+        ratio = next(r.ratio for r in ratios if r.name == "doctor")
+        goals[f"{name}, a step with the doctor / bare"] = (ratio, GOALS[name], "at most")
+        rows += [{"net": name, "first_20": first, **vars(r)} for r in ratios]
+    if "tiny_mlp" in words.nets:
+        goals["MiB gained from step 1,000 to 100,000"] = (memory(), 4.0, "at most")
+    if words.nets == list(NETS):
+        record_goals("doctor_cost", goals, rows=rows)
 
 
 if __name__ == "__main__":

@@ -93,10 +93,9 @@ def main() -> None:
                              "found": words})  # fmt: skip
                 print(f"  {name:<18} {fault:<8} {'right' if right else 'WRONG':<6}"
                       f"{'same' if same else 'CHANGED':<8} {words}", flush=True)  # fmt: skip
-    goals = {
-        "share of scripts diagnosed rightly": (sum(r["right"] for r in rows) / len(rows), 1, "at least"),
-        "share of scripts left bit-identical": (sum(r["same"] for r in rows) / len(rows), 1, "at least"),
-    }  # fmt: skip
+    shares = {key: sum(row[key] for row in rows) / len(rows) for key in ("right", "same")}
+    goals = {"scripts diagnosed rightly": (shares["right"], 1, "at least"),
+             "scripts left bit-identical": (shares["same"], 1, "at least")}  # fmt: skip
     record_goals("doctor_peers", goals, rows=rows, passed_over=passed_over)
 
 

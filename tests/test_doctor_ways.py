@@ -4,6 +4,8 @@ And whatever breaks inside the doctor, the training and its exit code stay what 
 """
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -296,3 +298,65 @@ def test_a_recorded_run_is_judged_as_it_was_live(name, tmp_path, capsys):
     if first:
         assert run.findings[0].id == first
         assert "<img" in (Path(run.path) / "report.html").read_text().partition("Findings")[2]
+
+
+AWKWARD = """
+import argparse, multiprocessing, sys
+import torch
+from parts.net import Net
+
+
+def double(x):
+    return 2 * x
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--json")
+    parser.add_argument("--fail-on", default="nothing")
+    args = parser.parse_args()
+    print("größer 训练", args.json, args.fail_on, sys.stdin.readline().strip())
+    print(__file__, sys.argv[0], __name__)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print("spawned", pool.map(double, [21]))
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        print("forked", pool.map(double, [4]))
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), 0.01)
+    for _ in range(30):
+        optimizer.zero_grad()
+        net(torch.randn(8, 3)).pow(2).mean().backward()
+        optimizer.step()
+    print("end", torch.rand(1).item() >= 0)
+
+
+if __name__ == "__main__":
+    main()
+    sys.exit(9)
+"""
+
+
+def test_a_script_with_words_stdin_processes_and_modules_of_its_own(tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "__init__.py").write_text("")
+    (tmp_path / "parts" / "net.py").write_text("from .base import Net\n")
+    (tmp_path / "parts" / "base.py").write_text(
+        "from torch import nn\nclass Net(nn.Linear):\n    def __init__(self):\n"
+        "        super().__init__(3, 1)\n"
+    )
+    script = tmp_path / "awkward.py"
+    script.write_text(AWKWARD, encoding="utf-8")
+    words = [str(script), "--json", "mine", "--fail-on=own"]
+    env = {**os.environ, "PYTHONIOENCODING": "utf-8", "OMP_NUM_THREADS": "1"}
+
+    def run(*before):
+        done = subprocess.run([sys.executable, *before, *words], input="a line\n", env=env,
+                              capture_output=True, text=True, encoding="utf-8")  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    code, out, _ = run("-m", "snellen", "doctor", "--fail-on=never")
+    bare = run()
+    assert (code, bare[0]) == (9, 9)
+    assert out.startswith(bare[1])
+    assert "forked [8]" in bare[1]
+    assert "30 steps" in out

@@ -39,6 +39,15 @@ class ByHand:
         self._candidates: dict[int, Candidate] = {}
         self._held: tuple[int, dict[int, bool]] = (0, {})  # of so many steppers: network -> held
         self._waiting: list[Candidate] = []
+        self._asked, self._idle = (-1, -1), False
+
+    def is_idle(self) -> bool:
+        """Whether torch's optimisers hold every network: asked at each step, so it is kept."""
+        now = len(self.engine.steppers), len(self.engine.patients)
+        if now != self._asked:
+            self._asked = now
+            self._idle = all(self._is_held(patient) for patient in self.engine.patients)
+        return self._idle
 
     def after_backward(self, patient: Patient) -> None:
         """Gradients have come to a network: remember its weights, unless an optimiser has them."""

@@ -179,8 +179,8 @@ class Engine:
 
     def after_backward(self) -> None:
         """After every backward pass: whose weights may be moved by hand now."""
-        if not self.off and self.fed is not None:
-            for patient in self.patients:
+        if not self.off and self.fed is not None and not self.by_hand.is_idle():
+            for patient in tuple(self.patients):
                 self.guarded(self.by_hand.after_backward, patient)
 
     def before_own_step(self, stepper: Stepper, is_known: bool) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ..core import files
 from ..core.events import spelled
@@ -72,7 +73,9 @@ def _location(where: dict[str, Any]) -> dict[str, Any]:
     location: dict[str, Any] = {}
     if where.get("file"):
         path = Path(str(where["file"]))
-        uri = path.as_uri() if path.is_absolute() else path.as_posix()
+        here = Path.cwd()
+        path = path.relative_to(here) if path.is_relative_to(here) else path
+        uri = path.as_uri() if path.is_absolute() else quote(path.as_posix())
         location["physicalLocation"] = {
             "artifactLocation": {"uri": uri},
             "region": {"startLine": max(1, int(where.get("line") or 1))},
