@@ -136,6 +136,28 @@ def test_a_file_without_a_head_fits(pretrained, tmp_path, whose):
     assert equal(net, pretrained, but=("head.fc.weight", "head.fc.bias"))
 
 
+class Detector(nn.Module):
+    """A body of ours with a head of another kind."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = fresh()
+        self.body.head = nn.Sequential()
+        self.boxes = nn.Conv2d(64, 4, 1)
+
+
+@pytest.mark.parametrize("whose", ["ours", "torchvision's"])
+def test_a_body_in_another_net_takes_all_but_the_head(pretrained, tmp_path, whose):
+    state = pretrained.state_dict() if whose == "ours" else as_torchvision(pretrained)
+    torch.save(state, tmp_path / "weights.pth")
+    net = Detector()
+    boxes = net.boxes.weight.clone()
+    notes = load_weights(net, tmp_path / "weights.pth")
+    assert equal(net.body, pretrained)
+    assert torch.equal(net.boxes.weight, boxes)
+    assert any("fc" in note and "not used" in note for note in notes)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 4, 6])
 def test_other_channels_see_gray_pictures_as_before(pretrained, tmp_path, channels):
     """A picture whose channels are all alike gives what three such channels gave."""
@@ -246,3 +268,10 @@ def test_a_training_starts_from_torchvisions_file(tmp_path):
     assert ended.code == 0, said
     assert "filters for 3 input channels were fitted to 1" in said
     assert "head.fc.weight is (5, 64) in the file, (10, 64) here" in said
+
+
+def test_lenet_of_1998_takes_its_own_file_for_other_classes(tmp_path):
+    """Its last layer has no parameters, only the classes' codes."""
+    torch.save(sn.model("lenet5_1998", 10, 1).state_dict(), tmp_path / "weights.pth")
+    notes = load_weights(sn.model("lenet5_1998", 7, 1), tmp_path / "weights.pth")
+    assert [note.split()[0] for note in notes] == ["head.rbf.code_KD"]

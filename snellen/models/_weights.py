@@ -114,11 +114,14 @@ class _Pairing:
         renamed: dict[str, Tensor] = {}
         wrong: list[str] = []
         last = _last_layers(network)
-        headless = not any(found and found[0][1] == len(order) - 1 for found in places.values())
+        logits = {k for k, found in places.items() if found and found[0][1] == len(order) - 1}
+        if not last:  # a body alone
+            unused += sorted(logits)
+            theirs = {k: layer for k, layer in theirs.items() if k not in logits}
         for norm in (False, True):
             one = [k for k, layer in theirs.items() if _is_norm(layer) == norm]
             two = [k for k, layer in ours.items() if _is_norm(layer) == norm]
-            two = [k for k in two if not (headless and k in last)]
+            two = [k for k in two if logits or k not in last]
             wrong += _differences(one, two, theirs, ours, last)
             for a, b in zip(one, two, strict=False):
                 renamed |= {f"{b}.{leaf}": _shaped(value, ours[b].get(leaf))
@@ -214,15 +217,17 @@ def _free(network: Network, names: set[str]) -> set[str]:
     """Names that may be absent on either side: the last layers, and heads beside the main one."""
     own = set(network.state_dict())
     last = _last_layers(network)
+    beside = ("aux.",) if last else ("aux.", "head.")
     return {n for n in own if n.rpartition(".")[0] in last} | (
-        {n for n in own ^ names if n.startswith("aux.")}
+        {n for n in own ^ names if n.startswith(beside)}
     )
 
 
 def _last_layers(network: Network) -> set[str]:
     """The names of the layers that give logits."""
     names = {id(part): name for name, part in network.named_modules()}
-    return {names[id(last_layer(head)[1])] for head in heads(network)}
+    whole = [head for head in heads(network) if head.state_dict()]
+    return {names[id(last_layer(head)[1])] for head in whole}
 
 
 def _drop_lone_aux(theirs: Layers, ours: Layers) -> list[str]:
