@@ -83,7 +83,7 @@ def test_the_same_output_as_under_python_and_nothing_found(script, capsys):
 
 def test_a_nan_is_named_in_the_json(script, tmp_path, capsys):
     report, sarif = tmp_path / "f.json", tmp_path / "f.sarif"
-    assert run_script(script, ["nan"], json=report, sarif=sarif) == 1
+    assert run_script(script, ["nan"], json=report, sarif=sarif) == 4
     data = json.loads(report.read_text())
     assert data["version"] == 1
     assert data["findings"][0]["id"] == "data-nonfinite"
@@ -95,7 +95,7 @@ def test_a_nan_is_named_in_the_json(script, tmp_path, capsys):
 
 def test_preflight_finds_it_before_the_first_step(script, tmp_path, capsys):
     report = tmp_path / "f.json"
-    assert run_script(script, ["nan"], json=report, preflight=True) == 1
+    assert run_script(script, ["nan"], json=report, preflight=True) == 4
     first = json.loads(report.read_text())["findings"][0]
     assert (first["id"], first["samples"], first["since"]) == ("data-nonfinite", [77, 301], 0)
 
@@ -126,7 +126,9 @@ def test_the_order_of_exit_codes():
     high = Finding("lr-too-high", "warning", "")
     assert exit_code(0, (diverged,), fail_on="error") == 4
     assert exit_code(0, (diverged,), fail_on="error", interrupted=True) == 130
-    assert exit_code(0, (high, diverged), fail_on="error") == 1
+    root = Finding("data-nonfinite", "error", "", symptoms=(diverged,))
+    assert exit_code(0, (root,), fail_on="error") == 4
+    assert exit_code(0, (Finding("init-zero", "error", ""),), fail_on="error") == 1
     assert exit_code(9, (high,), fail_on="error") == 9
     assert exit_code(9, (high,), fail_on="warning") == 1
     assert exit_code(0, (diverged,), fail_on="never") == 0

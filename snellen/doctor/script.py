@@ -1,9 +1,9 @@
 """Runs a user's script, unchanged, under the doctor's eyes.
 
 The script is __main__, its folder stands first on sys.path, sys.argv is its own; what it raises is
-shown as python shows it. Exit codes, the first that holds: 130 interrupted; 4 where the training
-diverged and nothing better explains it (numerics-nan-loss stands first); 1 findings at or above
-fail_on; else the script's own.
+shown as python shows it. Exit codes, the first that holds: 130 interrupted; 4 where the loss, a
+gradient or a weight stopped being a number, whatever the cause; 1 findings at or above fail_on;
+else the script's own. fail_on="never" leaves it at the script's own.
 """
 
 import builtins
@@ -74,7 +74,12 @@ def exit_code(
         return 130
     if fail_on == "never" or not at_or_above(findings, fail_on):
         return own
-    return 4 if findings[0].id == "numerics-nan-loss" else 1
+    return 4 if any(_diverged(finding) for finding in findings) else 1
+
+
+def _diverged(finding: Finding) -> bool:
+    """Whether a finding, or a symptom under it, is a loss that is no longer a number."""
+    return finding.id == "numerics-nan-loss" or any(map(_diverged, finding.symptoms))
 
 
 class ScriptDoctor:
