@@ -144,9 +144,9 @@ class Engine:
 
     def after_compiled(self) -> None:
         """After a compiled network's forward pass: its loss may be heard without disturbing it."""
-        if not self.off and self.feed is not None and torch.is_grad_enabled():
-            if self._sampling and self.schedule.full(self.turn):
-                self.guarded(self.calls.start)
+        wanted = self._sampling and self.schedule.full(self.turn)
+        if wanted and not self.off and self.feed is not None and torch.is_grad_enabled():
+            self.guarded(self.calls.start)
 
     def on_backward(self, loss: Tensor) -> None:
         """Before every backward pass."""
