@@ -93,7 +93,7 @@ def test_a_nan_in_a_picture_ends_with_4_and_names_the_sample(tmp_path, monkeypat
     assert finding["id"] == "data-nonfinite"
     assert finding["samples"] == [7]
     again = run_cli("doctor", folder, "--json", tmp_path / "again.json")
-    assert again.code == 1
+    assert again.code == 4
     assert json.loads((tmp_path / "again.json").read_text())["findings"][0]["samples"] == [7]
 
 

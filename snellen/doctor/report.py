@@ -144,6 +144,8 @@ def _silent(finding: Finding) -> str:
 
 
 def _nothing(steps: int | None) -> str:
+    if steps == 0:
+        return "the doctor saw no step of an optimiser, so nothing was judged"
     return "the doctor found nothing wrong" + (f" in {steps} steps" if steps is not None else "")
 
 
