@@ -236,12 +236,8 @@ class Engine:
 
     def _next(self, stepper: Stepper, sampled: bool) -> None:
         self.step = self.chart.step = max(self.step, stepper.steps)
-        key, again = stepper.index, stepper.index in self._stepped
-        self._stepped = {key} if again else {*self._stepped, key}
-        if not again and len(self._stepped) < len(self.steppers):
-            return  # a GAN's first optimiser: the second's step belongs to the same turn
-        if not again:
-            self._stepped = set()
+        if not self._alone and not self._turn_ends(stepper.index):
+            return
         self.turn += 1
         now = time.perf_counter()
         self.schedule.took(self.turn - 1, now - self._since, sampled)
@@ -250,14 +246,22 @@ class Engine:
         if self.step > self._row_at:
             self._row_at = self.step + self.step // ROWS
 
+    def _turn_ends(self, key: int) -> bool:
+        """Whether all optimisers have stepped: a GAN's two steps belong to the same turn."""
+        again = key in self._stepped
+        self._stepped = {key} if again else {*self._stepped, key}
+        if again or len(self._stepped) < len(self.steppers):
+            return again
+        self._stepped = set()
+        return True
+
     def _value(self, loss: Tensor, feed: Feed) -> float:
         """The loss as a number; on a GPU that of the step before, so that nothing waits."""
-        loss = loss.detach()
         if loss.numel() != 1:
-            loss = loss.float().mean()
-        if loss.device.type == "cpu":
+            loss = loss.detach().float().mean()
+        if loss.is_cpu:
             return loss.item()
-        return self._read_late((loss, feed))
+        return self._read_late((loss.detach(), feed))
 
     def _read_late(self, following: tuple[Tensor, Feed] | None) -> float:
         late, self._late = self._late, following

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -44,6 +44,17 @@ class Record:
 
 
 @dataclass
+class Run:
+    """One pass of a DataLoader's iterator."""
+
+    batch_size: int | None
+    num_batches: int | None
+    collate: Any
+    rows: deque[Any] = field(default_factory=deque)  # dealt to workers, not yet handed out
+    came: float | None = None  # when the last batch was
+
+
+@dataclass
 class Waits:
     """How long the training waited for its batches, the first of each epoch left out."""
 
@@ -64,9 +75,7 @@ class Loaders:
 
     def __init__(self) -> None:
         self.recent: deque[Record] = deque(maxlen=KEEP)
-        self._queues: weakref.WeakKeyDictionary[Any, deque[Any]] = weakref.WeakKeyDictionary()
-        self._facts: weakref.WeakKeyDictionary[Any, tuple[Any, ...]] = weakref.WeakKeyDictionary()
-        self._came: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+        self._runs: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
         self.waits = Waits()
         self.on_first: Any = None  # called with a data set before its first batch is handed out
 
@@ -97,24 +106,24 @@ class Loaders:
             self.recent.clear()
 
     def _wrappers(self, next_index: Any, reset: Any, step: Any, init: Any) -> tuple[Any, ...]:
-        queues, facts = self._queues, self._facts
+        runs = self._runs
 
         def begin(it: Any, loader: DataLoader) -> None:
-            facts[it] = loader.batch_size, _length(loader), loader.collate_fn
-            queues[it] = deque()
-            self._came.pop(it, None)
+            runs[it] = Run(loader.batch_size, _length(loader), loader.collate_fn)
             init(it, loader)
 
         def index(it: Any) -> Any:
             rows = next_index(it)
-            if it in queues:
-                queues[it].append(rows)
+            run = runs.get(it)
+            if run is not None:
+                run.rows.append(rows)
             return rows
 
         def again(it: Any, *args: Any, **kwargs: Any) -> Any:
-            if it in queues:
-                queues[it].clear()
-            self._came.pop(it, None)
+            run = runs.get(it)
+            if run is not None:
+                run.rows.clear()
+                run.came = None
             return reset(it, *args, **kwargs)
 
         def following(it: Any) -> Any:
@@ -123,23 +132,24 @@ class Loaders:
             began = time.perf_counter()
             data = step(it)
             ended = time.perf_counter()
-            if torch.is_grad_enabled():
-                self.waits.took(self._came.get(it), began, ended)
-                self._came[it] = ended
-            if it in queues:
-                self.add(self._record(it, data))
+            run = runs.get(it)
+            if run is not None:
+                if torch.is_grad_enabled():
+                    self.waits.took(run.came, began, ended)
+                    run.came = ended
+                self.add(_record(run, it, data))
             return data
 
         return index, again, following, begin
 
-    def _record(self, it: Any, data: Any) -> Record:
-        batch_size, num_batches, collate = self._facts[it]
-        queue = self._queues[it]
-        rows = queue.popleft() if queue else None
-        known = getattr(it, "_in_order", True) and not isinstance(it._dataset, IterableDataset)
-        if isinstance(rows, int):  # batch_size=None hands out single items
-            rows = [rows]
-        return Record(it._dataset, rows if known else None, data, collate, batch_size, num_batches)
+
+def _record(run: Run, it: Any, data: Any) -> Record:
+    rows = run.rows.popleft() if run.rows else None
+    known = getattr(it, "_in_order", True) and not isinstance(it._dataset, IterableDataset)
+    if isinstance(rows, int):  # batch_size=None hands out single items
+        rows = [rows]
+    dealt = it._dataset, rows if known else None, data
+    return Record(*dealt, run.collate, run.batch_size, run.num_batches)
 
 
 def _length(loader: DataLoader) -> int | None:
