@@ -4,9 +4,9 @@
 
 Each round runs the same steps bare, watched, under detect_anomaly and (where it is installed) under
 torch-audit, in turn, each in a process of its own; CPU time is taken, and the median of the rounds'
-ratios to the bare loop counts. The watched run goes through its dense first twenty steps before;
-they are timed by themselves. The memory of a watched tiny MLP is read after 1,000 steps and again
-after 100,000.
+ratios to the bare loop counts, over several generations of processes. The watched run goes through
+its dense first twenty steps before; they are timed by themselves. The memory of a watched tiny MLP
+is read after 1,000 steps and again after 100,000.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import importlib.util
 import itertools
 import multiprocessing as mp
 import resource
+import statistics
 import time
 
 import torch
@@ -25,7 +26,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from snellen.doctor.watch import doctor
 
-ROUNDS = 14
+ROUNDS, GENERATIONS = 6, 5
 
 
 def tiny_mlp():
@@ -144,21 +145,26 @@ if importlib.util.find_spec("torch_audit"):
 
 
 def measure(name, seconds):
-    """Net -> rows of ratios, the cost of the first twenty steps, and steps a turn."""
-    loops = {watcher: Loop(name, watcher) for watcher in WATCHERS}
-    loops["bare"].run(5)
-    first = loops["doctor"].run(20)  # the dense ones
-    per = loops["bare"].run(20)
-    for loop in loops.values():
-        loop.run(30)
-    steps = max(4, int(seconds / 2 / ROUNDS / per))
-    times = {watcher: [] for watcher in loops}
-    for k in range(ROUNDS):
-        for watcher in list(loops)[:: 1 if k % 2 else -1]:
-            times[watcher].append(loops[watcher].run(steps))
-    for loop in loops.values():
-        loop.end()
-    return paired(times, "bare"), first / per, steps
+    """Net -> rows of ratios, the cost of the first twenty steps, and steps a turn.
+
+    Processes differ by the luck of their memory: each generation starts all anew.
+    """
+    times, firsts = {watcher: [] for watcher in WATCHERS}, []
+    for _ in range(GENERATIONS):
+        loops = {watcher: Loop(name, watcher) for watcher in WATCHERS}
+        loops["bare"].run(5)
+        first = loops["doctor"].run(20)  # the dense ones
+        per = loops["bare"].run(20)
+        firsts.append(first / per)
+        for loop in loops.values():
+            loop.run(30)
+        steps = max(4, int(seconds / 2 / ROUNDS / GENERATIONS / per))
+        for k in range(ROUNDS):
+            for watcher in list(loops)[:: 1 if k % 2 else -1]:
+                times[watcher].append(loops[watcher].run(steps))
+        for loop in loops.values():
+            loop.end()
+    return paired(times, "bare"), statistics.median(firsts), steps
 
 
 def memory(steps=100_000):
@@ -177,7 +183,7 @@ GOALS = {"tiny_mlp": 1.25, "small_cnn": 1.10, "resnet18": 1.02, "lstm": 1.10}
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("nets", nargs="*", default=list(NETS))
-    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--seconds", type=float, default=10.0)
     words = parser.parse_args()
     torch.set_num_threads(1)
     goals, rows = {}, []
