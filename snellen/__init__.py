@@ -7,7 +7,7 @@
 
 The names below are the whole public face; they load on first use, so the import costs nothing.
 Three of them are rooms as well (`sn.train(...)` and `snellen.train.loop` both work): a room whose
-name is a verb can be called.
+name is a verb can be called. `sn.nn` and `sn.optim` are rooms of parts.
 """
 
 import importlib
@@ -19,6 +19,7 @@ from .core.errors import DataError, Diverged, DoctorError, SnellenError, UsageEr
 from .version import __version__
 
 if TYPE_CHECKING:
+    from . import nn, optim
     from .api import Run, load, train
     from .data.sample import Batch, Prediction, Sample, Target
     from .doctor.finding import Finding
@@ -39,18 +40,21 @@ FACE = {  # name -> where it lives
     "Target": "snellen.data.sample:Target",
     "Prediction": "snellen.data.sample:Prediction",
     "Batch": "snellen.data.sample:Batch",
+    "nn": "snellen.nn",
+    "optim": "snellen.optim",
 }
 
 __all__ = [  # noqa: RUF022 (in the order in which one meets them)
     "train", "load", "Run", "doctor", "Finding", "model", "models", "Recipe",
-    "Sample", "Target", "Prediction", "Batch",
+    "Sample", "Target", "Prediction", "Batch", "nn", "optim",
     "SnellenError", "UsageError", "DataError", "Diverged", "DoctorError", "__version__",
 ]  # fmt: skip
 
 
 def _resolve(name: str) -> Any:
-    module, _, attribute = FACE[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    place, _, attribute = FACE[name].partition(":")
+    module = importlib.import_module(place)
+    return getattr(module, attribute) if attribute else module
 
 
 class _Room(ModuleType):
@@ -64,7 +68,7 @@ class _Face(ModuleType):
     """The package. When a room with a verb's name is imported, it is made callable."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in FACE and isinstance(value, ModuleType):
+        if ":" in FACE.get(name, "") and isinstance(value, ModuleType):
             value.__class__ = _Room
         super().__setattr__(name, value)
 

@@ -9,7 +9,7 @@ import snellen as sn
 
 NAMES = (
     "train", "load", "Run", "doctor", "Finding", "model", "models", "Recipe",
-    "Sample", "Target", "Prediction", "Batch",
+    "Sample", "Target", "Prediction", "Batch", "nn", "optim",
     "SnellenError", "UsageError", "DataError", "Diverged", "DoctorError", "__version__",
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..optim.build import OPTIMISERS
+from ..optim.by_name import OPTIMISERS
 from .recipe import Recipe, settings
 from .speed import Choice, Facts, Machine, choose
 

@@ -22,7 +22,7 @@ from ..data.augment import compose
 from ..data.sample import Batch
 from ..doctor.watch import Doctor, doctor
 from ..nn.precise_norm import recompute_statistics
-from ..optim.build import build as build_optimiser
+from ..optim.by_name import build as build_optimiser
 from ..tasks.task import Phase
 from ..version import __version__
 from . import checkpoint

@@ -1,0 +1,56 @@
+"""A room of parts shows what its files define: `snellen.nn.Maxout`, whichever file holds it.
+
+A part is added by its file alone: no list names it, and none is read before it is asked for.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+
+def show(room: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The `__getattr__` and `__dir__` of a room whose parts are looked up by name.
+
+    >>> import snellen as sn
+    >>> sn.nn.count_params.__module__
+    'snellen.nn.count'
+    """
+
+    def find(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name in _files(room):
+            return importlib.import_module(f"{room}.{name}")
+        if name not in parts(room):
+            raise AttributeError(f"module {room!r} has no attribute {name!r}")
+        return parts(room)[name]
+
+    return find, lambda: sorted({*_files(room), *parts(room)})
+
+
+@cache
+def parts(room: str) -> dict[str, Any]:
+    """The public functions and classes that the files of a room define, by name.
+
+    Raises ImportError where two files define the same name, or one the name of a file.
+    """
+    found: dict[str, Any] = dict.fromkeys(_files(room))
+    for file in _files(room):
+        module = importlib.import_module(f"{room}.{file}")
+        for name, thing in vars(module).items():
+            own = inspect.isroutine(thing) or inspect.isclass(thing)
+            if name.startswith("_") or not own or thing.__module__ != module.__name__:
+                continue
+            if name in found:
+                raise ImportError(f"{room}: {name} in {file} is also {found[name] or 'a file'}")
+            found[name] = thing
+    return {name: thing for name, thing in found.items() if thing is not None}
+
+
+@cache
+def _files(room: str) -> tuple[str, ...]:
+    path = importlib.import_module(room).__path__
+    return tuple(info.name for info in pkgutil.iter_modules(path) if info.name[0] != "_")
