@@ -161,6 +161,18 @@ def formats() -> str:
     return table(("format", "what it looks like"), [(f"`{k}`", f.about) for k, f in found.items()])
 
 
+def parts() -> str:
+    """A table for each group of parts: where each is, and what it does."""
+    from snellen.core.parts import catalogue
+
+    said = []
+    for group, found in catalogue().items():
+        rows = [(name, code(part.where.split(", ")), part.about, part.notes)
+                for name, part in found.items()]  # fmt: skip
+        said.append(f"## {group}\n\n{table(('name', 'where', 'what', 'notes'), rows)}")
+    return "\n\n".join(said)
+
+
 def augments() -> str:
     """The augmentations."""
     found = _collect("snellen.data.augment", "AUGMENTS")
@@ -213,6 +225,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "checks": checks,
     "models": models,
     "formats": formats,
+    "parts": parts,
     "augments": augments,
     "tasks": tasks,
     "events": events,

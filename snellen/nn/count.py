@@ -14,9 +14,25 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from ..core.parts import Part
+
 Shape = tuple[int, int, int]
 Pair = tuple[int, int]
 FREE = (nn.Identity, nn.Flatten, nn.Unflatten)  # they give what they got
+PARTS = {
+    "Parameter and multiply-add counter": Part(
+        "Layers and shapes",
+        "sn.nn.count_params, sn.nn.count_macs",
+        "F·F·D·K + K parameters, H·W·D·K·F·F multiply-adds a convolution; runs nothing",
+        "003 004",
+    ),
+    "Memory per layer": Part(
+        "Layers and shapes",
+        "sn.nn.layers",
+        "parameters, multiply-adds, activation bytes and receptive field of each layer",
+        "003",
+    ),
+}
 SMALL_NET, SMALL_IMAGE = 1_000_000, 64 * 64  # parameters and pixels of which a try takes 0.1 s
 
 

@@ -12,6 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..core.parts import Part
+
+PARTS = {
+    "Batch norm's population statistics": Part(
+        "Layers and shapes",
+        "sn.nn.recompute_statistics",
+        "averages over all batches in the place of running ones",
+        "004",
+    ),
+}
+
 
 class _Moments:
     """Sums over batches of the inputs of one normalisation, per channel, in float64."""

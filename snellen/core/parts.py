@@ -1,0 +1,50 @@
+"""The catalogue of parts: a name of the field -> where it is, in PyTorch or here.
+
+Any file of a room in ROOMS may declare `PARTS`, a dict of name -> Part: its own parts, and those
+of PyTorch that belong beside them. docs/parts.md is written from it, and a test resolves `where`.
+"""
+
+from dataclasses import dataclass
+
+from .registry import collect
+
+ROOMS = ("nn", "optim", "data", "data.augment")  # where parts are
+GROUPS = (  # in the order of the page
+    "Layers and shapes",
+    "Activations",
+    "Initialisers",
+    "Losses",
+    "Regularisers",
+    "Optimisers",
+    "Gradients and checks",
+    "Schedules",
+    "Preprocessing",
+    "Augmentations",
+    "Sequence models",
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One named thing. `where` are dotted names with commas between; `sn.` stands for Snellen."""
+
+    group: str  # one of GROUPS
+    where: str
+    about: str  # one line: the definition, or what to mind
+    notes: str = ""  # the numbers of the notes that name it
+
+
+def catalogue() -> dict[str, dict[str, Part]]:
+    """The group -> its parts by name, both in the order of the page and of the files.
+
+    >>> catalogue()["Activations"]["Maxout"].where
+    'sn.nn.Maxout'
+    """
+    found: dict[str, Part] = {}
+    for room in ROOMS:
+        for name, part in collect(f"snellen.{room}", "PARTS").items():
+            if name in found:
+                raise ValueError(f"two files have a part called {name!r}; rename one")
+            found[name] = part
+    groups = {group: {n: p for n, p in found.items() if p.group == group} for group in GROUPS}
+    return {group: parts for group, parts in groups.items() if parts}
