@@ -53,7 +53,7 @@ TRAININGS = {  # what is changed, the finding that comes first, the samples that
     "nan": ({"fault": "x[[3, 77], 0, 1, 1] = float('nan')"}, "data-nonfinite", (3, 77)),
     "lr": ({"fault": "lr = 50.0"}, "lr-too-high", ()),
     "softmax": ({"fault": "last = nn.Softmax(1)"}, "loss-double-softmax", ()),
-    "label": ({"fault": "y[100] = 4"}, "label-out-of-range", ()),
+    "label": ({"fault": "y[100] = 4"}, "label-out-of-range", (100,)),
     "zero_init": ({"more": "[nn.init.zeros_(p) for p in net.parameters()]"}, "init-zero", ()),
     "no_zero_grad": ({"zero": "pass"}, "loop-no-zero-grad", ()),
     "no_step": ({"step": "pass"}, "loop-no-step", ()),

@@ -10,6 +10,8 @@ from ..core.errors import DataError, shortlist
 from .relabel import Relabelled
 from .source import Problem, SampleSet
 
+FEW = 4  # items that are named one by one
+
 
 def number_labels(
     values: np.ndarray, names: Sequence[str] | None, where: str
@@ -28,7 +30,7 @@ def number_labels(
     position = np.searchsorted(table, values).clip(max=len(table) - 1)
     labels = np.where(table[position] == values, position, -1)
     classes = tuple(names) if names is not None else tuple(str(v) for v in table)
-    problems = _stray(values, labels, len(table), where)
+    problems = _stray(values, labels, table, where)
     if names is None and len(table) and table[0] != 0:
         problems += (_moved(table, where),)
     return torch.from_numpy(labels.astype(np.int64)), classes, problems
@@ -52,20 +54,25 @@ def _classes_of(values: np.ndarray) -> np.ndarray:
     return kinds
 
 
-def _stray(values: np.ndarray, labels: np.ndarray, count: int, where: str) -> tuple[Problem, ...]:
+def _stray(
+    values: np.ndarray, labels: np.ndarray, table: np.ndarray, where: str
+) -> tuple[Problem, ...]:
     rows = np.flatnonzero(labels < 0)
     if not len(rows):
         return ()
-    seen = ", ".join(str(v) for v in np.unique(values[rows])[:5])
-    return (
-        Problem(
-            "label-out-of-range",
-            f"{where}: label {seen} on {len(rows)} of {len(values)} samples fits none of the "
-            f"{count} classes; they are left out",
-            samples=tuple(rows.tolist()),
-            do="correct these labels, or name the class they mean",
-        ),
+    each = [f"item {row} is labelled {values[row]}" for row in rows[:FEW].tolist()]
+    if len(rows) > FEW:
+        kinds = ", ".join(str(v) for v in np.unique(values[rows])[:5])
+        each = [f"{len(rows)} of {len(values)} items are labelled {kinds}"]
+    fate = "it is left out" if len(rows) == 1 else "they are left out"
+    fits = (
+        f"outside {table[0]} to {table[-1]}"
+        if len(table) == table[-1] - table[0] + 1
+        else "none of the classes"
     )
+    do = "correct these labels, or give more items of the class they mean"
+    message = f"{where}: {', '.join(each)}, {fits}; {fate}"
+    return (Problem("label-out-of-range", message, samples=tuple(rows.tolist()), do=do),)
 
 
 def _moved(table: np.ndarray, where: str) -> Problem:

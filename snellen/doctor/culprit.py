@@ -15,8 +15,9 @@ from torch.utils.data import default_collate
 
 from . import graph
 from .again import Again, Verdict, likeness, place_of
+from .labels import few, outside
 from .loader import Record, innermost, path_of, row_of, tensors_of
-from .mishap import read_traceback
+from .mishap import read_traceback, refused_labels
 from .probes._measure import bad_rows, first_tensor
 from .probes._probe import Feed
 from .probes.inputs import batch_values
@@ -65,6 +66,9 @@ class Search:
         if error is not None and x is not None:
             values = batch_values(x)
             self.engine.emit("batch", feed.step, split="train", values=values)
+        if refused := refused_labels(self.engine.chart, error):
+            with self.doc.suspended():
+                failed = self._labels(self._record(feed), *refused) or failed
         if self.count or failed or isinstance(error, KeyboardInterrupt):
             return
         with self.doc.suspended():
@@ -86,6 +90,21 @@ class Search:
             verdict.field = next(iter(found.values()))["field"]
             verdict.content = {i: found[i] for i in sorted(found)[:SHOWN]}
             self._emit(verdict, Record(dataset, [], split=split), self.engine.step)
+
+    def _labels(self, record: Record | None, classes: int, ignored: int) -> bool:
+        """The items whose labels no output answers for; whether the batch that failed has one."""
+        dealt = record.indices() if record is not None else None
+        if record is None or dealt is None:
+            return False
+        found = outside(record.dataset, classes, ignored=ignored, first=dealt)
+        if not found.rows.keys() & set(dealt):
+            return False
+        verdict = Verdict("label", searched=found.searched, field="target")
+        if few(found.counts, classes):  # a shift is told by its range; nobody reads a thousand rows
+            verdict.samples = sorted(found.rows)
+            verdict.content = {i: {"label": found.rows[i]} for i in verdict.samples[:SHOWN]}
+        self._emit(verdict, record, self.engine.step, **found.facts(classes))
+        return True
 
     def _search(self, what: str, feed: Feed, loss: Tensor | None, lost: bool) -> Verdict:
         record = self._record(feed)
@@ -194,9 +213,9 @@ class Search:
             return data[1][1] if len(data) > 1 else None
         return None
 
-    def _emit(self, verdict: Verdict, record: Record | None, step: int) -> None:
+    def _emit(self, verdict: Verdict, record: Record | None, step: int, **more: Any) -> None:
         """The culprit event, in rows of the innermost data set where they are known."""
-        values: dict[str, Any] = {"cause": verdict.cause, "searched": verdict.searched,
+        values: dict[str, Any] = {**more, "cause": verdict.cause, "searched": verdict.searched,
                                   "field": verdict.field, "values": verdict.content}  # fmt: skip
         values |= {"module": verdict.module, "operation": verdict.operation}
         samples, known = self._samples(verdict, record)

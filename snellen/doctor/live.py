@@ -4,13 +4,18 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .calls import CLASS_LOSSES
 from .exams._case import Live
+from .labels import IGNORED
 from .loader import tensors_of
 from .probes._probe import Feed
 from .replay import LossOf, loss_of, select
 
+KNOWN = tuple(getattr(F, name) for name in CLASS_LOSSES)
+KNOWN_MODULES = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss)
 WIDEST = 16  # numbers of a target that a small network can be asked to learn by heart
 
 
@@ -44,8 +49,24 @@ def live_of(feed: Feed, target: Tensor | None, loss_fn: Any, template: Any) -> L
 
     kind = kind_of(target)
     spread = float(target.detach().float().var(correction=0)) if kind == "value" else 0.0
-    return Live(feed.patient.inner, size, loss, right if kind == "class" else None, kind,
+    live = Live(feed.patient.inner, size, loss, right if kind == "class" else None, kind,
                 feed.patient.prefix, spread)  # fmt: skip
+    ignored = _indexes(loss_fn, template)
+    if kind == "class" and ignored is not None:
+        with feed.patient.replayed() as net:
+            out = next((t for _, t in tensors_of(run(net, torch.arange(min(2, size))))), None)
+        live.classes = out.shape[1] if out is not None and out.dim() == 2 else 0
+        live.ignored = ignored
+    return live
+
+
+def _indexes(loss_fn: Any, template: Any) -> int | None:
+    """The label that a loss passes over, where it is known to index the outputs by labels."""
+    if loss_fn is None:
+        ignored = template.more.get("ignore_index", IGNORED)
+        return int(ignored) if template.function in CLASS_LOSSES else None
+    known = loss_fn in KNOWN or isinstance(loss_fn, KNOWN_MODULES)
+    return int(getattr(loss_fn, "ignore_index", IGNORED)) if known else None
 
 
 def kind_of(target: Tensor) -> str:

@@ -32,7 +32,9 @@ class ClassImbalance(Check):
     def look(self, chart: Chart) -> Finding | None:
         """Counts of a sample that is too small say nothing of a class's size."""
         exam = chart.exams.get("counts") or {}
-        found = {k: int(n) for k, n in (exam.get("counts") or {}).items() if n > 0}
+        outputs = int(exam.get("classes") or exam.get("likely") or 0)
+        found = {k: int(n) for k, n in (exam.get("counts") or {}).items() if n > 0
+                 and (not outputs or 0 <= int(k) < outputs)}  # fmt: skip
         total = sum(found.values())
         if len(found) < 2 or total < LEAST or total < 0.5 * int(exam.get("total") or total):
             return None

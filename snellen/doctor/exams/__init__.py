@@ -12,7 +12,8 @@ copies      exact, near, overlap (val samples that train holds too: by bytes, by
             samples (of val), pairs [[val, train]], paths
 moments     of each channel: train_mean, train_std, val_mean, val_std, all_mean, all_std, num_train,
             num_val; standardised (whether some scale was taken out), fitted_mean, fitted_std
-counts      counts {label: samples}, searched, total
+counts      counts {label: samples}, searched, total, classes (outputs that the loss indexes),
+            likely (classes by the labels alone), rare {row: label}, paths
 votes       right (share of samples whose label their likenesses vote for), chance, count, strong,
             against, suspects, paths, given, voted
 order       shuffled (whether the loader draws at random), runs, labels, expected

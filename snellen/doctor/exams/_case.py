@@ -24,6 +24,8 @@ class Live:
     kind: str = "class"  # class | value | other
     prefix: str = ""
     spread: float = 0.0  # variance of the targets, of values
+    classes: int = 0  # outputs, where the loss is known to index them by the labels
+    ignored: int = -100  # the label that this loss passes over
 
 
 @dataclass

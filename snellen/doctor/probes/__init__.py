@@ -26,7 +26,8 @@ batch       min, max, mean, std, absmax, nonfinite_rows, whole_numbers, dtype, s
             constant_share (of features that are the same
             in all samples), train_mode, target_min, target_max, target_dtype, target_shape
 loss_call   function, input_shape, target_shape, input_dtype, target_dtype, input_min, input_max,
-            row_sum_min, row_sum_max, target_min, target_max, reduction, value, classes, error
+            row_sum_min, row_sum_max, target_min, target_max, reduction, value, classes, error,
+            outside {row of the batch: label} where it raised
 nonfinite   what (loss | gradient | weight | input | activation), module, parameter, operation
 probe       named, of a few steps and of the end; values besides last, network:
             additivity  error, layers (in series), rank, widths [input, output]
@@ -43,6 +44,7 @@ probe       named, of a few steps and of the end; values besides last, network:
             logs        least, source (softmax | sigmoid), overflows
             summed      size
             penalty     penalty, data (norms of their gradients)
-culprit     cause (data | sample | step), split, samples, samples_of, paths, module, operation,
-            searched, values (what is in them), field (image | target)
+culprit     cause (data | sample | step | label), split, samples, samples_of, paths, module,
+            operation, searched, values (what is in them), field (image | target); of labels also
+            classes, outside {label: how many}, count, target_min, target_max
 """

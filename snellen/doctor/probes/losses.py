@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from ..calls import CLASS_LOSSES, LOSSES
+from ..labels import IGNORED
 from ._measure import summary, target_facts
 from ._probe import Feed, Probe
 
+SHOWN = 16  # rows of a batch that a loss refused
 PER_STEP = 4  # loss calls of one step that are recorded
 
 
@@ -93,7 +95,19 @@ def call_values(
         values["value"] = result.detach().float().mean().item()
     if error is not None:
         values["error"] = f"{type(error).__name__}: {error}"[:300]
+        ignored = more.get("ignore_index", IGNORED)
+        values |= {"ignore_index": ignored, "outside": _outside(target, values.get("classes"),
+                                                                ignored)}  # fmt: skip
     return values
+
+
+def _outside(target: Tensor, classes: int | None, ignored: int) -> dict[str, int]:
+    """Row of the batch -> its label, where no output answers for it; at most SHOWN."""
+    if not classes or target.dim() != 1 or target.is_floating_point():
+        return {}
+    wrong = (target != ignored) & ((target < 0) | (target >= classes))
+    rows = wrong.nonzero()[:SHOWN, 0].tolist()
+    return {str(row): int(target[row]) for row in rows}
 
 
 def _range_without(target: Tensor, ignored: int) -> dict[str, Any]:
