@@ -80,14 +80,6 @@ class SqueezeExcite(nn.Module):
         return x * self.gate(self.fc2(self.act(self.fc1(x.mean((2, 3), keepdim=True)))))
 
 
-def response_norm(alpha: float = 5e-4, k: float = 2.0) -> nn.LocalResponseNorm:
-    """AlexNet's normalisation over 5 neighbouring maps: k = 2, alpha = 1e-4, beta = 0.75.
-
-    PyTorch divides alpha by the number of maps and the paper does not, hence 5e-4.
-    """
-    return nn.LocalResponseNorm(5, alpha, 0.75, k)
-
-
 def classifier(cin: int, hidden: int, classes: int, dropout: float) -> list[nn.Module]:
     """x_BC -> logits_BK through two hidden layers, as in AlexNet and VGG."""
     layers: list[nn.Module] = []

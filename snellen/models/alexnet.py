@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from ..nn.response_norm import response_norm_of
 from ._network import Network
-from ._parts import classifier, conv_relu, he_init, response_norm
+from ._parts import classifier, conv_relu, he_init
 from ._row import Row
 
 
@@ -57,7 +58,7 @@ class AlexNet(Row):
 
     def _pooling(self, i: int) -> list[nn.Module]:
         pool = [nn.MaxPool2d(3, 2, ceil_mode=self.ceil)] if i in (0, 1, 4) else []
-        norm = [response_norm()] if self.norm != "none" and i < 2 else []
+        norm = [response_norm_of()] if self.norm != "none" and i < 2 else []
         return [*norm, *pool] if self.norm == "before" else [*pool, *norm]
 
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from ..nn.response_norm import response_norm_of
 from ._inception import Style, branch, conv, mixed
 from ._network import Network
-from ._parts import he_init, pooled_head, response_norm
+from ._parts import he_init, pooled_head
 from ._row import Row
 
 MODULES = {  # 1x1, reduce 3x3, 3x3, reduce 5x5, 5x5, pool projection
@@ -74,7 +75,7 @@ def _stem(channels: int, row: GoogLeNet, style: Style) -> tuple[OrderedDict[str,
     """7x7 stride 2, pool, 1x1, 3x3, pool: H/8; "small" keeps H."""
     narrow, wide, small = 64 // row.scale, 192 // row.scale, row.stem == "small"
     pool = [] if small else [nn.MaxPool2d(3, 2, ceil_mode=True)]
-    norm = [response_norm(1e-4, 1.0)] if row.response and not row.norm else []
+    norm = [response_norm_of("caffe", k=1.0)] if row.response and not row.norm else []
     first, _ = conv(channels, f"3x3 {narrow}" if small else f"7x7 {narrow} /2", style)
     second, _ = branch(narrow, f"1x1 {narrow} > 3x3 {wide}", style)
     first.extend([*pool, *norm])
