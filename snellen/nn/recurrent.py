@@ -1,0 +1,91 @@
+"""Any recurrent cell over a sequence (notes 003): padding masked, backpropagation cut on request.
+
+A cell is x_BI, state -> state, the state being h or (h, c): torch.nn's RNNCell, LSTMCell and
+GRUCell and the cells of this folder. Truncated backpropagation through time computes the same
+outputs, but no gradient flows across a cut: with k steps between cuts, k >= T is the whole.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..core.errors import UsageError
+from ..core.parts import Part
+
+PARTS = {
+    "Cell over a sequence": Part(
+        "Sequence models",
+        "sn.nn.Recurrent",
+        "any cell, own or PyTorch's, over x_BTI; sequences of different lengths",
+        "003",
+    ),
+    "Truncated backpropagation through time": Part(
+        "Sequence models",
+        "sn.nn.Recurrent, sn.nn.detach_state",
+        "Recurrent(cell, truncate=k): no gradient flows over more than k steps; "
+        "detach_state between the pieces of a long stream",
+        "003",
+    ),
+}
+
+
+class Recurrent(nn.Module):
+    """x_BTI, state, lengths_B -> outputs_BTH and the last state.
+
+    Past its length a sequence keeps its state, and its outputs are 0. `truncate` cuts the gradient
+    before steps k, 2k, ... Raises UsageError on another number of axes, and where truncate < 1.
+
+    >>> outputs_BTH, (h_BH, c_BH) = Recurrent(nn.LSTMCell(5, 4))(torch.zeros(2, 7, 5))
+    >>> outputs_BTH.shape, h_BH.shape
+    (torch.Size([2, 7, 4]), torch.Size([2, 4]))
+    """
+
+    def __init__(self, cell: nn.Module, truncate: int | None = None) -> None:
+        super().__init__()
+        if truncate is not None and truncate < 1:
+            raise UsageError(
+                f"truncate = {truncate}; the steps between two cuts are wanted, 1 or more"
+            )
+        self.cell = cell
+        self.truncate = truncate
+
+    def forward(
+        self, x: Tensor, state: Any = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        """x_BTI, state, lengths_B -> outputs_BTH, state."""
+        if x.ndim != 3:
+            raise UsageError(f"x of shape {tuple(x.shape)}; (batch, time, features) is wanted")
+        outputs = []
+        for t, x_BI in enumerate(x.unbind(1)):
+            if self.truncate and t and t % self.truncate == 0:
+                state = detach_state(state)
+            new = self.cell(x_BI, state)
+            if lengths is not None:
+                new = _keep(new, state, (lengths > t).unsqueeze(1))
+            state = new
+            outputs.append(state[0] if isinstance(state, tuple) else state)
+        outputs_BTH = torch.stack(outputs, 1)
+        if lengths is not None:
+            steps = torch.arange(x.shape[1], device=x.device)
+            outputs_BTH = outputs_BTH * (steps < lengths[:, None]).unsqueeze(2)
+        return outputs_BTH, state
+
+
+def detach_state(state: Any) -> Any:
+    """A state, h_BH or (h_BH, c_BH) -> the same numbers without their history.
+
+    >>> detach_state(torch.ones(1, requires_grad=True) * 2).requires_grad
+    False
+    """
+    if isinstance(state, tuple):
+        return tuple(part.detach() for part in state)
+    return None if state is None else state.detach()
+
+
+def _keep(new: Any, old: Any, running_B1: Tensor) -> Any:
+    """The new state where the sequence still runs, else the old one; zeros before the first."""
+    if isinstance(new, tuple):
+        before = old or (None,) * len(new)
+        return tuple(_keep(n, o, running_B1) for n, o in zip(new, before, strict=True))
+    return torch.where(running_B1, new, torch.zeros_like(new) if old is None else old)
