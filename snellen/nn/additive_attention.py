@@ -1,0 +1,67 @@
+"""Additive attention, Bahdanau et al. (arXiv:1409.0473), notes 003 and 004: where to look.
+
+e_t = v . tanh(W q + U k_t)   a = softmax(e)   context = sum_t a_t k_t
+
+The query is the decoder's state, the keys are what the encoder left at each step, or a
+convolutional net at each place of its maps.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from ..core.errors import UsageError
+from ..core.parts import Part
+
+PARTS = {
+    "Additive attention (Bahdanau)": Part(
+        "Sequence models",
+        "sn.nn.AdditiveAttention, torch.nn.functional.scaled_dot_product_attention",
+        "v . tanh(W q + U k) for every key, softmax over them; PyTorch has q . k",
+        "003 004",
+    ),
+}
+
+
+class AdditiveAttention(nn.Module):
+    """query_BQ and keys_BTK -> context_BK and weights_BT, which sum to 1.
+
+    `mask_BT` is True at keys that are there. A row without any gives zeros. Raises UsageError where
+    the batches differ.
+
+    >>> context_BK, weights_BT = AdditiveAttention(3, 4, 8)(torch.zeros(2, 3), torch.ones(2, 5, 4))
+    >>> context_BK.shape, weights_BT.detach()[0]
+    (torch.Size([2, 4]), tensor([0.2000, 0.2000, 0.2000, 0.2000, 0.2000]))
+    """
+
+    def __init__(self, query_size: int, key_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(query_size, hidden_size)
+        self.key = nn.Linear(key_size, hidden_size, bias=False)
+        self.score = nn.Linear(hidden_size, 1, bias=False)
+
+    def forward(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        mask: Tensor | None = None,
+        *,
+        projected: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """query_BQ, keys_BTK, mask_BT -> context_BK, weights_BT.
+
+        `projected` is self.key(keys): a decoder computes it once for all of its steps.
+        """
+        if keys.ndim != 3 or query.shape != (len(keys), self.query.in_features):
+            raise UsageError(
+                f"query of shape {tuple(query.shape)} and keys of shape {tuple(keys.shape)}; "
+                f"(B, {self.query.in_features}) and (B, T, {self.key.in_features}) are wanted"
+            )
+        projected_BTH = self.key(keys) if projected is None else projected
+        scores_BT = self.score(torch.tanh(self.query(query)[:, None] + projected_BTH))[..., 0]
+        if mask is not None:
+            # the lowest finite number, not -inf: a row without keys would be NaN
+            scores_BT = scores_BT.masked_fill(~mask, torch.finfo(scores_BT.dtype).min)
+        weights_BT = scores_BT.softmax(1)
+        if mask is not None:
+            weights_BT = weights_BT * mask
+        return (weights_BT[:, None] @ keys)[:, 0], weights_BT
