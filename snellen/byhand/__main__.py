@@ -1,0 +1,81 @@
+"""`python -m snellen.byhand [TOPIC]`: lists the ideas, or walks a reader through one.
+
+A topic is a file of this room; the list is the folder.
+"""
+
+import difflib
+import importlib
+import pkgutil
+import sys
+from types import ModuleType
+
+from ._page import Page
+
+CHAPTERS = {
+    "layers": "Layers",
+    "activations": "Activations",
+    "losses": "Losses and what is added to them",
+    "recurrent": "Recurrent cells, backward through time",
+    "optimisers": "Optimisers",
+    "gradients": "Checking",
+}
+
+
+def main(words: list[str]) -> int:
+    """Words of the command line -> exit code: 0, or 2 for an unknown topic."""
+    known = topics()
+    if not words or words[0] in ("-h", "--help"):
+        print(listing(known))
+        return 0
+    name = words[0].lower().replace("-", "_").removesuffix(".py")
+    if len(words) > 1 or name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
+        guess = f"did you mean {near[0]}? " if near else ""
+        said = f"no {' '.join(words)!r} among the topics; {guess}"
+        print(f"{said}`python -m snellen.byhand` lists them", file=sys.stderr)
+        return 2
+    print(walked(known[name]))
+    return 0
+
+
+def topics() -> dict[str, ModuleType]:
+    """Name -> file, in the order of the chapters.
+
+    >>> list(topics())[-1]
+    'gradients'
+    """
+    room = importlib.import_module("snellen.byhand")
+    names = [info.name for info in pkgutil.iter_modules(room.__path__) if info.name[0] != "_"]
+    files = {name: importlib.import_module(f"snellen.byhand.{name}") for name in names}
+    order = list(CHAPTERS)
+    return dict(sorted(files.items(), key=lambda item: (order.index(item[1].CHAPTER), item[0])))
+
+
+def title(topic: ModuleType) -> str:
+    """What a topic is, the first line of its file."""
+    return (topic.__doc__ or "").splitlines()[0].rstrip(".")
+
+
+def listing(known: dict[str, ModuleType]) -> str:
+    """The topics by chapter, as the command prints them."""
+    lines = ["The notes' mathematics by hand: python -m snellen.byhand TOPIC"]
+    for chapter, heading in CHAPTERS.items():
+        lines += ["", heading]
+        lines += [
+            f"  {name:15} {title(topic).partition(': ')[2]}"
+            for name, topic in known.items()
+            if vars(topic)["CHAPTER"] == chapter
+        ]
+    return "\n".join(lines)
+
+
+def walked(topic: ModuleType) -> str:
+    """A topic -> its walk as text."""
+    page = Page()
+    page.lines += [title(topic), "=" * min(len(title(topic)), 80)]
+    topic.walk(page)
+    return page.text
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
