@@ -42,7 +42,9 @@ PARTS = {
         "torch.nn.Conv3d", "over depth too; Conv2d already spans all channels", "001"
     ),
     "Transposed convolution": _layer(
-        "torch.nn.ConvTranspose2d", "the adjoint of a convolution, with weights of its own", "003"
+        "torch.nn.ConvTranspose2d",
+        "the adjoint of a convolution, with weights of its own",
+        "001 003",
     ),
     "Dilated convolution": _layer("torch.nn.Conv2d", "dilation=d: holes in the kernel"),
     "Padding": _layer(
@@ -62,9 +64,7 @@ PARTS = {
     "Strided convolution in place of pooling": _layer(
         "torch.nn.Conv2d", "stride=2: learned down-sampling", "001 002 003"
     ),
-    "Unpooling with the maxima's places": _layer(
-        "torch.nn.MaxUnpool2d", "MaxPool2d(return_indices=True) says where they were"
-    ),
+    "Nearest up-sampling": _layer("torch.nn.Upsample", "each value repeated", "003"),
     "Flatten and filter concatenation": _layer(
         "torch.nn.Flatten, torch.cat", "maps into a row; maps side by side", "000 001 004"
     ),
@@ -119,6 +119,11 @@ PARTS = {
         "torch.nn.init.kaiming_normal_, torch.nn.init.kaiming_uniform_",
         "variance 2 / in with nonlinearity='relu'",
         "000 002 003",
+    ),
+    "1/sqrt(n) calibration": _initialiser(
+        "torch.nn.init.kaiming_normal_",
+        "nonlinearity='linear': output variance = input's; the notes print a stray 0.01",
+        "003",
     ),
     "Constant bias": _initialiser("torch.nn.init.constant_", "0, or 0.01 before ReLU", "003"),
     "Vanilla RNN": Part(

@@ -15,13 +15,13 @@ PARTS = {
         "Layers and shapes",
         "sn.nn.Reorg, sn.nn.space_to_depth, torch.nn.PixelUnshuffle",
         "b x b pixels into b*b groups of channels; PyTorch's keeps a channel's values together",
-        "004",
+        "001",
     ),
     "Depth to space": Part(
         "Layers and shapes",
         "sn.nn.depth_to_space, torch.nn.PixelShuffle",
         "the inverse of Reorg; PyTorch's of PixelUnshuffle",
-        "004",
+        "001",
     ),
 }
 

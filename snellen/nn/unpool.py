@@ -15,11 +15,13 @@ PARTS = {
         "Layers and shapes",
         "sn.nn.bed_of_nails",
         "each value at the upper left of its cell, else 0",
+        "003",
     ),
     "Max unpooling": Part(
         "Layers and shapes",
         "sn.nn.unpool_maxima, torch.nn.MaxUnpool2d",
         "each value where the largest stood; PyTorch's is for windows that do not overlap",
+        "003",
     ),
 }
 
