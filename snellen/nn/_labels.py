@@ -1,0 +1,55 @@
+"""What losses ask of their inputs, so that a wrong shape is told in words and not by an index."""
+
+import torch
+from torch import Tensor
+
+from ..core.errors import UsageError
+
+
+def check_labels(scores_BK: Tensor, labels_B: Tensor) -> None:
+    """One row of scores and one class number in 0..K-1 for each sample, else UsageError."""
+    if scores_BK.ndim != 2 or labels_B.shape != scores_BK.shape[:1]:
+        raise UsageError(
+            f"scores of shape {tuple(scores_BK.shape)} and labels of shape "
+            f"{tuple(labels_B.shape)}; (B, K) and (B,) are wanted, one class number a sample"
+        )
+    if labels_B.dtype.is_floating_point or labels_B.dtype is torch.bool:
+        raise UsageError(
+            f"labels of {labels_B.dtype}; class numbers are whole: use labels.long(), "
+            "or labels.argmax(1) where they are one-hot"
+        )
+    if labels_B.numel() and labels_B.device.type == "cpu":  # elsewhere a look would wait
+        low, high = labels_B.aminmax()
+        if low < 0 or high >= scores_BK.shape[1]:
+            raise UsageError(
+                f"labels reach from {int(low)} to {int(high)}; scores of {scores_BK.shape[1]} "
+                f"classes want 0..{scores_BK.shape[1] - 1}"
+            )
+
+
+def check_weight(features_BD: Tensor, weight_KD: Tensor) -> None:
+    """Features and class vectors of one width, else UsageError."""
+    if features_BD.ndim != 2 or weight_KD.ndim != 2 or features_BD.shape[1] != weight_KD.shape[1]:
+        raise UsageError(
+            f"features of shape {tuple(features_BD.shape)} and class vectors of shape "
+            f"{tuple(weight_KD.shape)}; (B, D) and (K, D) are wanted"
+        )
+
+
+def check_same(one: Tensor, other: Tensor, what: str) -> None:
+    """Two tensors of one shape, else UsageError; `what` names them, as in "scores and signs"."""
+    if one.shape != other.shape:
+        raise UsageError(f"{what} have shapes {tuple(one.shape)} and {tuple(other.shape)}; "
+                         "they must be the same")  # fmt: skip
+
+
+def holds(flags: Tensor) -> bool:
+    """Whether all are true; taken on trust where a look would wait for another device."""
+    return flags.device.type != "cpu" or bool(flags.all())
+
+
+def reduce(losses_B: Tensor, how: str) -> Tensor:
+    """mean, sum or none of the losses of a batch's samples, as PyTorch's losses have it."""
+    if how not in ("mean", "sum", "none"):
+        raise UsageError(f"reduction={how!r} is not one of mean, sum, none")
+    return losses_B if how == "none" else losses_B.mean() if how == "mean" else losses_B.sum()
