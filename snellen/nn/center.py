@@ -1,0 +1,66 @@
+"""Center loss (Wen et al., ECCV 2016; notes 004): features of a class gather round its centre.
+
+It stands beside a softmax loss, weighted by about 0.003 to 0.1; alone it would pull everything
+into one point.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from ..core.errors import UsageError
+from ..core.parts import Part
+from ._labels import check_labels, check_weight, reduce
+
+PARTS = {
+    "Center loss": Part(
+        "Losses",
+        "sn.nn.CenterLoss",
+        "1/2 |x - c_y|^2 beside a softmax loss; centres follow by c -= alpha sum(c - x) / (1 + n)",
+        "004",
+    ),
+}
+
+
+class CenterLoss(nn.Module):
+    """features_BD, labels_B -> 1/2 |x - c_y|^2, mean over the batch (`reduction`: sum, none).
+
+    In training mode each call then moves the centres as the paper does, without a gradient:
+    c_j -= alpha * sum over the class of (c_j - x) / (1 + n_j). A class that is not in the batch
+    rests. Raises UsageError for shapes and labels that do not fit.
+
+    >>> loss = CenterLoss(classes=2, width=1, alpha=0.5)
+    >>> loss(torch.tensor([[2.0], [4.0]]), torch.tensor([0, 0]))
+    tensor(5.)
+    >>> loss.centers_KD
+    tensor([[1.],
+            [0.]])
+    """
+
+    centers_KD: Tensor
+
+    def __init__(
+        self, classes: int, width: int, alpha: float = 0.5, *, reduction: str = "mean"
+    ) -> None:
+        super().__init__()
+        if not 0 <= alpha <= 1:
+            raise UsageError(f"alpha={alpha} of the center loss must be between 0 and 1")
+        self.alpha, self.reduction = alpha, reduction
+        self.register_buffer("centers_KD", torch.zeros(classes, width))
+
+    def forward(self, features_BD: Tensor, labels_B: Tensor) -> Tensor:
+        """features_BD, labels_B -> loss; moves the centres in training mode."""
+        check_weight(features_BD, self.centers_KD)
+        check_labels(features_BD[:, :1].expand(-1, len(self.centers_KD)), labels_B)
+        own_BD = self.centers_KD.to(features_BD.dtype)[labels_B]
+        loss = reduce((features_BD - own_BD).square().sum(1) / 2, self.reduction)
+        if self.training:
+            self._move(features_BD.detach(), labels_B)
+        return loss
+
+    @torch.no_grad()
+    def _move(self, features_BD: Tensor, labels_B: Tensor) -> None:
+        features_BD = features_BD.to(self.centers_KD.dtype)
+        away_BD = self.centers_KD[labels_B] - features_BD
+        sums_KD = torch.zeros_like(self.centers_KD).index_add_(0, labels_B, away_BD)
+        counts_K = torch.bincount(labels_B, minlength=len(self.centers_KD))
+        self.centers_KD -= self.alpha * sums_KD / (1 + counts_K)[:, None]
