@@ -1,0 +1,467 @@
+"""Every loss against a closed form, a loop, PyTorch or finite differences in float64."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.autograd import gradcheck
+from torch.nn import functional as F
+
+import snellen as sn
+from snellen.core.registry import collect
+from snellen.nn.losses import Loss
+
+LOSSES: dict[str, Loss] = collect("snellen.nn", "LOSSES")
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def batch(num=6, classes=5, dtype=torch.float64):
+    return torch.randn(num, classes, dtype=dtype), torch.randint(classes, (num,))
+
+
+def loop_hinge(scores, labels, delta, power):
+    """The sum as the notes write it."""
+    return [
+        sum(max(0.0, float(row[j] - row[y]) + delta) ** power for j in range(len(row)) if j != y)
+        for row, y in zip(scores, labels.tolist(), strict=True)
+    ]
+
+
+# Cross-entropy ------------------------------------------------------------------------------------
+
+
+def test_cross_entropy_of_fresh_logits_is_ln_classes_and_its_gradient_p_minus_y():
+    zeros = torch.zeros(4, 10, dtype=torch.float64)
+    labels = torch.arange(4)
+    assert float(F.cross_entropy(zeros, labels)) == pytest.approx(math.log(10), abs=1e-12)
+    logits = torch.randn(4, 10, dtype=torch.float64, requires_grad=True)
+    F.cross_entropy(logits, labels, reduction="sum").backward()
+    torch.testing.assert_close(logits.grad, logits.detach().softmax(1) - F.one_hot(labels, 10))
+
+
+def test_binary_cross_entropy_is_minus_the_likelihood_and_its_gradient_sigma_minus_y():
+    f = torch.randn(20, dtype=torch.float64, requires_grad=True)
+    y = (torch.rand(20) < 0.5).double()
+    loss = F.binary_cross_entropy_with_logits(f, y, reduction="sum")
+    p = f.detach().sigmoid()
+    torch.testing.assert_close(loss.detach(), -(y * p.log() + (1 - y) * (1 - p).log()).sum())
+    loss.backward()
+    torch.testing.assert_close(f.grad, p - y)
+
+
+@pytest.mark.parametrize(("loss", "pull"), [
+    (F.mse_loss, 200.0), (F.l1_loss, 1.0), (F.smooth_l1_loss, 1.0), (F.huber_loss, 1.0),
+])  # fmt: skip
+def test_an_outlier_pulls_only_the_squared_error_by_its_distance(loss, pull):
+    f = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    loss(f, torch.tensor(100.0, dtype=torch.float64)).backward()
+    assert -float(f.grad) == pull
+
+
+def test_smooth_l1_is_quadratic_then_linear_and_huber_beta_times_it():
+    d = torch.linspace(-3, 3, 61, dtype=torch.float64)
+    beta = 0.5
+    want = torch.where(d.abs() < beta, d**2 / 2 / beta, d.abs() - beta / 2)
+    zeros = torch.zeros_like(d)
+    smooth = F.smooth_l1_loss(d, zeros, beta=beta, reduction="none")
+    torch.testing.assert_close(smooth, want)
+    huber = F.huber_loss(d, zeros, delta=beta, reduction="none")
+    torch.testing.assert_close(huber, beta * want)
+
+
+# Hinge --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("delta", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize(("loss", "power"), [(sn.nn.multiclass_hinge, 1), (sn.nn.squared_hinge, 2)])
+def test_hinge_is_the_loop_of_the_notes_and_classes_times_multi_margin_loss(loss, power, delta):
+    scores, labels = batch()
+    want = torch.tensor(loop_hinge(scores, labels, delta, power), dtype=torch.float64)
+    torch.testing.assert_close(loss(scores, labels, delta, reduction="none"), want)
+    torch.testing.assert_close(loss(scores, labels, delta), want.mean())
+    torch.testing.assert_close(loss(scores, labels, delta, reduction="sum"), want.sum())
+    torch_form = nn.MultiMarginLoss(p=power, margin=delta)(scores, labels)
+    torch.testing.assert_close(loss(scores, labels, delta), scores.shape[1] * torch_form)
+
+
+@pytest.mark.parametrize(("classes", "delta"), [(10, 1.0), (3, 0.5), (1000, 10.0)])
+def test_hinge_before_learning_is_one_delta_for_each_wrong_class(classes, delta):
+    scores, labels = torch.zeros(7, classes), torch.randint(classes, (7,))
+    assert float(sn.nn.multiclass_hinge(scores, labels, delta)) == (classes - 1) * delta
+    assert float(sn.nn.squared_hinge(scores, labels, delta)) == (classes - 1) * delta**2
+
+
+def test_hinge_is_local_where_softmax_never_has_enough():
+    sure, close = torch.tensor([[10.0, -100, -100]]), torch.tensor([[10.0, 9, 9]])
+    right = torch.tensor([0])
+    assert float(sn.nn.multiclass_hinge(sure, right)) == 0.0
+    assert float(sn.nn.multiclass_hinge(close, right)) == 0.0
+    assert float(F.cross_entropy(sure, right)) == 0.0
+    want = math.log(1 + 2 * math.exp(-1))  # 0.5514
+    assert float(F.cross_entropy(close, right)) == pytest.approx(want, abs=1e-6)
+
+
+# Attributes ---------------------------------------------------------------------------------------
+
+
+def test_attribute_hinge_is_its_closed_form():
+    scores = torch.randn(5, 4, dtype=torch.float64)
+    signs = torch.randint(2, (5, 4)) * 2 - 1
+    want = [sum(max(0.0, 1 - int(y) * float(f)) for f, y in zip(row, ys, strict=True))
+            for row, ys in zip(scores, signs, strict=True)]  # fmt: skip
+    got = sn.nn.attribute_hinge(scores, signs, reduction="none")
+    torch.testing.assert_close(got, torch.tensor(want, dtype=torch.float64))
+    multi_label = nn.MultiLabelMarginLoss()(scores, torch.zeros(5, 4, dtype=torch.long))
+    assert not torch.isclose(got.mean(), multi_label)
+
+
+def test_attribute_logistic_is_the_sum_of_binary_cross_entropies():
+    scores = torch.randn(5, 4, dtype=torch.float64)
+    labels = torch.randint(2, (5, 4))
+    want = F.binary_cross_entropy_with_logits(scores, labels.double()) * 4
+    torch.testing.assert_close(sn.nn.attribute_logistic(scores, labels), want)
+
+
+# Divergence ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", [2, 10, 1000])
+def test_entropy_is_log_classes_for_uniform_and_least_for_certain(classes):
+    uniform = torch.full((classes,), 1 / classes, dtype=torch.float64)
+    assert float(sn.nn.entropy(uniform)) == pytest.approx(math.log(classes), abs=1e-12)
+    assert float(sn.nn.entropy(F.one_hot(torch.tensor(0), classes).double())) == 0.0
+    p = torch.randn(50, classes, dtype=torch.float64).softmax(1)
+    assert (sn.nn.entropy(p) < math.log(classes)).all()
+    own = torch.distributions.Categorical(p).entropy()
+    torch.testing.assert_close(sn.nn.entropy(p), own)
+
+
+def test_kl_is_never_negative_zero_only_for_equals_and_not_symmetric():
+    p, q = torch.randn(2, 200, 6, dtype=torch.float64).softmax(-1)
+    forth, back = sn.nn.kl_divergence(p, q), sn.nn.kl_divergence(q, p)
+    assert (forth > 0).all()
+    assert (forth - back).abs().min() > 0
+    assert (sn.nn.kl_divergence(p, p) == 0).all()
+    torch.testing.assert_close(forth, F.kl_div(q.log(), p, reduction="none").sum(1))
+    cross = -(p * q.log()).sum(1)
+    torch.testing.assert_close(forth, cross - sn.nn.entropy(p))  # what softmax training minimises
+
+
+def test_kl_where_one_gives_a_class_no_share():
+    half, sure = torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0])
+    assert float(sn.nn.kl_divergence(half, sure)) == math.inf
+    assert float(sn.nn.kl_divergence(sure, half)) == pytest.approx(math.log(2))
+
+
+def test_gaussian_kl_is_torch_distributions_and_the_autoencoders():
+    mean, mean2 = torch.randn(2, 5, 3, dtype=torch.float64)
+    std, std2 = torch.rand(2, 5, 3, dtype=torch.float64) + 0.1
+    one, other = torch.distributions.Normal(mean, std), torch.distributions.Normal(mean2, std2)
+    want = torch.distributions.kl_divergence(one, other).sum(1)
+    torch.testing.assert_close(sn.nn.gaussian_kl(mean, std, mean2, std2), want)
+    zero, unit = torch.zeros(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
+    prior = sn.nn.gaussian_kl(mean, std, zero, unit)
+    torch.testing.assert_close(prior, -0.5 * (1 + 2 * std.log() - mean**2 - std**2).sum(1))
+    assert (sn.nn.gaussian_kl(mean, std, mean, std).abs() < 1e-12).all()
+
+
+# Center and contrastive ---------------------------------------------------------------------------
+
+
+def test_center_loss_is_half_the_squared_distance_and_its_gradient_x_minus_c():
+    loss = sn.nn.CenterLoss(3, 4, reduction="sum").double().eval()
+    loss.centers_KD.copy_(torch.randn(3, 4))
+    x, y = torch.randn(6, 4, dtype=torch.float64, requires_grad=True), torch.tensor([0, 1, 2] * 2)
+    value = loss(x, y)
+    value.backward()
+    want = 0.5 * (x - loss.centers_KD[y]).detach().pow(2).sum()
+    torch.testing.assert_close(value.detach(), want)
+    torch.testing.assert_close(x.grad, (x - loss.centers_KD[y]).detach())
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+def test_centres_move_as_the_paper_says(alpha):
+    loss = sn.nn.CenterLoss(3, 4, alpha=alpha).double()
+    before = torch.randn(3, 4, dtype=torch.float64)
+    loss.centers_KD.copy_(before)
+    x, y = torch.randn(5, 4, dtype=torch.float64), torch.tensor([0, 2, 2, 0, 2])
+    loss(x, y)
+    for j in range(3):
+        own = [x[i] for i in range(5) if int(y[i]) == j]
+        change = sum((before[j] - xi for xi in own), torch.zeros(4)) / (1 + len(own))
+        torch.testing.assert_close(loss.centers_KD[j], before[j] - alpha * change)
+    assert torch.equal(loss.centers_KD[1], before[1])  # not in the batch
+    after = loss.centers_KD.clone()
+    loss.eval()(x, y)
+    assert torch.equal(loss.centers_KD, after)
+
+
+def spread(features, labels):
+    """The mean distance to the own class's mean, over the distance between the means."""
+    means = torch.stack([features[labels == k].mean(0) for k in range(3)])
+    within = (features - means[labels]).norm(dim=1).mean()
+    return float(within / torch.pdist(means).mean())
+
+
+def trained_features(weight):
+    torch.manual_seed(1)
+    places = torch.tensor([[0.0, 0], [2, 0], [0, 2]])
+    labels = torch.arange(3).repeat(40)
+    x = places[labels] + 0.3 * torch.randn(120, 2)
+    body, head = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 2)), nn.Linear(2, 3)
+    center = sn.nn.CenterLoss(3, 2)
+    optimiser = torch.optim.Adam([*body.parameters(), *head.parameters()], 0.02)
+    for _ in range(150):
+        optimiser.zero_grad()
+        features = body(x)
+        (F.cross_entropy(head(features), labels) + weight * center(features, labels)).backward()
+        optimiser.step()
+    return spread(body(x).detach(), labels)
+
+
+def test_center_loss_gathers_the_features_of_a_class():
+    assert trained_features(1.0) < 0.5 * trained_features(0.0)
+
+
+def test_contrastive_loss_is_its_closed_form_with_a_margin():
+    one = torch.tensor([[3.0, 4.0], [3.0, 4.0], [0.3, 0.4], [0.0, 0.0]], dtype=torch.float64)
+    same = torch.tensor([1, 0, 0, 1])
+    got = sn.nn.contrastive_loss(one, torch.zeros_like(one), same, margin=2, reduction="none")
+    torch.testing.assert_close(got, torch.tensor([25.0, 0.0, 2.25, 0.0], dtype=torch.float64))
+
+
+def test_contrastive_loss_of_one_point_twice_has_a_finite_gradient():
+    one = torch.zeros(1, 3, requires_grad=True)
+    sn.nn.contrastive_loss(one, torch.zeros(1, 3), torch.tensor([0])).backward()
+    assert torch.equal(one.grad, torch.zeros(1, 3))
+
+
+# Margins ------------------------------------------------------------------------------------------
+
+ANGLES = torch.linspace(0, math.pi, 20_001, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("m", range(9))
+def test_chebyshev_is_the_cosine_of_m_times_the_angle(m):
+    got = sn.nn.cos_multiple(ANGLES.cos(), m)
+    assert (got - (m * ANGLES).cos()).abs().max() < 1e-10
+
+
+@pytest.mark.parametrize("m", range(1, 7))
+def test_psi_is_its_definition_continuous_and_falls_all_the_way(m):
+    got = sn.nn.psi(ANGLES.cos(), m)
+    k = (m * ANGLES / math.pi).floor().clamp(max=m - 1)
+    want = (-1) ** k * (m * ANGLES).cos() - 2 * k
+    assert (got - want).abs().max() < 1e-10
+    steps = got.diff()
+    assert (steps < 0).all()
+    assert steps.abs().max() <= m * float(ANGLES[1]) + 1e-12  # no jump: |psi'| <= m
+    assert float(got[0]) == pytest.approx(1.0)
+    assert float(got[-1]) == pytest.approx(1.0 - 2 * m)
+
+
+def features(num=8, width=6, classes=4):
+    x = 2 * torch.randn(num, width, dtype=torch.float64)
+    weight = torch.randn(classes, width, dtype=torch.float64)
+    return x, weight, torch.randint(classes, (num,))
+
+
+def test_l_softmax_without_margin_is_softmax_cross_entropy():
+    x, weight, y = features()
+    got = sn.nn.l_softmax(x, weight, y, margin=1)
+    assert float((got - F.cross_entropy(x @ weight.T, y)).abs()) < 1e-12
+
+
+@pytest.mark.parametrize("margin", [2, 3, 4])
+def test_l_softmax_is_the_papers_formula(margin):
+    x, weight, y = features()
+    logits = x @ weight.T
+    for i, j in enumerate(y.tolist()):
+        length = x[i].norm() * weight[j].norm()
+        angle = float((x[i] @ weight[j] / length).acos())
+        k = int(margin * angle / math.pi)
+        logits[i, j] = length * ((-1) ** k * math.cos(margin * angle) - 2 * k)
+    got = sn.nn.l_softmax(x, weight, y, margin=margin)
+    torch.testing.assert_close(got, F.cross_entropy(logits, y))
+
+
+def test_a_softmax_without_margin_is_softmax_of_cosines_times_the_length():
+    x, weight, y = features()
+    cos = F.cosine_similarity(x[:, None], weight[None], dim=2)
+    want = F.cross_entropy(x.norm(dim=1, keepdim=True) * cos, y)
+    torch.testing.assert_close(sn.nn.a_softmax(x, weight, y, margin=1), want)
+    torch.testing.assert_close(
+        sn.nn.a_softmax(x, 9 * weight, y, margin=1), want
+    )  # |W| does not count
+
+
+@pytest.mark.parametrize("loss", [sn.nn.l_softmax, sn.nn.a_softmax])
+def test_a_larger_margin_is_harder_and_lambda_leads_from_none_to_all_of_it(loss):
+    x, weight, y = features()
+    by_margin = [float(loss(x, weight, y, margin=m)) for m in range(1, 6)]
+    assert by_margin == sorted(by_margin)
+    assert len(set(by_margin)) == 5
+    by_mix = [float(loss(x, weight, y, margin=4, mix=mix)) for mix in (1e9, 100.0, 5.0, 1.0, 0.0)]
+    assert by_mix == sorted(by_mix)
+    assert by_mix[0] == pytest.approx(by_margin[0], rel=1e-6)
+    assert by_mix[-1] == by_margin[3]
+
+
+def test_lambda_falls_as_in_the_authors_training_and_rests_in_evaluation():
+    values = [sn.nn.annealed_mix(step) for step in range(3000)]
+    assert values[0] == 1000.0
+    assert values[1] == pytest.approx(1000 / 1.12)
+    assert all(a >= b for a, b in itertools.pairwise(values))
+    assert values[-1] == 5.0
+    loss = sn.nn.ASoftmax(4, 6)
+    x, _, y = features()
+    first = loss(x.float(), y)
+    for _ in range(100):
+        loss(x.float(), y)
+    assert float(loss(x.float(), y)) > float(first)
+    assert int(loss.num_steps) == 102
+    loss.eval()(x.float(), y)
+    assert int(loss.num_steps) == 102
+    again = sn.nn.ASoftmax(4, 6)
+    again.load_state_dict(loss.state_dict())
+    assert torch.equal(again.eval()(x.float(), y), loss(x.float(), y))
+
+
+def test_am_softmax_without_margin_and_scale_is_the_normalised_softmax():
+    x, weight, y = features()
+    cos = sn.nn.cosines(x, weight)
+    torch.testing.assert_close(cos, F.cosine_similarity(x[:, None], weight[None], dim=2))
+    got = sn.nn.am_softmax(cos, y, margin=0.0, scale=1.0)
+    want = -(cos.exp().gather(1, y[:, None])[:, 0] / cos.exp().sum(1)).log().mean()
+    torch.testing.assert_close(got, want)
+
+
+def test_am_softmax_is_the_papers_formula():
+    x, weight, y = features()
+    cos, s, m = sn.nn.cosines(x, weight), 12.0, 0.2
+    right = (s * (cos.gather(1, y[:, None])[:, 0] - m)).exp()
+    wrong = (s * cos).exp().sum(1) - (s * cos).exp().gather(1, y[:, None])[:, 0]
+    want = -(right / (right + wrong)).log().mean()
+    torch.testing.assert_close(sn.nn.am_softmax(cos, y, margin=m, scale=s), want)
+
+
+def test_a_cosine_layer_knows_no_lengths():
+    layer = sn.nn.CosineLinear(6, 4, scale=7.0).double()
+    x, _, _ = features()
+    torch.testing.assert_close(layer(x), layer(100 * x))
+    torch.testing.assert_close(layer(x), 7 * sn.nn.cosines(x, layer.weight))
+    assert layer(x.view(2, 4, 6)).shape == (2, 4, 4)
+
+
+# All of them --------------------------------------------------------------------------------------
+
+Y = torch.tensor([0, 1, 2, 0])
+SIGNS = torch.tensor([[1, -1, 1], [-1, -1, 1], [1, 1, 1], [-1, 1, -1]])
+WEIGHT = torch.randn(3, 3, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+
+
+def _centred(x, y):
+    loss = sn.nn.CenterLoss(3, 3).eval()
+    loss.centers_KD.copy_(WEIGHT)
+    return loss.to(x.dtype)(x, y)
+
+
+OF_X = {  # a scalar of x_43
+    "hinge": lambda x: sn.nn.multiclass_hinge(x, Y),
+    "squared-hinge": lambda x: sn.nn.squared_hinge(x, Y),
+    "attribute hinge": lambda x: sn.nn.attribute_hinge(x, SIGNS),
+    "attribute logistic": lambda x: sn.nn.attribute_logistic(x, (SIGNS + 1) // 2),
+    "center": lambda x: _centred(x, Y),
+    "contrastive": lambda x: sn.nn.contrastive_loss(
+        x, WEIGHT[Y].to(x.dtype), torch.tensor([1, 0, 0, 1]), margin=3.0),
+    "entropy": lambda x: sn.nn.entropy(x.softmax(1)).sum(),
+    "kl": lambda x: sn.nn.kl_divergence(x.softmax(1), x.flip(1).softmax(1)).sum(),
+    "gaussian kl": lambda x: sn.nn.gaussian_kl(x, x.exp(), x.flip(0), x.flip(1).exp()).sum(),
+    "l-softmax": lambda x: sn.nn.l_softmax(x, WEIGHT.to(x.dtype), Y, margin=3),
+    "a-softmax": lambda x: sn.nn.a_softmax(x, WEIGHT.to(x.dtype), Y, margin=4, mix=2.0),
+    "am-softmax": lambda x: sn.nn.am_softmax(sn.nn.cosines(x, WEIGHT.to(x.dtype)), Y),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_X)
+def test_gradient_is_that_of_finite_differences(name):
+    x = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(OF_X[name], (x,))
+
+
+@pytest.mark.parametrize("loss", [sn.nn.l_softmax, sn.nn.a_softmax])
+def test_gradient_for_the_class_vectors_too(loss):
+    x, weight, y = features(4, 3, 3)
+    assert gradcheck(lambda w: loss(x, w, y, margin=2), (weight.requires_grad_(),))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("name", OF_X)
+def test_any_dtype_gives_the_same_in_its_own_precision(name, dtype):
+    x = torch.randn(4, 3, dtype=torch.float64)
+    got = OF_X[name](x.to(dtype))
+    assert got.dtype == dtype
+    exact = float(OF_X[name](x.to(dtype).double()))
+    assert float(got) == pytest.approx(exact, rel=30 * torch.finfo(dtype).eps, abs=0.02)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_by_name_are_means_that_fall_as_the_right_logit_rises(name):
+    logits, y = batch(dtype=torch.float32)
+    of = LOSSES[name].of
+    rows = torch.stack([of(logits[i : i + 1], y[i : i + 1]) for i in range(len(y))])
+    torch.testing.assert_close(of(logits, y), rows.mean())
+    assert of(logits + 3 * F.one_hot(y, 5), y) < of(logits, y)
+    if LOSSES[name].can_smooth:
+        assert of(logits, y, label_smoothing=0.1) != of(logits, y)
+    else:
+        with pytest.raises(TypeError):
+            of(logits, y, label_smoothing=0.1)
+
+
+X = torch.randn(2, 3)
+WRONG = {
+    "one label too many": (lambda: sn.nn.multiclass_hinge(X, torch.tensor([0, 1, 2])), r"\(2, 3\)"),
+    "one-hot labels": (lambda: sn.nn.squared_hinge(X, torch.eye(3)[:2]), "labels of shape"),
+    "float labels": (lambda: sn.nn.multiclass_hinge(X, torch.zeros(2)), r"labels.long\(\)"),
+    "label 3 of 3": (lambda: sn.nn.multiclass_hinge(X, torch.tensor([0, 3])), r"0\.\.2"),
+    "label -1": (lambda: sn.nn.am_softmax(X, torch.tensor([0, -1])), "from -1"),
+    "0 for no": (lambda: sn.nn.attribute_hinge(X, (X > 0).int()), "2 \\* y - 1"),
+    "-1 for no": (lambda: sn.nn.attribute_logistic(X, X.sign()), "0..1"),
+    "other shapes": (lambda: sn.nn.attribute_hinge(X, torch.ones(2, 4)), r"\(2, 4\)"),
+    "logits for shares": (lambda: sn.nn.entropy(X), "softmax"),
+    "negative share": (lambda: sn.nn.entropy(torch.tensor([1.5, -0.5])), "negative"),
+    "whole shares": (lambda: sn.nn.entropy(torch.tensor([0, 1])), "torch.int64"),
+    "no spread": (lambda: sn.nn.gaussian_kl(X, X * 0, X, X.exp()), "exp"),
+    "pairs": (lambda: sn.nn.contrastive_loss(X, X, torch.ones(3)), r"\(3,\)"),
+    "same as sign": (lambda: sn.nn.contrastive_loss(X, X, torch.tensor([1, -1])), "0..1"),
+    "margin 1.5": (lambda: sn.nn.l_softmax(X, X, torch.tensor([0, 1]), margin=1.5), "margin=1.5"),
+    "margin 0": (lambda: sn.nn.a_softmax(X, X, torch.tensor([0, 1]), margin=0), "margin=0"),
+    "width": (lambda: sn.nn.l_softmax(X, torch.ones(3, 4), torch.tensor([0, 1])), r"\(3, 4\)"),
+    "class 5 of 3": (lambda: sn.nn.CenterLoss(3, 3)(X, torch.tensor([0, 5])), "0 to 5"),
+    "center width": (lambda: sn.nn.CenterLoss(3, 4)(X, torch.tensor([0, 1])), r"\(3, 4\)"),
+    "alpha": (lambda: sn.nn.CenterLoss(3, 4, alpha=2), "alpha=2"),
+    "reduction": (lambda: sn.nn.multiclass_hinge(X, Y[:2], reduction="avg"), "reduction='avg'"),
+    "m": (lambda: sn.nn.cos_multiple(X, -1), "m=-1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_does_not_fit_is_refused_in_words(name):
+    call, words = WRONG[name]
+    with pytest.raises(sn.UsageError, match=words):
+        call()
+
+
+def test_a_gpu_is_not_asked_to_wait():
+    """The checks of values are for the CPU: elsewhere they would hold up every step."""
+    scores, labels = torch.zeros(2, 3, device="meta"), torch.zeros(2, 3, device="meta")
+    assert sn.nn.attribute_hinge(scores, labels).device.type == "meta"
+    long = labels[:, 0].long()
+    assert sn.nn.multiclass_hinge(scores, long).device.type == "meta"
