@@ -324,7 +324,7 @@ def test_lambda_falls_as_in_the_authors_training_and_rests_in_evaluation():
     first = loss(x.float(), y)
     for _ in range(100):
         loss(x.float(), y)
-    assert float(loss(x.float(), y)) > float(first)
+    assert loss(x.float(), y) > first
     assert int(loss.num_steps) == 102
     loss.eval()(x.float(), y)
     assert int(loss.num_steps) == 102

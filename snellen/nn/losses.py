@@ -43,6 +43,9 @@ PARTS = {
         "quadratic up to beta, linear beyond; huber = beta * smooth_l1",
         "004",
     ),
+    "A loss by name": Part(
+        GROUP, "sn.nn.Loss", "what `loss=` of a recipe finds; a file declares LOSSES of them"
+    ),
     "Label smoothing": Part(
         GROUP,
         "torch.nn.CrossEntropyLoss",
