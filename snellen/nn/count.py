@@ -56,7 +56,7 @@ def count_macs(net: nn.Module, input: Shape) -> int:
     for layer in [m for m in net.modules() if not any(m.children())]:
         layer.register_forward_hook(lambda layer, _, out: counts.append(_macs(layer, out)))
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        net(torch.zeros(1, *input, device=device_of(net)))
+        net(torch.zeros(1, *input, device=device_of(net), dtype=_dtype_of(net)))
     return sum(counts)
 
 
@@ -77,7 +77,7 @@ def layers(net: nn.Module, input: Shape) -> list[dict[str, Any]]:
         for name, layer in net.named_modules():
             layer.register_forward_pre_hook(lambda *_: reach.opened.append(0))
             layer.register_forward_hook(_recorder(name, table, reach))
-        net(torch.empty(1, *input, device="meta"))
+        net(torch.empty(1, *input, device="meta", dtype=_dtype_of(net)))
     return table
 
 
@@ -94,6 +94,12 @@ def probe_copy(net: nn.Module, pixels: int) -> nn.Module:
 def device_of(net: nn.Module) -> torch.device:
     """Where the network's numbers are."""
     return next((t.device for t in chain(net.parameters(), net.buffers())), torch.device("cpu"))
+
+
+def _dtype_of(net: nn.Module) -> torch.dtype:
+    """The type of the network's numbers."""
+    kinds = (t.dtype for t in chain(net.parameters(), net.buffers()) if t.is_floating_point())
+    return next(kinds, torch.get_default_dtype())
 
 
 def meta_copy(net: nn.Module) -> nn.Module:
