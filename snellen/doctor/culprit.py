@@ -140,7 +140,9 @@ class Search:
         """Items that are not finite: in the batch as it reached the network, then everywhere."""
         size = self._batch_size(feed)
         rows, where = set(), ""
-        given = [("image", t) for _, t in tensors_of([*feed.args, *feed.kwargs.values()])]
+        given = [("image", t) for f in {id(f): f for f in (feed, self.engine.begun)}.values()
+                 if f is not None and not f.made
+                 for _, t in tensors_of([*f.args, *f.kwargs.values()])]  # fmt: skip
         if record is not None and record.data is not None:
             data = tensors_of(record.data)
             given += [("target" if i else "image", t) for i, (_, t) in enumerate(data)]

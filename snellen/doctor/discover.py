@@ -15,6 +15,7 @@ from torch import nn
 from torch.optim.optimizer import Optimizer
 
 from .engine import Engine
+from .parts import Parts, whole_of
 from .patient import Patient
 
 MOST = 8  # networks; a cross-validation makes many, and the first ones tell
@@ -29,6 +30,7 @@ class Discovery:
         self.engine, self.watch = engine, watch
         self._handles: dict[int, Any] = {}  # of the roots
         self._known: set[int] = set()  # every module of every root
+        self._parts = Parts(engine, watch)
         self._look: Any = None
         self._quiet_at = 0
         self._made: list[weakref.ref[Any]] = []  # optimisers, the last few
@@ -57,6 +59,7 @@ class Discovery:
             if Optimizer.__init__ is make:
                 Optimizer.__init__ = made  # type: ignore[method-assign]
             self._stop()
+            self._parts.close()
             for handle in [*hooks, *self._handles.values()]:
                 handle.remove()
 
@@ -96,19 +99,37 @@ class Discovery:
     def _adopt(self, module: nn.Module, args: Any) -> None:
         if torch.compiler.is_compiling() or isinstance(module, torch.jit.ScriptModule):
             return
-        if not any(p.requires_grad for p in module.parameters()):
+        whole = whole_of(module) or module
+        if not any(p.requires_grad for p in whole.parameters()):
             return
-        inside = {id(m) for m in module.modules()}
+        patient = self._patient(whole)
+        if patient is None:
+            return
+        self._known |= {id(m) for m in module.modules()}
+        if whole is not module:
+            self._parts.meet(patient, module, args)
+        else:  # the pre-hooks of the call under way are fixed already: this one is told by hand
+            self.engine.on_forward(patient, args, {})
+
+    def _patient(self, net: nn.Module) -> Patient | None:
+        """The patient of a network, a new one for a new network; None where there are enough."""
+        known = [p for p in self.engine.patients if p.net is net]
+        if known:
+            return known[0]
+        inside = {id(m) for m in net.modules()}
         for patient in [p for p in self.engine.patients if id(p.net) in inside]:
             self.engine.patients.remove(patient)  # a part that was called alone before
             self._handles.pop(id(patient.net)).remove()
         if len(self.engine.patients) >= MOST:
-            return
-        prefix = f"{type(module).__name__}." if self.engine.patients else ""
-        patient = Patient(module, prefix)
+            return None
+        patient = Patient(net, self._prefix(type(net).__name__))
         patient.adopted = True
         self.engine.patients.append(patient)
-        self._known |= inside
-        self._handles[id(module)] = self.watch(patient)
-        # The pre-hooks of the call under way are fixed already: this one is told by hand.
-        self.engine.on_forward(patient, args, {})
+        self._handles[id(net)] = self.watch(patient)
+        return patient
+
+    def _prefix(self, kind: str) -> str:
+        """The first network's parameters keep their names; the others' begin with their class."""
+        taken = {patient.prefix for patient in self.engine.patients}
+        names = ["", f"{kind}.", *(f"{kind}{i}." for i in range(2, MOST + 2))]
+        return next(name for name in names if name not in taken)

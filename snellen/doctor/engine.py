@@ -17,7 +17,7 @@ from ..core import registry
 from .by_hand import ByHand
 from .calls import Calls
 from .chart import Chart
-from .gradients import detached, has_gradients
+from .gradients import comes_of_graph, detached, has_gradients
 from .loader import Loaders
 from .patient import Patient
 from .probes._probe import Feed, Probe, Stepper
@@ -47,6 +47,7 @@ class Engine:
         self.off = False
         self.feed: Feed | None = None  # the last forward pass that no backward has followed yet
         self.fed: Feed | None = None  # the last that one has
+        self.begun: Feed | None = None  # the first since a backward pass
         self.on_nonfinite: Callable[[str, Feed | None, Tensor | None], None] | None = None
         self._late: tuple[Tensor, Feed] | None = None  # a loss on a GPU, read one step late
         self._sampling = True
@@ -88,7 +89,7 @@ class Engine:
         self.tell("close")
         if self._late is not None:
             self._read_late(None)
-        self.feed = self.fed = None
+        self.feed = self.fed = self.begun = None
 
     def fail(self, who: Any, error: BaseException) -> None:
         """An error of the doctor's own: noted once a place, never raised."""
@@ -121,11 +122,15 @@ class Engine:
             return
         try:
             self.by_hand.look()
+            if patient.parts:
+                patient.leave()  # called itself after all
             feed = Feed(patient, detached(args), kwargs, self.loaders.latest, self.step,
-                        self.turn, patient.net.training)  # fmt: skip
+                        self.turn, patient.net.training, comes_of_graph(args))  # fmt: skip
             if self.calls.on:
                 self.calls.stop()
             if not torch.is_grad_enabled():
+                if patient.is_inner:
+                    return
                 self._evaluations += 1
                 if self._evaluations < 4 or self._evaluations % EVAL_EVERY == 1:
                     self.tell("evaluation", feed)
@@ -133,6 +138,7 @@ class Engine:
             if patient.fresh:
                 patient.keep_statistics()
                 patient.fresh = False
+            self.begun = feed if self.feed is None or self.begun is None else self.begun
             self.feed = feed
             if self._sampling:
                 full = self.schedule.full(self.turn)
@@ -162,7 +168,7 @@ class Engine:
             if self._sampling:
                 self.tell("backward", feed, loss)
             for patient in self.patients:
-                patient.fresh = True
+                patient.rest()
             for stepper in self.steppers.values():
                 stepper.backwards += 1
                 stepper.loss_sum = value + (stepper.loss_sum if self._alone else 0.0)

@@ -29,3 +29,12 @@ def has_gradients(params: list[Any]) -> bool:
 def detached(args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Arguments without their graphs, which must not outlive the step."""
     return tuple([a.detach() if isinstance(a, Tensor) and a.requires_grad else a for a in args])
+
+
+def comes_of_graph(args: tuple[Any, ...]) -> bool:
+    """Whether the first argument was computed by something that learns.
+
+    >>> w = torch.ones(1, requires_grad=True); comes_of_graph((2 * w,)), comes_of_graph((w,))
+    (True, False)
+    """
+    return bool(args) and isinstance(args[0], Tensor) and args[0].grad_fn is not None

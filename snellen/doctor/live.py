@@ -24,7 +24,9 @@ def live_of(feed: Feed, target: Tensor | None, loss_fn: Any, template: Any) -> L
 
     The loss is `loss_fn(out, target)`, or the library function that was heard.
     """
-    if target is None or not target.dim() or (loss_fn is None and template is None):
+    if target is None or not target.dim() or feed.patient.is_partial:
+        return None
+    if loss_fn is None and template is None:
         return None
     size, args, kwargs = len(target), feed.args, feed.kwargs
 

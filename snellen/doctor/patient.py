@@ -32,8 +32,31 @@ class Patient:
         self.compiled = self.inner is not net or net._compiled_call_impl is not None
         self.adopted = False  # found, not given
         self.fresh = True  # no forward pass since the last backward or step
+        self.whole: Patient | None = None  # of which it is a part
+        self.parts: dict[Patient, Any] = {}  # called in its stead, and their hooks
         self._keys: list[tuple[dict[str, Any], str]] | None = None
         self._kept: list[Tensor] = []
+
+    def rest(self) -> None:
+        """A backward pass has come: what follows is another forward pass."""
+        self.fresh = True
+        for part in self.parts:
+            part.fresh = True
+
+    def leave(self, *parts: "Patient") -> None:
+        """Watch some parts no more, or all."""
+        for part in parts or tuple(self.parts):
+            self.parts.pop(part).remove()
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether data run through other parts of the whole too."""
+        return self.whole is not None and len(self.whole.parts) > 1
+
+    @property
+    def is_inner(self) -> bool:
+        """Whether another part of the whole is called before it."""
+        return self.whole is not None and next(iter(self.whole.parts), self) is not self
 
     def parameter_names(self) -> dict[int, str]:
         """id of a parameter -> its name, prefixed where several networks are watched."""
@@ -41,7 +64,8 @@ class Patient:
 
     def modules(self) -> list[tuple[str, nn.Module]]:
         """(name, module) of every part, the root last named by its class."""
-        return [(self.prefix + n if n else type(self.inner).__name__, m)
+        top = self.prefix.rstrip(".") if self.whole else type(self.inner).__name__
+        return [(self.prefix + n if n else top, m)
                 for n, m in self.inner.named_modules()]  # fmt: skip
 
     def keep_statistics(self) -> None:

@@ -31,11 +31,15 @@ def users_line() -> tuple[str, int] | None:
     for _ in range(MOST):
         if frame is None:
             return None
-        name = frame.f_code.co_filename
-        if not name.startswith(("<frozen", "<string", "<eval", *NOT_THEIRS)):
-            return name, frame.f_lineno
+        if is_users(frame):
+            return frame.f_code.co_filename, frame.f_lineno
         frame = frame.f_back
     return None
+
+
+def is_users(frame: Any) -> bool:
+    """Whether a frame runs the user's own code."""
+    return not frame.f_code.co_filename.startswith(("<frozen", "<string", "<eval", *NOT_THEIRS))
 
 
 def located(finding: Finding, chart: Chart) -> Finding:

@@ -175,7 +175,9 @@ def _answers(doc: Any, probe: DealtSets, end: float) -> Callable[[Part], Any] | 
     """How to ask the network about a part; None where its inputs are not the data set's items."""
     train = probe.sets.get("train")
     told = "train" in doc.sets and train is not None and train.looks == 0
-    if train is None or len(doc.engine.patients) != 1 or not (train.is_plain or told):
+    if train is None or train.patient.is_partial:
+        return None
+    if len(doc.engine.patients) != 1 or not (train.is_plain or told):
         return None
 
     def answers(part: Part) -> tuple[Tensor, Tensor] | None:

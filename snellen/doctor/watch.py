@@ -22,6 +22,7 @@ from .culprit import Search
 from .engine import Engine
 from .finding import LEVELS, Finding, at_or_above
 from .loader import Record, dataset_of, innermost
+from .parts import Parts
 from .patient import Patient, named
 
 
@@ -149,7 +150,8 @@ class Doctor:
         if not self._optimizers:
             handles += self._follow_any()
         try:
-            yield
+            with Parts(self.engine, self.watch).searching():
+                yield
         finally:
             for handle in handles:
                 handle.remove()

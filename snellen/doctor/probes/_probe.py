@@ -28,6 +28,7 @@ class Feed:
     step: int
     turn: int
     training: bool
+    made: bool = False  # by another part of the network: it is no sample itself
 
 
 @dataclass(slots=True)

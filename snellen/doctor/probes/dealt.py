@@ -12,13 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import graph
-from ..again import place_of
+from ..again import likeness, place_of
 from ..loader import Record, innermost, tensors_of
 from ..patient import Patient
 from ._measure import first_tensor
 from ._probe import Feed, Probe
 
 PAIRS, WIDE, LOOKS = 1500, 1024, 3
+ALIKE = 0.2  # correlation of a batch with what the network received of it
 
 
 @dataclass
@@ -61,7 +62,9 @@ class DealtSets(Probe):
         if feed.record is None or not hasattr(feed.record.dataset, "__getitem__"):
             return
         if train is None or feed.record.dataset is not train.record.dataset:
-            self._note("val", feed, first_tensor(feed.args, feed.kwargs))
+            x = first_tensor(feed.args, feed.kwargs)
+            if x is not None and _is_of(feed.record, x):
+                self._note("val", feed, x)
 
     def backward(self, feed: Feed, loss: Tensor) -> None:
         """The labels that belong to the input that was kept."""
@@ -86,6 +89,12 @@ class DealtSets(Probe):
             alone = len(tensors_of([*feed.args, *feed.kwargs.values()])) == 1
             known.looks += 1
             known.same += alone and place_of(feed.record.data, x) == 0
+
+
+def _is_of(record: Record, x: Tensor) -> bool:
+    """Whether a batch is what the network received: a loop may evaluate without a loader."""
+    data = record.data
+    return data is not None and (place_of(data, x) is not None or likeness(data, x) > ALIKE)
 
 
 def _narrow(x: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ class Strays(Probe):
         found = graph.leaves(loss)
         held = {id(p) for s in self.eyes.steppers.values() for p in s.params}
         own = [{id(p) for p in patient.inner.parameters()} for patient in self.eyes.patients
-               if not patient.adopted or patient is feed.patient]  # fmt: skip
+               if not patient.adopted or patient in (feed.patient, feed.patient.whole)]  # fmt: skip
         mine = set().union(*own)
         x = first_tensor(feed.args, feed.kwargs)
         lost = [t for t in found if id(t) not in mine | held
