@@ -142,6 +142,7 @@ def test_shapes_flow_on_meta_and_copies_agree(name):
         lambda: N.field_by_gradient(nn.Flatten(), (1, 4, 4)),
         lambda: N.Recurrent(nn.RNNCell(2, 2), truncate=0),
         lambda: N.Recurrent(nn.RNNCell(2, 2))(torch.zeros(3, 2)),
+        lambda: N.Recurrent(nn.RNNCell(2, 2))(torch.zeros(3, 0, 2)),
         lambda: N.AdditiveAttention(2, 2, 2)(torch.zeros(1, 2), torch.zeros(2, 3, 2)),
     ],
 )  # fmt: skip

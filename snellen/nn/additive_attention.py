@@ -56,6 +56,8 @@ class AdditiveAttention(nn.Module):
                 f"query of shape {tuple(query.shape)} and keys of shape {tuple(keys.shape)}; "
                 f"(B, {self.query.in_features}) and (B, T, {self.key.in_features}) are wanted"
             )
+        if mask is not None:
+            keys = keys.masked_fill(~mask[..., None], 0)  # padding may hold anything
         projected_BTH = self.key(keys) if projected is None else projected
         scores_BT = self.score(torch.tanh(self.query(query)[:, None] + projected_BTH))[..., 0]
         if mask is not None:

@@ -54,22 +54,22 @@ class Recurrent(nn.Module):
         self, x: Tensor, state: Any = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Any]:
         """x_BTI, state, lengths_B -> outputs_BTH, state."""
-        if x.ndim != 3:
+        if x.ndim != 3 or not x.shape[1]:
             raise UsageError(f"x of shape {tuple(x.shape)}; (batch, time, features) is wanted")
+        if lengths is not None:
+            there_BT1 = (torch.arange(x.shape[1], device=x.device) < lengths[:, None])[..., None]
+            x = x.masked_fill(~there_BT1, 0)  # padding may hold anything
         outputs = []
         for t, x_BI in enumerate(x.unbind(1)):
             if self.truncate and t and t % self.truncate == 0:
                 state = detach_state(state)
             new = self.cell(x_BI, state)
             if lengths is not None:
-                new = _keep(new, state, (lengths > t).unsqueeze(1))
+                new = _keep(new, state, there_BT1[:, t])
             state = new
             outputs.append(state[0] if isinstance(state, tuple) else state)
         outputs_BTH = torch.stack(outputs, 1)
-        if lengths is not None:
-            steps = torch.arange(x.shape[1], device=x.device)
-            outputs_BTH = outputs_BTH * (steps < lengths[:, None]).unsqueeze(2)
-        return outputs_BTH, state
+        return outputs_BTH if lengths is None else outputs_BTH * there_BT1, state
 
 
 def detach_state(state: Any) -> Any:
