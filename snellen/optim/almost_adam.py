@@ -1,0 +1,77 @@
+"""Adam without the correction of its moments (notes 003 call it "almost"): why there is one.
+
+Both moments start at zero and are too small at first, the second one more: the first step is
+(1 - beta1) / sqrt(1 - beta2) = 3.16 times the full form's lr. To be looked at, not to train with:
+torch.optim.Adam is the full form.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from ..core.errors import UsageError
+from ..core.parts import Part
+
+PARTS = {
+    "Adam": Part(
+        "Optimisers", "torch.optim.Adam, torch.optim.AdamW",
+        "moments with their bias corrected; the notes' full form has two misprints (errata)",
+        "001 003 004",
+    ),
+    "Adam (almost)": Part(
+        "Optimisers", "sn.optim.AlmostAdam",
+        "moments as they are: the first step is (1-b1)/sqrt(1-b2) = 3.16 times Adam's",
+        "003",
+    ),
+}  # fmt: skip
+
+
+class AlmostAdam(Optimizer):
+    """w -= lr * m / (sqrt(v) + eps) with m = b1 m + (1-b1) g and v = b2 v + (1-b2) g^2.
+
+    Raises UsageError for a negative learning rate or betas outside [0, 1).
+
+    >>> w = torch.nn.Parameter(torch.tensor([1.0]))
+    >>> optimizer = AlmostAdam([w], lr=0.1)
+    >>> w.grad = torch.tensor([7.0]); optimizer.step(); w.data  # 1 - 0.316
+    tensor([0.6838])
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        *,
+        eps: float = 1e-7,
+    ) -> None:
+        if lr < 0 or not all(0 <= beta < 1 for beta in betas):
+            raise UsageError(f"lr={lr}, betas={betas}; lr must be 0 or more, betas in [0, 1)")
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step of every parameter that has a gradient; returns the closure's loss."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is not None:
+                    self._move(param, param.grad, group)
+        return loss
+
+    def _move(self, param: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[param]
+        if not state:
+            state["first"], state["second"] = torch.zeros_like(param), torch.zeros_like(param)
+        beta1, beta2 = group["betas"]
+        state["first"].lerp_(gradient, 1 - beta1)
+        state["second"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        param.addcdiv_(
+            state["first"], state["second"].sqrt().add_(group["eps"]), value=-group["lr"]
+        )
