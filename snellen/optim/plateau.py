@@ -1,0 +1,59 @@
+"""Decay after watching the loss (notes 003): the learning rate falls when the loss stops falling.
+
+When to decay is a hyper-parameter of second order; this reads it off the training instead.
+"""
+
+from typing import Any
+
+import torch
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from ..core.parts import Part
+
+PARTS = {
+    "Decay after watching the loss": Part(
+        "Schedules",
+        "sn.optim.LossWatch, torch.optim.lr_scheduler.ReduceLROnPlateau",
+        "a tenth when the training loss has not fallen by 1 % for 3 epochs; schedule=plateau",
+        "003",
+    ),
+}
+
+
+class LossWatch:
+    """Losses of epochs -> `factor` on the learning rate, by torch's ReduceLROnPlateau.
+
+    It falls to `drop` of itself once more than `patience` epochs in a row are not `least` (a share)
+    better than the best. `see` is the verb; `state` and `restore` carry it through a checkpoint.
+
+    >>> watch = LossWatch(patience=1)
+    >>> [watch.see(loss) for loss in (2.0, 1.0, 1.0, 1.0, 0.5)]
+    [1.0, 1.0, 1.0, 0.1, 0.1]
+    """
+
+    def __init__(self, drop: float = 0.1, patience: int = 2, least: float = 0.01) -> None:
+        self._lr = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+        self._scheduler = ReduceLROnPlateau(
+            self._lr, factor=drop, patience=patience, threshold=least
+        )
+
+    @property
+    def factor(self) -> float:
+        """The learning rate's, now."""
+        return float(self._lr.param_groups[0]["lr"])
+
+    def see(self, loss: float) -> float:
+        """The loss of one more epoch -> the factor from now on."""
+        self._scheduler.step(loss)
+        return self.factor
+
+    def state(self) -> dict[str, Any]:
+        """All that the coming factors depend on: plain numbers."""
+        keys = ("best", "num_bad_epochs", "last_epoch")
+        return {"factor": self.factor, **{key: getattr(self._scheduler, key) for key in keys}}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        state = dict(state)
+        self._lr.param_groups[0]["lr"] = state.pop("factor")
+        self._scheduler.__dict__.update(state)
