@@ -15,7 +15,8 @@ TEXTS = {  # a value that each type of setting takes, as it is typed
     "weight_decay": "1e-4", "label_smoothing": "0.1", "seed": "12345678901234567", "workers": "0",
     "threads": "1", "patience": "3", "save_minutes": "0.5", "optim": "adamw", "amp": "bf16",
     "schedule": "cosine", "speed": "off", "malloc": "keep", "doctor": "no", "compile": "yes",
-    "channels_last": "no", "precise_norm": "no", "preflight": "full",
+    "channels_last": "no", "precise_norm": "no", "preflight": "full", "momentum_end": "0.99", "half_life": "5",
+    "l1": "1e-4", "max_norm": "3", "clip": "1", "loss": "hinge",
 }  # fmt: skip
 text_of = {f.name: TEXTS.get(f.name, "word") for f in settings()}
 
@@ -114,7 +115,7 @@ def test_an_alias_gives_one_note(alias):
         ("batch=1 bs=2", "batch is typed twice, 1 and 2"),
         ("digits data=shapes", "data is typed twice, digits and shapes"),
         ("batch=", "batch= has no value"),
-        ("optim=adma", "not one of sgd, adam"),
+        ("optim=adma", "not one of sgd, momentum"),
         ("compile=maybe", "compile='maybe' is not yes or no"),
         ("amp=fp8", "not one of off, bf16, fp16"),
     ],

@@ -16,7 +16,11 @@ from torch.optim import Optimizer
 from ..core.errors import Diverged
 from ..core.seeds import rng_state, set_rng_state
 from ..data.sample import Batch
-from ..optim.schedules import SCHEDULES
+from ..optim.max_norm import project_norms
+from ..optim.momentum_schedule import rising_momentum, set_momentum
+from ..optim.penalties import l1_penalty
+from ..optim.plateau import LossWatch
+from ..optim.schedules import SCHEDULES, Moment
 from ..tasks.compute import Compute
 from ..tasks.task import Phase, Task
 from .feed import Feed, mix
@@ -76,6 +80,7 @@ class Loop:
         self.generator = torch.Generator()  # on the CPU, wherever the batch lies
         self.generator.manual_seed(mix(recipe.seed, 1))
         self.schedule = SCHEDULES[recipe.schedule or "constant"]
+        self.watch = LossWatch()
         self.total_steps = max(1, (recipe.epochs or 0) * feed.steps)
         self.base_lr = [[g["lr"] for g in o.param_groups] for _, o in optimisers]
         self.scaler = torch.amp.GradScaler(
@@ -103,13 +108,14 @@ class Loop:
                     where.sums[name] = where.sums.get(name, 0.0) + value * len(batch)
                 listener.after_step(losses["loss"], lr, len(batch))
             means = where.means()
+            self.watch.see(means.get("loss", math.inf))
             where.epoch, where.step_in_epoch, where.seen, where.sums = where.epoch + 1, 0, 0, {}
             if not listener.after_epoch(means):
                 break
 
     def _step(self, batch: Batch) -> tuple[dict[str, float], float]:
         """One batch -> (losses by name, learning rate) and moved weights."""
-        factor = self.schedule(self.position.step / self.total_steps)
+        factor = self._schedule()
         if self.augment is not None:
             batch = self.augment(batch.to(self.compute.device), self.generator)
         batch = self.compute.ready(self.task, batch)
@@ -121,14 +127,37 @@ class Loop:
                 group["lr"] = lr * factor
             optimiser.zero_grad(set_to_none=True)
             with self.compute.autocast():
-                parts = phase.loss(self.net, batch)
+                parts = {**phase.loss(self.net, batch), **self._penalties(phase)}
                 loss = total(parts)
-            losses["loss"] += self._update(loss, optimiser)
+            losses["loss"] += self._update(loss, optimiser, phase)
+            if self.recipe.max_norm is not None:
+                project_norms(self.net, self.recipe.max_norm)
             if len(parts) > 1 or len(self.optimisers) > 1:
                 losses |= {f"{phase.name}_{k}": float(part.detach()) for k, part in parts.items()}
         return losses, self.base_lr[0][0] * factor
 
-    def _update(self, loss: Tensor, optimiser: Optimizer) -> float:
+    def _schedule(self) -> float:
+        """The factor on the learning rates of the coming step; its momentum is set, if it rises."""
+        recipe, share = self.recipe, self.position.step / self.total_steps
+        if recipe.momentum_end is not None:
+            momentum = rising_momentum(share, recipe.momentum or 0.0, recipe.momentum_end)
+            for _, optimiser in self.optimisers:
+                set_momentum(optimiser, momentum)
+        half_lives = (recipe.epochs or 0) / (recipe.half_life or 1.0)
+        return self.schedule(Moment(share, half_lives, self.watch.factor))
+
+    def _penalties(self, phase: Phase) -> dict[str, Tensor]:
+        """What the recipe adds to the loss of the data."""
+        if not self.recipe.l1:
+            return {}
+        return {"l1": l1_penalty([p for p in phase.params if p.ndim > 1], self.recipe.l1)}
+
+    def _clip(self, phase: Phase) -> None:
+        """Scale the gradients of a phase down to the recipe's norm."""
+        if self.recipe.clip is not None:
+            nn.utils.clip_grad_norm_(phase.params, self.recipe.clip)
+
+    def _update(self, loss: Tensor, optimiser: Optimizer, phase: Phase) -> float:
         """Gradients, then a step; on the CPU a loss that is not finite never reaches the weights.
 
         Returns the loss; on a GPU that of the step before, so that nothing waits for this one.
@@ -136,9 +165,13 @@ class Loop:
         if self.compute.device.type == "cpu":
             loss.backward()
             value = self._finite(loss)
+            self._clip(phase)
             optimiser.step()
             return value
         self.scaler.scale(loss).backward()
+        if self.recipe.clip is not None:
+            self.scaler.unscale_(optimiser)
+        self._clip(phase)
         self.scaler.step(optimiser)
         self.scaler.update()
         late = self._late.get(id(optimiser), loss)
@@ -168,6 +201,7 @@ class Loop:
             "optimisers": [optimiser.state_dict() for _, optimiser in self.optimisers],
             "generator": self.generator.get_state(),
             "scaler": self.scaler.state_dict(),
+            "watch": self.watch.state(),
             "rng": rng_state(),
         }
 
@@ -179,6 +213,8 @@ class Loop:
         self.generator.set_state(state["generator"])
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
+        if "watch" in state:  # checkpoints of older versions have none
+            self.watch.restore(state["watch"])
         set_rng_state(state["rng"])
 
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..core.errors import UsageError
 from ..optim.by_name import OPTIMISERS
+from ..optim.schedules import DECAYS
 from .recipe import Recipe, settings
 from .speed import Choice, Facts, Machine, choose
 
@@ -42,8 +44,24 @@ def resolve(recipe: Recipe, typed: Mapping[str, Any], facts: Facts) -> Plan:
     `recipe` came from a recipe file or is a default.
     """
     set_by = {f.name: _origin(f.name, recipe, typed) for f in settings()}
-    plan = Plan(recipe, set_by, ())
-    return _fill(plan, _usual(recipe, facts))
+    plan = _fill(Plan(recipe, set_by, ()), _usual(recipe, facts))
+    _refuse_idle(plan.recipe, typed)
+    return plan
+
+
+def _refuse_idle(recipe: Recipe, typed: Mapping[str, Any]) -> None:
+    """Raise UsageError where a typed value would have no effect beside another."""
+    if typed.get("half_life") is not None and recipe.schedule not in DECAYS:
+        raise UsageError(
+            f"half_life={recipe.half_life:g} says nothing to schedule={recipe.schedule}; "
+            f"it is for schedule={', '.join(DECAYS)}"
+        )
+    for name in ("momentum", "momentum_end"):
+        if typed.get(name) and not OPTIMISERS[recipe.optim or "adamw"].momentum:
+            raise UsageError(
+                f"optim={recipe.optim} has no momentum, so {name}={typed[name]} would do nothing; "
+                "leave it out, or take optim=rmsprop"
+            )
 
 
 def _origin(name: str, recipe: Recipe, typed: Mapping[str, Any]) -> str:
@@ -64,16 +82,17 @@ def _fill(plan: Plan, choices: list[Choice]) -> Plan:
 def _usual(recipe: Recipe, facts: Facts) -> list[Choice]:
     """The usual value of every setting that is not about speed."""
     optim = recipe.optim or "adamw"
-    _, lr, weight_decay, _ = OPTIMISERS[optim]
+    named = OPTIMISERS[optim]
     batch = recipe.batch or next((b for b in (16, 32, 64) if facts.num_samples < b * 25), 128)
     epochs = recipe.epochs if recipe.epochs is not None else usual_epochs(facts.num_samples)
     usual = {
         "model": facts.model,
         "optim": optim,
-        "lr": lr,
-        "momentum": 0.9,
-        "weight_decay": weight_decay,
+        "lr": named.lr,
+        "momentum": named.momentum,
+        "weight_decay": named.weight_decay,
         "schedule": "onecycle",
+        "half_life": max(epochs, 1) / 6,
         "batch": batch,
         "epochs": epochs,
         "augment": "crop" if facts.pictures else "off",

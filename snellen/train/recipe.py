@@ -12,6 +12,13 @@ from typing import Any, get_args, get_type_hints
 
 from ..core.errors import UnknownName, UsageError, nearest
 
+OPTIMISERS = (  # those of optim/by_name.py, which the help must not load
+    "sgd", "momentum", "caffe", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw",
+)  # fmt: skip
+SCHEDULES = (  # those of optim/schedules.py
+    "onecycle", "cosine", "warmup-cosine", "step", "exponential", "inverse", "plateau", "constant",
+)  # fmt: skip
+
 
 def setting(
     default: Any, help: str, aliases: tuple[str, ...] = (), choices: tuple[str, ...] = ()
@@ -49,17 +56,35 @@ class Recipe:
     )
     batch: int | None = setting(None, "samples a step", ("batch_size", "bs", "batchsize"))
     imgsz: int | None = setting(None, "input height and width", ("img_size", "image_size", "size"))
-    optim: str | None = setting(
-        None, "optimiser", ("optimizer", "optimiser", "opt"), ("sgd", "adam", "adamw", "rmsprop")
-    )
+    optim: str | None = setting(None, "optimiser", ("optimizer", "optimiser", "opt"), OPTIMISERS)
     lr: float | None = setting(None, "highest learning rate", ("lr0", "learning_rate", "base_lr"))
     momentum: float | None = setting(None, "momentum, or Adam's beta1")
+    momentum_end: float | None = setting(
+        None, "momentum at the end, reached from `momentum` in a straight line: 0.5 to 0.99, say"
+    )
     weight_decay: float | None = setting(None, "L2 pull on the weights", ("wd", "decay"))
     schedule: str | None = setting(
         None,
         "learning rate over time",
         ("lr_schedule", "scheduler"),
-        ("onecycle", "cosine", "constant"),
+        SCHEDULES,
+    )
+    half_life: float | None = setting(
+        None,
+        "epochs in which schedule=step, exponential or inverse halves the learning rate",
+        ("lr_step", "step_size"),
+    )
+    l1: float = setting(0.0, "L1 pull on the weights, part of the loss")
+    max_norm: float | None = setting(
+        None, "longest weight vector of a unit, kept after each step; 3 or 4 is usual", ("maxnorm",)
+    )
+    clip: float | None = setting(
+        None, "largest norm of all gradients together", ("clip_norm", "max_grad_norm", "grad_clip")
+    )
+    loss: str | None = setting(
+        None,
+        "what the training minimises: cross-entropy, hinge ...; the task's own if not said",
+        ("loss_fn", "criterion"),
     )
     label_smoothing: float = setting(
         0.0, "share of each label spread over the classes", ("smoothing",)
@@ -228,6 +253,11 @@ RANGES: Mapping[str, tuple[float, float, str]] = {
     "imgsz": (1, 1e5, "1 or more pixels"),
     "lr": (0.0, float("inf"), "0 or a positive number"),
     "momentum": (0.0, 0.99999, "at least 0 and below 1"),
+    "momentum_end": (0.0, 0.99999, "at least 0 and below 1"),
+    "half_life": (1e-9, float("inf"), "above 0"),
+    "l1": (0.0, float("inf"), "0 or more"),
+    "max_norm": (1e-9, float("inf"), "above 0"),
+    "clip": (1e-9, float("inf"), "above 0"),
     "weight_decay": (0.0, float("inf"), "0 or more"),
     "label_smoothing": (0.0, 1.0, "between 0 and 1"),
     "workers": (0, 1024, "0 or more"),
