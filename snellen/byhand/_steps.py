@@ -73,19 +73,18 @@ class Stepper:
         else:
             exec(compile(ast.Module([node], []), "<walk>", "exec"), self.names)
             targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
-            self._say(node, ast.unparse(node), [one for one in targets if one is not None])
+            self._say(node, self._code(node), [one for one in targets if one is not None])
 
     def _return(self, node: ast.Return) -> Any:
-        value = self._value(node.value) if node.value else None
-        parts = (
-            list(zip(node.value.elts, value, strict=True))
-            if isinstance(node.value, ast.Tuple)
-            else []
-        )
-        for part, its in parts or [(node.value, value)]:
-            if not isinstance(part, ast.Name | ast.Tuple):  # names alone were shown before
-                code = f"return {ast.unparse(part)}" if part else "return"
-                self.tell(Step(self._comment(node), code, {"return": its}))
+        if node.value is None:
+            return None
+        value = self._value(node.value)
+        pairs = [(node.value, value)]
+        if isinstance(node.value, ast.Tuple):
+            pairs = list(zip(node.value.elts, value, strict=True))
+        for part, its in pairs:
+            if not isinstance(part, ast.Name | ast.Tuple | ast.Constant):  # these were shown
+                self.tell(Step(self._comment(node), f"return {self._code(part)}", {"return": its}))
         return value
 
     def _run(self, target: ast.expr, item: Any) -> None:
@@ -98,9 +97,26 @@ class Stepper:
         return eval(compile(ast.Expression(node), "<walk>", "eval"), self.names)
 
     def _say(self, node: ast.stmt, code: str, targets: list[ast.expr]) -> None:
-        found = [one for target in targets for one in _named(target)]
+        found = [place for target in targets for place in self._places(target)]
         if found:
-            self.tell(Step(self._comment(node), code, {name: self.names[name] for name in found}))
+            values = {ast.unparse(place): self._value(place) for place in found}
+            self.tell(Step(self._comment(node), code, values))
+
+    def _places(self, target: ast.expr) -> list[ast.expr]:
+        """What an assignment sets: of `h[t] = 1` the item, of `h[mask] = 1` the whole of h."""
+        if isinstance(target, ast.Tuple | ast.List):
+            return [place for one in target.elts for place in self._places(one)]
+        if isinstance(target, ast.Subscript):
+            index = self._value(_loaded(target.slice))
+            return [_loaded(target if isinstance(index, int) else target.value)]
+        return [_loaded(target)]
+
+    def _code(self, node: ast.stmt | ast.expr) -> str:
+        """As it was written, if on one line."""
+        if node.lineno != node.end_lineno:
+            return ast.unparse(node)
+        line = self.lines[node.lineno - 1].encode()
+        return line[node.col_offset : node.end_col_offset].decode()
 
     def _comment(self, node: ast.stmt) -> str:
         above = node.lineno - 2
@@ -111,12 +127,6 @@ class Stepper:
         return " ".join(words)
 
 
-def _named(target: ast.expr) -> list[str]:
-    """The names that an assignment sets; of `x[0] = 1` it is x."""
-    if isinstance(target, ast.Name):
-        return [target.id]
-    if isinstance(target, ast.Tuple | ast.List):
-        return [name for one in target.elts for name in _named(one)]
-    if isinstance(target, ast.Subscript | ast.Starred):
-        return _named(target.value)
-    return []
+def _loaded(target: ast.expr) -> ast.expr:
+    """A place that is assigned to, as an expression that reads it."""
+    return ast.parse(ast.unparse(target), mode="eval").body
