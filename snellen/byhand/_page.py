@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import gradients
+from . import descent, gradients
 from ._steps import Step, Stepper
 
 WIDTH = 80
@@ -81,6 +81,27 @@ class Page:
         for name, error in gradients.check(forward, backward, **given).items():
             self.verdict(f"d_{name}", error)
 
+    def optimiser(self, step: Callable[..., Any], *, num_steps: int, **settings: Any) -> None:
+        """Some steps of an optimiser down the bowl of descent.py, and the check of its gradient."""
+        x_N, state = np.array([2.0, 1.0]), None
+        names = list(inspect.signature(step).parameters)
+        for t in range(num_steps):
+            self.say(f"step {t + 1}: f = {descent.bowl(x_N):.6g}")
+            d_x_N = descent.bowl_gradient(x_N)
+            self._value(f"{names[0]} ", x_N, 2)
+            self._value(f"{names[1]} ", d_x_N, 2)
+            given = {names[0]: x_N, names[1]: d_x_N, names[2]: state}
+            x_N, state = self.run(step, **given, **settings)
+        self.say(f"after {num_steps} steps: f = {descent.bowl(x_N):.6g}")
+        self.bowl(x_N)
+
+    def bowl(self, x_N: gradients.Array) -> None:
+        """The gradient that the optimisers followed, against the centred difference."""
+        numerical_N = gradients.numerical_gradient(descent.bowl, x_N)
+        error = gradients.relative_error(descent.bowl_gradient(x_N), numerical_N)
+        self.say("The gradient that was followed, against the centred difference, h = 1e-05")
+        self.verdict("d_x_N", error)
+
     def verdict(self, name: str, error: float) -> None:
         """A relative error and what it means."""
         self.line(f"{name:12} relative error {error:.0e}: {gradients.band(error)}")
@@ -89,26 +110,30 @@ class Page:
         if "cache" in step.code.partition("=")[2].split():
             return  # unpacking what was shown before
         self.lines.append("")
-        if step.comment:
-            self.lines += textwrap.wrap(
-                step.comment, WIDTH, initial_indent="  # ", subsequent_indent="  # "
-            )
-        if step.code and not step.code.startswith("for "):
-            self.lines += textwrap.wrap(
-                step.code, WIDTH, initial_indent="  ", subsequent_indent="      "
-            )
-        values = {name: value for name, value in step.values.items() if name != "_"}
-        if len(values) > 1 and not any(isinstance(value, np.ndarray) for value in values.values()):
+        self._wrapped(step.comment, "  # ", "  # ")
+        if not step.code.startswith("for "):
+            self._wrapped(step.code, "  ", " " * 6)
+        self._values(step.code, {name: its for name, its in step.values.items() if name != "_"})
+
+    def _values(self, code: str, values: dict[str, Any]) -> None:
+        arrays = [value for value in values.values() if isinstance(value, np.ndarray)]
+        if len(values) > 1 and not arrays:
             said = ", ".join(f"{name} = {_text(value, 60)}" for name, value in values.items())
-            self.lines.append(f"      {said}")
-            return
-        for name, value in values.items():
-            if step.code.startswith("for "):
-                self.lines.append(f"  for {name} = {_text(value, 60)}")
-            elif step.code.startswith((f"{name} =", f"{name}[", "return")):
-                self._value("", value, 3 + len(name))  # under the sign of its line
-            else:
+            self._wrapped(said, " " * 6, " " * 6)
+        elif "zeros" in code and len(arrays) == len(values) and not any(map(np.any, arrays)):
+            shapes = ", ".join(f"{name} {value.shape}" for name, value in values.items())
+            self._wrapped(f"zeros: {shapes}", " " * 6, " " * 6)
+        elif code.startswith("for "):
+            self.lines += [f"  for {name} = {_text(value, 60)}" for name, value in values.items()]
+        elif code.startswith((*(f"{name} =" for name in values), "return")) and len(values) == 1:
+            (name,) = values
+            self._value("", values[name], 3 + len(name))  # under the sign of its line
+        else:
+            for name, value in values.items():
                 self._value(f"{name} ", value, 6)
+
+    def _wrapped(self, words: str, first: str, rest: str) -> None:
+        self.lines += textwrap.wrap(words, WIDTH, initial_indent=first, subsequent_indent=rest)
 
     def _value(self, name: str, value: Any, indent: int) -> None:
         head = " " * indent + f"{name}= "
@@ -117,10 +142,14 @@ class Page:
 
 
 def _text(value: Any, width: int) -> str:
-    """Numbers as one reads them: four digits after the point, no minus before a zero."""
-    if isinstance(value, np.ndarray) and value.ndim:
-        plain = value.round(4) + 0.0 if value.dtype.kind == "f" else value
-        return np.array2string(plain, max_line_width=width, suppress_small=True)
-    if isinstance(value, float | np.ndarray):
+    """Numbers as one reads them: four digits, no minus before a zero."""
+    if not isinstance(value, float | np.ndarray):
+        return textwrap.shorten(str(value), width, placeholder=" ...")
+    value = np.asarray(value)
+    if not value.ndim:
         return f"{float(value):.6g}"
-    return textwrap.shorten(str(value), width, placeholder=" ...")
+    if value.dtype.kind != "f":
+        return np.array2string(value, max_line_width=width)
+    if 0 < np.abs(value).max() < 0.01:
+        return np.array2string(value, max_line_width=width, formatter={"float": "{:.4g}".format})
+    return np.array2string(value.round(4) + 0.0, max_line_width=width, suppress_small=True)
