@@ -134,6 +134,12 @@ def test_maxout_of_a_map_and_its_fraction_is_relu_exactly(slope, function):
     same(layer(x), function(linear(x)), atol=0 if slope == 0 else 1e-15)
 
 
+def test_maxout_behind_a_convolution_is_the_largest_of_k_convolutions():
+    x, conv = normal(2, 3, 5, 5), nn.Conv2d(3, 8, 3).double()
+    every = [F.conv2d(x, conv.weight[i::2], conv.bias[i::2]) for i in range(2)]
+    same(sn.nn.largest_piece(conv(x), 2), torch.maximum(*every))
+
+
 def test_softmax_is_finite_at_ten_thousand_and_blind_to_shifts():
     scores = normal(4, 5) * 1e4
     p = scores.softmax(1)

@@ -121,6 +121,7 @@ def test_shapes_flow_on_meta_and_copies_agree(name):
     "wrong",
     [
         lambda: N.Maxout(2, 2, 0),
+        lambda: N.largest_piece(torch.zeros(1, 3), 2),
         lambda: N.Reorg()(torch.zeros(1, 1, 3, 4)),
         lambda: N.depth_to_space(torch.zeros(1, 3, 2, 2)),
         lambda: N.bed_of_nails(torch.zeros(1, 1, 2, 2), 0),
@@ -133,6 +134,7 @@ def test_shapes_flow_on_meta_and_copies_agree(name):
         lambda: N.same_padding(4, 0),
         lambda: response_norm_of("tensorflow"),
         lambda: N.sparse_fan_in_(torch.empty(3, 4), 5),
+        lambda: N.sparse_fan_in_(torch.empty(3)),
         lambda: N.grow_from(nn.Linear(2, 2), nn.Linear(2, 3)),
         lambda: N.conv_from_linear(nn.Linear(10, 2), (3, 3)),
         lambda: N.convolutional_head(nn.Sequential(nn.Flatten(), nn.Linear(4, 2))),
@@ -140,6 +142,7 @@ def test_shapes_flow_on_meta_and_copies_agree(name):
         lambda: N.convolutional_head(nn.AdaptiveAvgPool2d((None, 3))),
         lambda: N.field_of_stack([3, 3], [1]),
         lambda: N.field_by_gradient(nn.Flatten(), (1, 4, 4)),
+        lambda: N.field_by_gradient(nn.Threshold(5.0, 0.0), (1, 4, 4)),
         lambda: N.Recurrent(nn.RNNCell(2, 2), truncate=0),
         lambda: N.Recurrent(nn.RNNCell(2, 2))(torch.zeros(3, 2)),
         lambda: N.Recurrent(nn.RNNCell(2, 2))(torch.zeros(3, 0, 2)),

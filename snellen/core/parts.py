@@ -21,6 +21,7 @@ GROUPS = (  # in the order of the page
     "Preprocessing",
     "Augmentations",
     "Sequence models",
+    "Detection and segmentation",
 )
 
 
@@ -35,10 +36,10 @@ class Part:
 
 
 def catalogue() -> dict[str, dict[str, Part]]:
-    """The group -> its parts by name, both in the order of the page and of the files.
+    """The group -> its parts, in the order of the page; those of a group in that of their names.
 
-    >>> catalogue()["Activations"]["Maxout"].where
-    'sn.nn.Maxout'
+    >>> catalogue()["Layers and shapes"]["DropConnect"].where
+    'sn.nn.DropConnect'
     """
     found: dict[str, Part] = {}
     for room in ROOMS:
@@ -46,5 +47,6 @@ def catalogue() -> dict[str, dict[str, Part]]:
             if name in found:
                 raise ValueError(f"two files have a part called {name!r}; rename one")
             found[name] = part
-    groups = {group: {n: p for n, p in found.items() if p.group == group} for group in GROUPS}
+    ordered = sorted(found.items(), key=lambda item: item[0].lower())
+    groups = {group: {n: p for n, p in ordered if p.group == group} for group in GROUPS}
     return {group: parts for group, parts in groups.items() if parts}

@@ -22,7 +22,7 @@ PARTS = {
 
 
 class DropConnect(nn.Module):
-    """x -> layer(x), each weight of it dropped with probability p in training; biases stay.
+    """x_BI or x_BCHW -> layer(x), in training each weight of it 0 with probability p; biases stay.
 
     One mask serves the whole batch. Raises UsageError where p is outside [0, 1) or the layer has
     no weight.

@@ -11,13 +11,33 @@ from ..core.parts import Part
 
 PARTS = {
     "Maxout": Part(
-        "Activations", "sn.nn.Maxout", "largest of k affine maps; k times the parameters", "003 004"
+        "Activations",
+        "sn.nn.Maxout, sn.nn.largest_piece",
+        "largest of k affine maps, k times the parameters; largest_piece behind a convolution",
+        "003 004",
     ),
 }
 
 
+def largest_piece(x: Tensor, pieces: int = 2, dim: int = 1) -> Tensor:
+    """x_BCHW -> (B, C / pieces, H, W): the largest of each few neighbours along `dim`.
+
+    Maxout without its maps: behind a convolution it makes a convolutional maxout layer. Raises
+    UsageError where the channels are no multiple of the pieces.
+
+    >>> import torch
+    >>> largest_piece(torch.tensor([[1.0, 5.0, 3.0, 2.0]]))
+    tensor([[5., 3.]])
+    """
+    if pieces < 1 or x.shape[dim] % pieces:
+        raise UsageError(
+            f"{pieces} pieces of {x.shape[dim]} channels; a divisor of {x.shape[dim]} is wanted"
+        )
+    return x.unflatten(dim, (-1, pieces)).amax(dim + 1 if dim >= 0 else dim)
+
+
 class Maxout(nn.Module):
-    """x_*I -> (*, O): each output is the largest of `pieces` affine maps of x.
+    """x_BI -> out_BO, with any axes in the place of B: each output the largest of `pieces` maps.
 
     The maps of output o are rows o * pieces to (o + 1) * pieces - 1 of `linear`. Raises UsageError
     where there is not one piece.
@@ -36,5 +56,5 @@ class Maxout(nn.Module):
         self.linear = nn.Linear(in_features, out_features * pieces)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x_*I -> (*, O)."""
-        return self.linear(x).unflatten(-1, (-1, self.pieces)).amax(-1)
+        """x_BI -> out_BO."""
+        return largest_piece(self.linear(x), self.pieces, -1)

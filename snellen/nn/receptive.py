@@ -47,7 +47,7 @@ def field_by_gradient(net: nn.Module, input: tuple[int, int, int]) -> tuple[int,
 
     Measured on a copy in eval mode whose weights are all averages and whose max pooling is average
     pooling: what an output can see, not what it happens to use. Pixels beyond the picture's edge do
-    not count. Raises UsageError where the net does not give maps.
+    not count. Raises UsageError where the net does not give maps, and where no pixel moves them.
 
     >>> field_by_gradient(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)), (1, 9, 9))
     (4, 4)
@@ -60,6 +60,10 @@ def field_by_gradient(net: nn.Module, input: tuple[int, int, int]) -> tuple[int,
     maps[0, :, maps.shape[2] // 2, maps.shape[3] // 2].sum().backward()
     assert x_BCHW.grad is not None
     seen_HW = (x_BCHW.grad[0] != 0).any(0)
+    if not seen_HW.any():
+        raise UsageError(
+            "no pixel moves the output; leave out what fixes it, as a softmax at the end"
+        )
     rows, columns = seen_HW.any(1).nonzero().flatten(), seen_HW.any(0).nonzero().flatten()
     return int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1
 

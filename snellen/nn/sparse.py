@@ -33,6 +33,10 @@ def sparse_fan_in_(
     >>> (weight != 0).sum(1)
     tensor([10, 10, 10, 10])
     """
+    if weight.ndim < 2:
+        raise UsageError(
+            f"a weight of shape {tuple(weight.shape)}; (outputs, inputs, ...) is wanted"
+        )
     rows = weight.flatten(1)
     if not 1 <= k <= rows.shape[1]:
         raise UsageError(

@@ -21,7 +21,7 @@ PARTS = {
 
 
 class VanillaDropout(nn.Module):
-    """x -> the same shape: x or 0 in training, keep * x in the test.
+    """x_BI -> the same shape, any shape: x or 0 in training, keep * x in the test.
 
     `keep` is the probability that a value stays, the notes' p and 1 - p of nn.Dropout. Raises
     UsageError outside (0, 1].
