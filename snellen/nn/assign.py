@@ -1,0 +1,90 @@
+"""Which reference box answers for which object, and which empty ones are worth learning from.
+
+Faster R-CNN (arXiv:1506.01497) and SSD (arXiv:1512.02325): by overlap; note 001, positive and
+negative samples.
+"""
+
+import torch
+from torch import Tensor
+
+from ..core.parts import Part
+
+SEEING = "Detection and segmentation"
+PARTS = {
+    "Positive and negative samples": Part(
+        SEEING, "sn.nn.assign_by_iou", "above one overlap an object, below another background",
+        "001",
+    ),
+    "Hard negatives": Part(
+        SEEING, "sn.nn.hard_negatives", "the worst-answered background, 3 for each positive", "004"
+    ),
+    "Balanced sampling": Part(
+        SEEING, "sn.nn.sample_rois", "a share of positives, filled up with background", "004"
+    ),
+}  # fmt: skip
+BACKGROUND, NEITHER = -1, -2
+
+
+def assign_by_iou(
+    iou_NM: Tensor, high: float = 0.5, low: float = 0.5, *, best_for_each: bool = True
+) -> Tensor:
+    """iou_NM of N references and M objects -> match_N: the object, BACKGROUND or NEITHER.
+
+    Overlap of at least `high` is a match, below `low` background, between them neither. With
+    `best_for_each` an object that overlaps anything also gets the references that overlap it
+    most (ties all), however little; of two objects that want one reference the one with the
+    larger overlap gets it. Without objects everything is background.
+
+    >>> iou = torch.tensor([[0.6, 0.1], [0.35, 0.2], [0.0, 0.3]])
+    >>> assign_by_iou(iou, 0.5, 0.3).tolist()
+    [0, -2, 1]
+    """
+    if not iou_NM.shape[1]:
+        return torch.full((len(iou_NM),), BACKGROUND, device=iou_NM.device)
+    best_N, object_N = iou_NM.max(1)
+    match_N = torch.where(best_N >= high, object_N, NEITHER)
+    match_N[best_N < low] = BACKGROUND
+    if best_for_each and len(iou_NM):
+        top_M = iou_NM.amax(0)
+        wanted_NM = (iou_NM == top_M) & (top_M > 0)
+        rows = wanted_NM.any(1)
+        match_N[rows] = iou_NM[rows].where(wanted_NM[rows], -1).argmax(1)
+    return match_N
+
+
+def hard_negatives(loss_BN: Tensor, match_BN: Tensor, ratio: float = 3.0, least: int = 0) -> Tensor:
+    """loss_BN of the background class, match_BN (>= 0 an object) -> bool_BN: negatives to learn.
+
+    Of each image's background rows the `ratio` x positives with the largest loss, `least` where
+    that is fewer; of equal losses the earlier rows.
+
+    >>> hard_negatives(torch.tensor([[9.0, 1, 3, 2, 0]]), torch.tensor([[0, -1, -1, -1, -1]]), 2)
+    tensor([[False, False,  True,  True, False]])
+    """
+    negative_BN = match_BN == BACKGROUND
+    count_B1 = ((match_BN >= 0).sum(1, keepdim=True) * ratio).long().clamp(min=least)
+    loss_BN = torch.nan_to_num(loss_BN.detach(), nan=torch.inf)  # a lost answer is the hardest
+    loss_BN = loss_BN.masked_fill(~negative_BN, -torch.inf)
+    order_BN = loss_BN.argsort(dim=1, descending=True, stable=True)
+    rank_BN = order_BN.argsort(1)
+    return negative_BN & (rank_BN < count_B1)
+
+
+def sample_rois(
+    match_N: Tensor, count: int, share: float = 0.25, *, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """match_N -> rows of positives (at most share x count) and of background to fill up to count.
+
+    >>> positive, negative = sample_rois(torch.tensor([0, -1, -1, -2, -1]), 4, 0.5)
+    >>> positive.tolist(), sorted(negative.tolist())
+    ([0], [1, 2, 4])
+    """
+    positive, negative = (match_N >= 0).nonzero()[:, 0], (match_N == BACKGROUND).nonzero()[:, 0]
+    positive = _some(positive, int(count * share), generator)
+    return positive, _some(negative, count - len(positive), generator)
+
+
+def _some(rows: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    if len(rows) <= count:
+        return rows
+    return rows[torch.randperm(len(rows), generator=generator).to(rows.device)[:count]]
