@@ -29,10 +29,8 @@ def main(words: list[str]) -> int:
         return 0
     name = words[0].lower().replace("-", "_").removesuffix(".py")
     if len(words) > 1 or name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-        guess = f"did you mean {near[0]}? " if near else ""
-        said = f"no {' '.join(words)!r} among the topics; {guess}"
-        print(f"{said}`python -m snellen.byhand` lists them", file=sys.stderr)
+        said = f"no {' '.join(words)!r} among the topics; did you mean {nearest(name, known)}?"
+        print(f"{said} `python -m snellen.byhand` lists them", file=sys.stderr)
         return 2
     print(walked(known[name]))
     return 0
@@ -54,6 +52,24 @@ def topics() -> dict[str, ModuleType]:
 def title(topic: ModuleType) -> str:
     """What a topic is, the first line of its file."""
     return (topic.__doc__ or "").splitlines()[0].rstrip(".")
+
+
+def nearest(word: str, known: dict[str, ModuleType]) -> str:
+    """A word -> the topic it may mean, by the topics' names, headings and functions.
+
+    >>> nearest("sigmiod", topics()), nearest("convolution", topics())
+    ('activations', 'conv')
+    """
+    means: dict[str, str] = {}
+    for name, topic in known.items():
+        own = [key for key, thing in vars(topic).items() if callable(thing) and key[0] != "_"]
+        stems = [key.rpartition("_")[0] for key in own if key.endswith(("_forward", "_step"))]
+        means |= dict.fromkeys([*own, *stems], name)
+    for name, topic in known.items():  # later ones win
+        means |= {title(topic).partition(":")[0].lower().replace(" ", "_"): name}
+    means |= {name: name for name in known}
+    near = difflib.get_close_matches(word, means, n=1, cutoff=0.0)
+    return means[near[0]]
 
 
 def listing(known: dict[str, ModuleType]) -> str:

@@ -106,9 +106,12 @@ class Stepper:
         """What an assignment sets: of `h[t] = 1` the item, of `h[mask] = 1` the whole of h."""
         if isinstance(target, ast.Tuple | ast.List):
             return [place for one in target.elts for place in self._places(one)]
+        if isinstance(target, ast.Starred):
+            return self._places(target.value)
         if isinstance(target, ast.Subscript):
-            index = self._value(_loaded(target.slice))
-            return [_loaded(target if isinstance(index, int) else target.value)]
+            sliced = any(isinstance(node, ast.Slice) for node in ast.walk(target.slice))
+            one_item = not sliced and isinstance(self._value(_loaded(target.slice)), int)
+            return [_loaded(target if one_item else target.value)]
         return [_loaded(target)]
 
     def _code(self, node: ast.stmt | ast.expr) -> str:

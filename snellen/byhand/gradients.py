@@ -88,7 +88,7 @@ def band(error: float) -> str:
     0.001 be uneasy
     0.5 probably wrong
     """
-    return next(words for most, words in BANDS if not error > most)
+    return next((words for most, words in BANDS if error <= most), BANDS[-1][1])
 
 
 def upstream(out_N: Array) -> Array:

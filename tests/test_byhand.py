@@ -1,0 +1,539 @@
+"""The mathematics by hand equals PyTorch's autograd, to 1e-10 in double precision.
+
+The second writings here are torch's own functions, or plain loops where torch has none.
+"""
+
+import inspect
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from snellen.byhand import (
+    activations,
+    batch_norm,
+    conv,
+    cross_entropy,
+    dropout,
+    gradients,
+    hinge,
+    layer_norm,
+    linear,
+    maxout,
+    pool,
+    regression,
+    regularisers,
+    response_norm,
+    softmax,
+    transposed,
+    unpool,
+)
+from snellen.byhand.__main__ import topics
+
+TIGHT = {"rtol": 1e-10, "atol": 1e-12}
+
+
+def numbers(*shape, seed=0):
+    return np.random.default_rng([seed, *shape]).normal(size=shape)
+
+
+def same_as_torch(pair, reference, arrays, **settings_):
+    """Forward and every gradient of a pair, against a function of torch on the same arrays."""
+    forward, backward = pair
+    out, cache = forward(**arrays, **settings_)
+    leaves = {name: torch.tensor(value, requires_grad=True) for name, value in arrays.items()}
+    theirs = reference(*leaves.values())
+    np.testing.assert_allclose(out, theirs.detach().numpy(), **TIGHT)
+    d_out = numbers(*np.shape(out), seed=7) if np.ndim(out) else np.array(1.7)
+    kept = [np.copy(value) for value in arrays.values()]
+    ours = backward(d_out, cache)
+    ours = ours if isinstance(ours, tuple) else (ours,)
+    assert len(ours) == len(arrays)
+    wanted = torch.autograd.grad(theirs, list(leaves.values()), torch.tensor(d_out))
+    for name, mine, right in zip(arrays, ours, wanted, strict=True):
+        assert np.shape(mine) == tuple(right.shape), name
+        np.testing.assert_allclose(mine, right.numpy(), err_msg=name, **TIGHT)
+    for before, after in zip(kept, arrays.values(), strict=True):
+        np.testing.assert_array_equal(before, after)  # nothing that came in was changed
+
+
+def pair_of(file, name):
+    return getattr(file, f"{name}_forward"), getattr(file, f"{name}_backward")
+
+
+X = {"x_N": numbers(4, 5) * 3}
+LABEL = np.array([0, 2, 2, 1])
+SIGNS = np.sign(numbers(4, 3))
+SCORES = {"scores_BK": numbers(4, 3) * 3}
+F_BI = {"f_BI": numbers(4, 3)}
+TARGET = torch.tensor(numbers(4, 3, seed=1))
+MASK = (numbers(4, 5) > 0).astype(float)
+MAP = {"x_BCHW": numbers(2, 6, 3, 4)}
+W_N = {"w_N": numbers(3, 4)}
+
+
+CASES = {  # what -> (pair, the same in torch, arrays, settings)
+    "linear": (
+        pair_of(linear, "linear"), F.linear,
+        {"x_BI": numbers(3, 4), "w_OI": numbers(2, 4), "b_O": numbers(2)}, {},
+    ),
+    "sigmoid": (pair_of(activations, "sigmoid"), torch.sigmoid, X, {}),
+    "tanh": (pair_of(activations, "tanh"), torch.tanh, X, {}),
+    "relu": (pair_of(activations, "relu"), F.relu, X, {}),
+    "leaky": (pair_of(activations, "leaky_relu"), lambda x: F.leaky_relu(x, 0.2), X,
+              {"slope": 0.2}),
+    "elu": (pair_of(activations, "elu"), lambda x: F.elu(x, 0.7), X, {"alpha": 0.7}),
+    "prelu": (
+        pair_of(activations, "prelu"), lambda x, a: F.prelu(x, a.reshape(1)),
+        {**X, "a": np.array(0.3)}, {},
+    ),
+    "prelu above 1": (
+        pair_of(activations, "prelu"), lambda x, a: F.prelu(x, a.reshape(1)),
+        {**X, "a": np.array(2.0)}, {},
+    ),
+    "maxout": (
+        pair_of(maxout, "maxout"),
+        lambda x, w, b: torch.stack([F.linear(x, *one) for one in zip(w, b, strict=True)]).amax(0),
+        {"x_BI": numbers(4, 3), "w_KOI": numbers(3, 2, 3), "b_KO": numbers(3, 2)}, {},
+    ),
+    "softmax": (pair_of(softmax, "softmax"), lambda s: F.softmax(s, 1), SCORES, {}),
+    "batch norm": (
+        pair_of(batch_norm, "batch_norm"),
+        lambda x, g, b: F.batch_norm(x, None, None, g, b, training=True, eps=1e-5),
+        {"x_BC": numbers(6, 5) * 3 + 1, "gamma_C": numbers(5), "beta_C": numbers(5, seed=1)}, {},
+    ),
+    "layer norm": (
+        pair_of(layer_norm, "layer_norm"), lambda x, g, b: F.layer_norm(x, (5,), g, b, 1e-5),
+        {"x_BI": numbers(4, 5) * 3, "gamma_I": numbers(5), "beta_I": numbers(5, seed=1)}, {},
+    ),
+    "response norm": (
+        pair_of(response_norm, "response_norm"),
+        lambda x: F.local_response_norm(x, 3, alpha=0.3 * 3, beta=0.75, k=2.0), MAP,
+        {"size": 3, "alpha": 0.3},
+    ),
+    "response norm of an even size": (
+        pair_of(response_norm, "response_norm"),
+        lambda x: F.local_response_norm(x, 4, alpha=0.3 * 4, beta=0.5, k=1.0), MAP,
+        {"size": 4, "alpha": 0.3, "beta": 0.5, "k": 1.0},
+    ),
+    "vanilla dropout": (
+        pair_of(dropout, "vanilla"), lambda x: x * torch.tensor(MASK), X, {"mask_N": MASK}
+    ),
+    "inverted dropout": (
+        pair_of(dropout, "inverted"), lambda x: x * torch.tensor(MASK) / 0.4, X,
+        {"mask_N": MASK, "keep": 0.4},
+    ),
+    "average pool": (
+        pair_of(pool, "average_pool"), lambda x: F.avg_pool2d(x, 2, 1, padding=1), MAP,
+        {"stride": 1, "padding": 1},
+    ),
+    "global average": (pair_of(pool, "global_average"), lambda x: x.mean((2, 3)), MAP, {}),
+    "max pool that overlaps": (
+        pair_of(pool, "max_pool"), lambda x: F.max_pool2d(x, 3, 2), {"x_BCHW": numbers(2, 3, 7, 5)},
+        {"size": 3, "stride": 2},
+    ),
+    "nearest": (
+        pair_of(unpool, "nearest"), lambda x: F.interpolate(x, scale_factor=3), MAP, {"times": 3}
+    ),
+    "bed of nails": (
+        pair_of(unpool, "bed_of_nails"),
+        lambda x: F.conv_transpose2d(
+            x, F.pad(torch.ones(6, 1, 1, 1).double(), (0, 1, 0, 1)), stride=2, groups=6
+        ),
+        MAP, {},
+    ),
+    "cross-entropy": (
+        pair_of(cross_entropy, "cross_entropy"),
+        lambda s: F.cross_entropy(s, torch.tensor(LABEL)), SCORES, {"label_B": LABEL},
+    ),
+    "logistic": (
+        pair_of(cross_entropy, "logistic"),
+        lambda f: F.binary_cross_entropy_with_logits(
+            f, torch.tensor((SIGNS > 0) * 1.0), reduction="sum"
+        ),
+        {"f_N": numbers(4, 3)}, {"y_N": (SIGNS > 0) * 1.0},
+    ),
+    "hinge": (
+        pair_of(hinge, "hinge"),
+        lambda s: 3 * F.multi_margin_loss(s, torch.tensor(LABEL), margin=0.5), SCORES,
+        {"label_B": LABEL, "margin": 0.5},
+    ),
+    "squared hinge": (
+        pair_of(hinge, "hinge"), lambda s: 3 * F.multi_margin_loss(s, torch.tensor(LABEL), p=2),
+        SCORES, {"label_B": LABEL, "power": 2},
+    ),
+    "attribute hinge": (
+        pair_of(hinge, "attribute_hinge"),
+        lambda f: F.relu(1 - torch.tensor(SIGNS) * f).sum() / 4,
+        {"f_BK": numbers(4, 3)}, {"y_BK": SIGNS},
+    ),
+    "squared error": (
+        pair_of(regression, "squared_error"),
+        lambda f: F.mse_loss(f, TARGET, reduction="sum") / 4, F_BI, {"y_BI": TARGET.numpy()},
+    ),
+    "absolute error": (
+        pair_of(regression, "absolute_error"),
+        lambda f: F.l1_loss(f, TARGET, reduction="sum") / 4, F_BI, {"y_BI": TARGET.numpy()},
+    ),
+    "smooth L1": (
+        pair_of(regression, "smooth_l1"),
+        lambda f: F.smooth_l1_loss(f, TARGET, reduction="sum", beta=0.6) / 4, F_BI,
+        {"y_BI": TARGET.numpy(), "beta": 0.6},
+    ),
+    "L2": (pair_of(regularisers, "l2"), lambda w: 0.15 * (w**2).sum(), W_N, {"strength": 0.3}),
+    "L1": (pair_of(regularisers, "l1"), lambda w: 0.3 * w.abs().sum(), W_N, {"strength": 0.3}),
+    "elastic net": (
+        pair_of(regularisers, "elastic_net"), lambda w: 0.3 * w.abs().sum() + 0.2 * (w**2).sum(),
+        W_N, {"l1": 0.3, "l2": 0.2},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_equals_autograd(name):
+    pair, reference, arrays, settings_ = CASES[name]
+    same_as_torch(pair, reference, arrays, **settings_)
+
+
+RECURRENT = {"rnn", "lstm", "peephole", "coupled", "gru"}  # these in test_byhand_recurrent.py
+
+
+def test_every_pair_of_the_room_is_compared():
+    compared = {pair[0].__name__ for pair, *_ in CASES.values()}
+    compared |= {"conv_forward", "transposed_forward", "max_unpool_forward"}  # below
+    there = {
+        name for topic, file in topics().items() if topic not in RECURRENT for name in vars(file)
+        if name.endswith("_forward") and vars(file)[name].__module__ == file.__name__
+    }  # fmt: skip
+    assert there == compared
+
+
+SHAPES = {
+    "B": st.integers(1, 2), "groups": st.integers(1, 3), "per_group": st.integers(1, 2),
+    "filters": st.integers(1, 2), "R": st.integers(1, 3), "S": st.integers(1, 3),
+    "P": st.integers(1, 3), "Q": st.integers(1, 3), "stride": st.integers(1, 3),
+    "padding": st.integers(0, 2), "dilation": st.integers(1, 2),
+}  # fmt: skip
+
+
+def side(outputs, kernel, stride, padding, dilation):
+    """The size of an input that gives so many outputs: the notes' formula, the other way."""
+    return (outputs - 1) * stride + dilation * (kernel - 1) + 1 - 2 * padding
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(**SHAPES)
+def test_convolution_of_any_legal_shape(B, groups, per_group, filters, R, S, P, Q, **how):
+    H, W = side(P, R, **how), side(Q, S, **how)
+    if min(H, W) < 1:
+        return
+    arrays = {
+        "x_BCHW": numbers(B, groups * per_group, H, W),
+        "w_OCRS": numbers(groups * filters, per_group, R, S),
+        "b_O": numbers(groups * filters),
+    }
+    assert conv.output_size(H, R, **how) == P
+    same_as_torch(pair_of(conv, "conv"), lambda *a: F.conv2d(*a, groups=groups, **how), arrays,
+                  groups=groups, **how)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(**SHAPES)
+def test_columns_are_unfold_and_col2im_is_their_adjoint(
+    B, groups, per_group, filters, R, S, P, Q, **how
+):
+    shape = (B, per_group, side(P, R, **how), side(Q, S, **how))
+    if min(shape) < 1:
+        return
+    x = numbers(*shape)
+    columns = conv.im2col(x, (R, S), **how)
+    np.testing.assert_array_equal(columns, F.unfold(torch.tensor(x), (R, S), **how).numpy())
+    y = numbers(*columns.shape, seed=1)
+    back = conv.col2im(y, shape, (R, S), **how)
+    np.testing.assert_allclose((columns * y).sum(), (x * back).sum(), rtol=1e-11, atol=1e-11)
+    theirs = F.fold(torch.tensor(y), shape[2:], (R, S), **how)
+    np.testing.assert_allclose(back, theirs.numpy(), **TIGHT)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(**SHAPES)
+def test_transposed_convolution_is_the_matrix_turned_over(
+    B, groups, per_group, filters, R, S, P, Q, **how
+):
+    H, W = side(P, R, **how), side(Q, S, **how)  # P x Q is the small side here
+    if min(H, W) < 1:
+        return
+    arrays = {
+        "x_BCHW": numbers(B, filters, P, Q),
+        "w_CORS": numbers(filters, per_group, R, S),
+        "b_O": numbers(per_group),
+    }
+    same_as_torch(pair_of(transposed, "transposed"), lambda *a: F.conv_transpose2d(*a, **how),
+                  arrays, **how)  # fmt: skip
+    matrix = transposed.conv_matrix(arrays["w_CORS"], (H, W), **how)
+    no_bias = np.zeros(per_group)
+    y, _ = transposed.transposed_forward(arrays["x_BCHW"], arrays["w_CORS"], no_bias, **how)
+    stretched = arrays["x_BCHW"].reshape(B, -1) @ matrix
+    np.testing.assert_allclose(y.reshape(B, -1), stretched, **TIGHT)
+
+
+def test_depthwise_convolution_is_one_filter_a_channel():
+    x, w, b = numbers(2, 3, 5, 5), numbers(3, 1, 3, 3), numbers(3)
+    whole = conv.conv_forward(x, w, b, padding=1, groups=3)[0]
+    alone = [conv.conv_forward(x[:, [c]], w[[c]], b[[c]], padding=1)[0] for c in range(3)]
+    np.testing.assert_allclose(whole, np.concatenate(alone, axis=1), **TIGHT)
+
+
+def test_pointwise_convolution_is_linear_over_channels():
+    x, w, b = numbers(2, 3, 4, 4), numbers(5, 3, 1, 1), numbers(5)
+    rows = linear.linear_forward(batch_norm.as_rows(x), w[:, :, 0, 0], b)[0]
+    wide = conv.conv_forward(x, w, b)[0]
+    np.testing.assert_allclose(wide, batch_norm.as_pictures(rows, wide.shape), **TIGHT)
+
+
+GRID = list(itertools.product((4, 5, 6, 7), (1, 2, 3), (1, 2, 3), (0, 1)))
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride", "padding"), GRID)
+def test_sizes_that_do_not_divide_are_refused_with_a_size_that_would_do(
+    size, kernel, stride, padding
+):
+    how = {"stride": stride, "padding": padding}
+    exact = (size - kernel + 2 * padding) / stride + 1
+    if exact == int(exact):
+        assert conv.output_size(size, kernel, **how) == exact
+        return
+    with pytest.raises(ValueError, match=f"= {exact:g} is no whole number") as refused:
+        conv.im2col(np.zeros((1, 1, size, size)), (kernel, kernel), **how)
+    advice = str(refused.value).rpartition("(size ")[2].removesuffix(" would do)")
+    for better in map(int, advice.split(" or ")):
+        conv.output_size(better, kernel, **how)
+
+
+def test_windows_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"window of 5 pixels does not fit into 3 \+ 2\*0"):
+        conv.output_size(3, 3, dilation=2)
+    with pytest.raises(ValueError, match="at least 1"):
+        conv.output_size(3, 3, stride=0)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_unpooling_puts_back_where_the_largest_were(size):
+    x = numbers(2, 3, 3 * size, 2 * size)
+    y, pooled = pool.max_pool_forward(x, size=size, stride=size)
+    theirs, where = F.max_pool2d(torch.tensor(x), size, return_indices=True)
+    np.testing.assert_array_equal(y, theirs.numpy())
+    ours, cache = unpool.max_unpool_forward(y, pooled)
+    np.testing.assert_array_equal(ours, F.max_unpool2d(theirs, where, size).numpy())
+    d = numbers(*x.shape, seed=3)
+    picked = torch.tensor(d).flatten(2).gather(2, where.flatten(2)).reshape(where.shape)
+    np.testing.assert_array_equal(unpool.max_unpool_backward(d, cache), picked.numpy())
+
+
+def test_unpooling_is_checked_where_windows_overlap():
+    x = numbers(1, 2, 5, 5)
+    _, pooled = pool.max_pool_forward(x, size=3, stride=2)
+    errors = gradients.check(*pair_of(unpool, "max_unpool"), x_BCPQ=numbers(1, 2, 2, 2),
+                             pooled=pooled)  # fmt: skip
+    assert max(errors.values()) < 1e-7
+
+
+def test_pictures_are_normalised_by_channel():
+    x, gamma, beta = numbers(3, 4, 5, 2), numbers(4), numbers(4, seed=1)
+    rows = batch_norm.batch_norm_forward(batch_norm.as_rows(x), gamma, beta)[0]
+    theirs = F.batch_norm(*map(torch.tensor, (x,)), None, None,
+                          torch.tensor(gamma), torch.tensor(beta), training=True)  # fmt: skip
+    np.testing.assert_allclose(batch_norm.as_pictures(rows, x.shape), theirs.numpy(), **TIGHT)
+
+
+def test_running_statistics_and_the_test_are_those_of_torch():
+    norm = torch.nn.BatchNorm1d(4, momentum=0.3).double()
+    mean, var = np.zeros(4), np.ones(4)
+    for seed in range(3):
+        x = numbers(5, 4, seed=seed) * 2 + 1
+        norm(torch.tensor(x))
+        mean, var = batch_norm.running_statistics(x, mean, var, momentum=0.3)
+    np.testing.assert_allclose(mean, norm.running_mean.numpy(), **TIGHT)
+    np.testing.assert_allclose(var, norm.running_var.numpy(), **TIGHT)
+    theirs = norm.eval()(torch.tensor(x)).detach().numpy()
+    ours = batch_norm.batch_norm_test(x, np.ones(4), np.zeros(4), mean_C=mean, var_C=var)
+    np.testing.assert_allclose(ours, theirs, **TIGHT)
+
+
+def test_population_variance_is_unbiased_and_the_batches_own_is_not():
+    """Over all samples of size 2 from {0, 1, 5}, with replacement: the mean is the population's."""
+    population = np.array([0.0, 1.0, 5.0])
+    batches = [np.array([[a], [b]]) for a in population for b in population]
+    mean, var = batch_norm.population_statistics(batches)
+    np.testing.assert_allclose([mean[0], var[0]], [population.mean(), population.var()], **TIGHT)
+    biased = np.mean([batch.var(axis=0) for batch in batches])
+    np.testing.assert_allclose(biased, population.var() / 2, **TIGHT)
+
+
+def test_the_notes_fifth_remark_gamma_sigma_and_beta_mu_undo_the_normalisation():
+    x = numbers(6, 3) * 4 + 2
+    sigma = np.sqrt(x.var(axis=0) + 1e-5)
+    np.testing.assert_allclose(batch_norm.batch_norm_forward(x, sigma, x.mean(axis=0))[0], x)
+
+
+def test_all_masks_of_a_linear_layer_average_to_its_test():
+    """E over masks, exactly: all 2^4 masks by their probabilities."""
+    x, w, keep = numbers(1, 4), numbers(2, 4), 0.3
+    vanilla, inverted = np.zeros((1, 2)), np.zeros((1, 2))
+    for bits in itertools.product((0.0, 1.0), repeat=4):
+        mask = np.array([bits])
+        chance = keep ** sum(bits) * (1 - keep) ** (4 - sum(bits))
+        vanilla += chance * dropout.vanilla_forward(x, mask)[0] @ w.T
+        inverted += chance * dropout.inverted_forward(x, mask, keep=keep)[0] @ w.T
+    np.testing.assert_allclose(vanilla, dropout.vanilla_test(x, keep=keep) @ w.T, **TIGHT)
+    np.testing.assert_allclose(inverted, x @ w.T, **TIGHT)
+
+
+def test_masks_keep_with_the_probability_and_whole_channels():
+    share = dropout.draw_mask((100_000,), keep=0.7, seed=0).mean()
+    assert abs(share - 0.7) < 3 * np.sqrt(0.7 * 0.3 / 100_000)
+    y = numbers(2, 3, 2, 2) * dropout.draw_mask((2, 3, 1, 1), keep=0.5, seed=0)
+    whole = (y != 0).reshape(6, 4)
+    assert set(whole.sum(axis=1)) == {0, 4}
+    for keep in (0.0, 1.1):
+        with pytest.raises(ValueError, match="probability to keep"):
+            dropout.draw_mask((1,), keep=keep, seed=0)
+
+
+def test_nothing_overflows():
+    far = np.array([[-1e4, 0.0, 1e4]])
+    with np.errstate(all="raise", under="ignore"):
+        for name in ("sigmoid", "tanh", "relu", "leaky_relu", "elu"):
+            forward, backward = pair_of(activations, name)
+            y, cache = forward(far)
+            assert np.isfinite(y).all(), name
+            assert np.isfinite(backward(np.ones_like(far), cache)).all(), name
+        p, _ = softmax.softmax_forward(far)
+        assert p.tolist() == [[0, 0, 1]]
+        loss, cache = cross_entropy.cross_entropy_forward(far, np.array([0]))
+        assert loss == 2e4
+        assert np.isfinite(cross_entropy.cross_entropy_backward(1.0, cache)).all()
+        assert cross_entropy.logistic_forward(far, np.ones((1, 3)))[0] == 1e4 + np.log(2)
+
+
+def test_closed_forms():
+    x = np.linspace(-3, 3, 25)
+    np.testing.assert_allclose(activations.tanh_forward(x)[0], np.tanh(x), rtol=0, atol=1e-15)
+    ones = np.ones(1)
+    for classes in (2, 10, 1000):
+        nothing = np.zeros((3, classes)), np.array([0, 1, 1])
+        np.testing.assert_allclose(
+            cross_entropy.cross_entropy_forward(*nothing)[0], np.log(classes)
+        )
+        assert hinge.hinge_forward(*nothing, margin=0.5)[0] == (classes - 1) * 0.5
+    p = softmax.softmax_forward(numbers(4, 6))[0]
+    moved = softmax.softmax_forward(numbers(4, 6) + 17.0)[0]
+    np.testing.assert_allclose(moved, p, **TIGHT)
+    np.testing.assert_allclose(cross_entropy.entropy(np.full((1, 8), 1 / 8)), np.log(8) * ones)
+    assert (cross_entropy.kl_divergence(p, p) == 0).all()
+    assert (cross_entropy.kl_divergence(p, p[::-1]) > 0).all()
+    wanted = torch.distributions.kl_divergence(
+        torch.distributions.Categorical(torch.tensor(p)),
+        torch.distributions.Categorical(torch.tensor(p[::-1].copy())),
+    )
+    np.testing.assert_allclose(cross_entropy.kl_divergence(p, p[::-1]), wanted.numpy(), **TIGHT)
+
+
+def test_the_bias_trick_is_the_same_layer_with_the_same_gradients():
+    x, w, b, d = numbers(3, 4), numbers(2, 4), numbers(2), numbers(3, 2)
+    plain, cache = linear.linear_forward(x, w, b)
+    folded, folded_cache = linear.linear_forward(
+        linear.with_ones(x), linear.bias_trick(w, b), np.zeros(2)
+    )
+    np.testing.assert_allclose(folded, plain, rtol=1e-12)
+    _, d_w, d_b = linear.linear_backward(d, cache)
+    d_folded = linear.linear_backward(d, folded_cache)[1]
+    np.testing.assert_allclose(d_folded, np.hstack([d_w, d_b[:, None]]), rtol=1e-12)
+
+
+def test_maxout_of_zero_and_w_is_relu():
+    x, w = numbers(5, 3), numbers(2, 3)
+    pieces = np.stack([np.zeros_like(w), w])
+    ours = maxout.maxout_forward(x, pieces, np.zeros((2, 2)))[0]
+    np.testing.assert_allclose(ours, np.maximum(0.0, x @ w.T), rtol=1e-14)
+
+
+def test_lasso_of_orthonormal_columns_is_the_soft_threshold():
+    from sklearn.linear_model import Lasso
+
+    q, _ = np.linalg.qr(numbers(20, 4))
+    y, strength = numbers(20, seed=1), 0.2
+    theirs = Lasso(alpha=strength / 20, fit_intercept=False, tol=1e-12).fit(q, y).coef_
+    np.testing.assert_allclose(regularisers.soft_threshold(q.T @ y, strength), theirs, atol=1e-9)
+
+
+def test_soft_threshold_is_the_best_of_a_fine_grid():
+    grid = np.linspace(-4, 4, 80_001)
+    for w in (-2.3, -0.4, 0.0, 0.49, 1.7):
+        best = grid[np.argmin((grid - w) ** 2 / 2 + 0.5 * np.abs(grid))]
+        ours = regularisers.soft_threshold(np.array([w]), 0.5)[0]
+        assert abs(ours - best) <= 1e-4
+
+
+def test_max_norm_shortens_and_keeps_the_direction():
+    w = numbers(6, 4) * 3
+    short = regularisers.max_norm(w, largest=3.0)
+    norms, before = np.linalg.norm(short, axis=1), np.linalg.norm(w, axis=1)
+    assert (before > 3).any()
+    assert (before < 3).any()
+    np.testing.assert_allclose(norms, np.minimum(before, 3.0), **TIGHT)
+    np.testing.assert_allclose(short / norms[:, None], w / before[:, None], **TIGHT)
+
+
+def test_differences_are_wrong_by_h_and_by_its_square():
+    x = np.array([0.7])
+    errors = {True: [], False: []}
+    steps = np.array([1e-1, 1e-2, 1e-3])
+    for centred, h in itertools.product(errors, steps):
+        slope = gradients.numerical_gradient(lambda x: float(np.exp(x[0])), x, h=h, centred=centred)
+        errors[centred].append(abs(slope[0] - np.exp(0.7)))
+    for centred, order in ((False, 1), (True, 2)):
+        slopes = np.diff(np.log(errors[centred])) / np.diff(np.log(steps))
+        np.testing.assert_allclose(slopes, order, atol=0.05)
+
+
+FAULTS = {  # a wrong backward of the linear layer -> what it does wrong
+    "sign": lambda d, c: (d @ c[1], -d.T @ c[0], d.sum(0)),
+    "factor": lambda d, c: (d @ c[1], d.T @ c[0] / len(d), d.sum(0)),
+    "axis": lambda d, c: (d @ c[1], d.T @ c[0], d.sum(1)[:2]),
+    "forgotten": lambda d, c: (d @ c[1], d.T @ c[0], 0 * d.sum(0)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_check_names_the_gradient_that_is_wrong(fault):
+    arrays = CASES["linear"][2]
+    errors = gradients.check(linear.linear_forward, FAULTS[fault], **arrays)
+    wrong = {name for name, error in errors.items() if gradients.band(error) == "probably wrong"}
+    assert wrong == {"b_O" if fault in ("axis", "forgotten") else "w_OI"}
+    right = gradients.check(*CASES["linear"][0], **arrays)
+    assert set(map(gradients.band, right.values())) == {"right"}
+
+
+def test_bands_have_the_notes_borders():
+    said = [gradients.band(error) for error in (1e-7, 1.1e-7, 1e-4, 1.1e-4, 1e-2, 1.1e-2)]
+    assert [group for group, _ in itertools.groupby(said)] == [
+        words for _, words in gradients.BANDS
+    ]
+    assert gradients.band(float("nan")) == "probably wrong"
+
+
+def test_every_public_function_tells_its_shapes_and_shows_an_example():
+    for topic, file in topics().items():
+        assert file.__doc__, topic
+        for name, thing in vars(file).items():
+            own = inspect.isfunction(thing) and thing.__module__ == file.__name__
+            if own and not name.startswith("_") and name != "walk":
+                assert ">>>" in thing.__doc__, f"{topic}.{name} has no example"
+                if name.endswith(("_forward", "_backward", "_step")):
+                    assert "->" in thing.__doc__.splitlines()[0], f"{topic}.{name}"
+                    assert "Source:" in thing.__doc__, f"{topic}.{name}"
