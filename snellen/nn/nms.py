@@ -1,8 +1,8 @@
 """Non-maximum suppression: of boxes that overlap, the best-scored one stays. Note 001 (YOLO).
 
 The greedy rule, exactly, without a Python loop over boxes: a box stays unless a better one that
-stays overlaps it; that rule is applied to a block at once until nothing changes, which takes as many
-rounds as the longest chain of overlaps, a handful in practice.
+stays overlaps it; the rule is applied to a block at once until nothing changes, which takes as
+many rounds as the longest chain of overlaps, a handful in practice.
 """
 
 import torch
