@@ -1,6 +1,7 @@
 """A room of parts shows what its files define: `snellen.nn.Maxout`, whichever file holds it.
 
-A part is added by its file alone: no list names it, and none is read before it is asked for.
+A part is added by its file alone: no list names it, and none is read before it is asked for. Files
+in the folders of SNELLEN_PATH (`<folder>/nn/*.py`) count as the room's own.
 """
 
 import importlib
@@ -9,6 +10,8 @@ import pkgutil
 from collections.abc import Callable
 from functools import cache
 from typing import Any
+
+from .registry import modules
 
 
 def show(room: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -38,14 +41,15 @@ def parts(room: str) -> dict[str, Any]:
     Raises ImportError where two files define the same name, or one the name of a file.
     """
     found: dict[str, Any] = dict.fromkeys(_files(room))
-    for file in _files(room):
-        module = importlib.import_module(f"{room}.{file}")
+    for module in modules(room):
         for name, thing in vars(module).items():
             own = inspect.isroutine(thing) or inspect.isclass(thing)
             if name.startswith("_") or not own or thing.__module__ != module.__name__:
                 continue
             if name in found:
-                raise ImportError(f"{room}: {name} in {file} is also {found[name] or 'a file'}")
+                raise ImportError(
+                    f"{room}: {name} in {module.__name__} is also {found[name] or 'a file'}"
+                )
             found[name] = thing
     return {name: thing for name, thing in found.items() if thing is not None}
 
