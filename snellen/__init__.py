@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .api import Run, load, train
     from .data.sample import Batch, Prediction, Sample, Target
     from .doctor.finding import Finding
+    from .doctor.gradcheck import gradcheck
     from .doctor.watch import doctor
     from .models import model, models
     from .train.recipe import Recipe
@@ -33,6 +34,7 @@ FACE = {  # name -> where it lives
     "Run": "snellen.api:Run",
     "doctor": "snellen.doctor.watch:doctor",
     "Finding": "snellen.doctor.finding:Finding",
+    "gradcheck": "snellen.doctor.gradcheck:gradcheck",
     "model": "snellen.models:model",
     "models": "snellen.models:models",
     "Recipe": "snellen.train.recipe:Recipe",
@@ -45,8 +47,8 @@ FACE = {  # name -> where it lives
 }
 
 __all__ = [  # noqa: RUF022 (in the order in which one meets them)
-    "train", "load", "Run", "doctor", "Finding", "model", "models", "Recipe",
-    "Sample", "Target", "Prediction", "Batch", "nn", "optim",
+    "train", "load", "Run", "doctor", "Finding", "gradcheck", "model", "models",
+    "Recipe", "Sample", "Target", "Prediction", "Batch", "nn", "optim",
     "SnellenError", "UsageError", "DataError", "Diverged", "DoctorError", "__version__",
 ]  # fmt: skip
 

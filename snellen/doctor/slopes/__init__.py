@@ -1,0 +1,1 @@
+"""Whether backward computes the slope of forward, by differences in double precision."""
