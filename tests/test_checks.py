@@ -131,9 +131,17 @@ def test_fold_puts_the_root_first_and_its_symptoms_under_it():
     assert [(r.id, [s.id for s in r.symptoms]) for r in roots] == [("a", ["b"])]
 
 
-def test_fold_follows_chains_whose_middle_was_not_found():
-    roots = fold([found("c"), found("a")], {"a": ("b",), "b": ("c",)})
-    assert [(r.id, [s.id for s in r.symptoms]) for r in roots] == [("a", ["c"])]
+def test_fold_follows_chains_whose_middle_was_found():
+    explains = {"a": ("b",), "b": ("c",)}
+    roots = fold([found("c"), found("b"), found("a")], explains)
+    assert [(r.id, {s.id for s in r.symptoms}) for r in roots] == [("a", {"b", "c"})]
+
+
+def test_fold_follows_no_chain_whose_middle_is_missing():
+    """Dead units leave parameters without gradients; so does a detached graph, which is not here,
+    and what follows from that does not follow from dead units."""
+    roots = fold([found("c", since=1), found("a")], {"a": ("b",), "b": ("c",)})
+    assert [(r.id, r.symptoms) for r in roots] == [("a", ()), ("c", ())]
 
 
 def test_fold_keeps_the_surer_of_two_that_explain_each_other():

@@ -43,6 +43,15 @@ def all_checks() -> dict[str, Check]:
     return dict(sorted(registry.collect("snellen.doctor.checks", "CHECKS").items()))
 
 
+# Two sides of one quantity: never told together, neither as root and symptom nor side by side.
+OPPOSITES = frozenset(map(frozenset, (
+    ("lr-too-high", "lr-too-low"), ("init-too-large", "init-too-small"),
+    ("grad-exploding", "grad-vanishing"), ("arch-saturated", "init-too-small"),
+    ("gen-overfit", "gen-underfit"), ("gen-overfit", "gen-stopped-early"),
+    ("gen-overfit", "gen-val-too-good"), ("gen-overfit", "reg-dropout-too-high"),
+    ("gen-overfit", "reg-weight-decay-too-high"), ("gen-underfit", "gen-stopped-early"),
+    ("loss-double-softmax", "loss-missing-log-softmax"),
+)))  # fmt: skip
 Failed = Callable[[Any, BaseException], None]
 
 
@@ -56,7 +65,9 @@ def judge(
     checks = all_checks()
     found = [f for id, check in checks.items() if id not in ignore
              and (f := _asked(check, chart, failed))]  # fmt: skip
-    return fold(found, {id: check.explains for id, check in checks.items()})
+    explains = {id: check.explains for id, check in checks.items()}
+    explains |= {f.id: f.explains for f in found if f.explains is not None}
+    return fold(found, explains, OPPOSITES)
 
 
 def silenced(chart: Chart, ignore: Collection[str]) -> tuple[Finding, ...]:

@@ -1,5 +1,6 @@
 """A finding: what is wrong, how sure we are, where, which samples, and what to do first."""
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -28,6 +29,8 @@ class Finding:
     confidence: float = 0.9
     evidence: dict[str, Any] = field(default_factory=dict)
     symptoms: tuple["Finding", ...] = ()
+    # What this one leads to, where that is less than its check says; the judge's own business.
+    explains: tuple[str, ...] | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         samples = f", samples={self.samples[:5]}" if self.samples else ""
@@ -35,7 +38,7 @@ class Finding:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON, symptoms nested; what findings.json holds."""
-        return asdict(self)
+        return _told(asdict(self))
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> "Finding":
@@ -56,14 +59,23 @@ def at_or_above(findings: tuple[Finding, ...], level: str) -> tuple[Finding, ...
     return tuple(f for f in findings if LEVELS.index(f.level) >= LEVELS.index(level))
 
 
-def fold(findings: list[Finding], explains: dict[str, tuple[str, ...]]) -> tuple[Finding, ...]:
+def fold(
+    findings: list[Finding],
+    explains: dict[str, tuple[str, ...]],
+    opposites: Collection[frozenset[str]] = (),
+) -> tuple[Finding, ...]:
     """Put symptoms under their roots; the surest and gravest root first.
 
     `explains` maps an id to the ids that it causes. A finding goes under the surest root that
-    explains it; chains fold up to their top, and of two that explain each other the surer stays. A
-    root is as grave as the gravest of its symptoms.
+    explains it, also over others that are there; of two that explain each other the surer stays. A
+    root is as grave as the gravest of its symptoms. Of two opposites only the surer is told.
     """
-    ranked = sorted(findings, key=_rank)
+    ranked: list[Finding] = []
+    for finding in sorted(findings, key=_rank):
+        if not any(frozenset((finding.id, told.id)) in opposites for told in ranked):
+            ranked.append(finding)
+    told_ids = {f.id for f in ranked}
+    explains = {id: tuple(e for e in explains.get(id, ()) if e in told_ids) for id in told_ids}
     roots: list[Finding] = []
     for finding in ranked:
         above = [r for r in ranked if _is_above(r, finding, explains)]
@@ -76,6 +88,13 @@ def fold(findings: list[Finding], explains: dict[str, tuple[str, ...]]) -> tuple
         gravest = max([root, *mine], key=lambda f: LEVELS.index(f.level)).level
         placed.append(replace(root, symptoms=tuple(mine), level=gravest))
     return tuple(sorted(placed, key=_rank))
+
+
+def _told(fields: dict[str, Any]) -> dict[str, Any]:
+    for symptom in fields["symptoms"]:
+        _told(symptom)
+    del fields["explains"]
+    return fields
 
 
 def _rank(finding: Finding) -> tuple[int, float, int]:

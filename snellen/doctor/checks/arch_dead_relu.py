@@ -22,7 +22,7 @@ class DeadReLU(Check):
     good = "nn.Linear(64, 64), nn.LeakyReLU(0.1)"
     explains = (
         "params-no-grad", "weights-not-updating", "output-constant", "grad-vanishing",
-        "lr-too-low", "init-too-small",
+        "lr-too-low", "init-too-small", "gen-underfit",
     )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:

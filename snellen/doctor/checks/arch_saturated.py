@@ -22,7 +22,7 @@ class Saturated(Check):
     good = "nn.init.xavier_normal_(layer.weight, nn.init.calculate_gain('tanh'))"
     explains = (
         "grad-vanishing", "lr-too-low", "output-constant", "weights-not-updating",
-        "params-no-grad",
+        "params-no-grad", "gen-underfit",
     )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:

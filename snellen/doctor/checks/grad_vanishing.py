@@ -32,7 +32,9 @@ class GradVanishing(Check):
     do = "ReLU instead of sigmoid or tanh, batch norm, or shortcuts; He initialisation"
     bad = "[nn.Linear(64, 64), nn.Sigmoid()] * 10"
     good = "[nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU()] * 10"
-    explains = ("lr-too-low", "weights-not-updating", "params-no-grad", "output-constant")
+    explains = (
+        "lr-too-low", "weights-not-updating", "params-no-grad", "output-constant", "gen-underfit",
+    )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:
         """Median over the samplings after the second step (zero heads have woken by then).

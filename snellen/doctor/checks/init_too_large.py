@@ -22,7 +22,8 @@ class InitTooLarge(Check):
     good = "nn.init.kaiming_normal_(layer.weight)"
     explains = (
         "init-loss-unexpected", "grad-exploding", "arch-saturated", "numerics-nan-loss",
-        "lr-too-high", "arch-dead-relu", "lr-too-low", "loss-output-activation",
+        "lr-too-high", "arch-dead-relu", "lr-too-low", "loss-output-activation", "gen-underfit",
+        "output-constant", "grad-vanishing", "weights-not-updating", "params-no-grad",
     )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:

@@ -22,7 +22,7 @@ class InitTooSmall(Check):
     good = "nn.init.kaiming_normal_(layer.weight)"
     explains = (
         "grad-vanishing", "lr-too-low", "output-constant", "weights-not-updating",
-        "params-no-grad", "arch-dead-relu",
+        "params-no-grad", "arch-dead-relu", "gen-underfit",
     )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:

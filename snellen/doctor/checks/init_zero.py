@@ -24,6 +24,7 @@ class ZeroInit(Check):
     explains = (
         "weights-not-updating", "params-no-grad", "output-constant", "lr-too-low",
         "grad-vanishing", "arch-dead-relu", "init-too-small", "data-constant-input",
+        "gen-underfit",
     )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:

@@ -23,7 +23,8 @@ class NoZeroGrad(Check):
     good = "optimizer.zero_grad(); loss.backward(); optimizer.step()"
     explains = (
         "lr-too-high", "grad-exploding", "numerics-nan-loss", "arch-dead-relu", "arch-saturated",
-        "output-constant", "gen-overfit", "params-no-grad", "weights-not-updating",
+        "output-constant", "gen-overfit", "params-no-grad", "weights-not-updating", "gen-underfit",
+        "grad-vanishing",
     )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:

@@ -21,8 +21,10 @@ class SignFlipped(Check):
     do = "minimise plus the cross-entropy"
     bad = "loss = -F.cross_entropy(net(x), y)"
     good = "loss = F.cross_entropy(net(x), y)"
-    explains = ("lr-too-high", "grad-exploding", "numerics-nan-loss", "arch-dead-relu",
-                "arch-saturated", "init-loss-unexpected")  # fmt: skip
+    explains = (
+        "lr-too-high", "grad-exploding", "numerics-nan-loss", "arch-dead-relu", "arch-saturated",
+        "init-loss-unexpected", "output-constant", "gen-underfit", "weights-not-updating",
+    )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:
         """Step by step; a likelihood of densities may be negative by right."""

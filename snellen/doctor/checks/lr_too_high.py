@@ -37,7 +37,7 @@ class LearningRateTooHigh(Check):
     explains = (
         "numerics-nan-loss", "arch-dead-relu", "arch-saturated", "grad-exploding",
         "grad-vanishing", "output-constant", "weights-not-updating", "params-no-grad",
-        "gen-overfit", "loss-output-activation", "loss-unstable-log",
+        "gen-overfit", "loss-output-activation", "loss-unstable-log", "gen-underfit",
     )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:

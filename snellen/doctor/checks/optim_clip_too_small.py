@@ -22,7 +22,9 @@ class ClipTooSmall(Check):
     do = "clip at 1.0"
     bad = "clip_grad_norm_(net.parameters(), 1e-4)"
     good = "clip_grad_norm_(net.parameters(), 1.0)"
-    explains = ("lr-too-low", "weights-not-updating")
+    explains = (
+        "lr-too-low", "weights-not-updating", "gen-underfit",
+    )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:
         """With a loss that does not fall: under Adam the scale of a gradient means nothing."""

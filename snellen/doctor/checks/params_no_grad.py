@@ -20,7 +20,9 @@ class ParamsNoGrad(Check):
     do = "look for .detach(), .data, .item(), no_grad() or numpy between this layer and the loss"
     bad = "features = trunk(x).detach(); loss = F.cross_entropy(head(features), y)"
     good = "features = trunk(x); loss = F.cross_entropy(head(features), y)"
-    explains = ("weights-not-updating", "graph-detached")
+    explains = (
+        "weights-not-updating", "graph-detached", "gen-underfit",
+    )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:
         """A small spare branch is legal, and so is a trunk that came trained."""
