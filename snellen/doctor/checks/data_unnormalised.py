@@ -9,6 +9,21 @@ from ._cases import training
 from ._readings import finite, has_weights, kind_of, short, surer
 
 LARGEST, LEAST_STD, MOST_STD = 20.0, 0.05, 10.0
+FAR = 5.0  # mean over std: an offset
+BYTES = 200, 255
+TWICE = 0.9, 1.01  # 255 times the largest value of pixels that were divided twice
+STANDARD = "subtract the mean and divide by the std of the training set"
+SMALL = (  # what inputs that are too small lead to; large ones lead to all in `explains`
+    "init-too-small",
+    "grad-vanishing",
+    "lr-too-low",
+    "output-constant",
+    "weights-not-updating",
+    "params-no-grad",
+    "arch-dead-relu",
+    "loss-output-activation",
+    "data-outlier",
+)
 TAMED = 4.0  # std after the first weight layer; raw bytes measure 30 and more there
 
 
@@ -20,14 +35,14 @@ class Unnormalised(Check):
     threshold = {"absmax": LARGEST, "std": (LEAST_STD, MOST_STD)}
     source = "notes 002, preprocessing; torch-audit TA301 (50), UMLAUT ([-1, 1] is too strict)"
     why = "the first layer's gradient grows with its input: no one learning rate fits all layers"
-    do = "subtract the mean and divide by the std of the training set (bytes: divide by 255 first)"
+    do = f"{STANDARD} (bytes: divide by 255 first)"
     bad = "x = torch.as_tensor(image).float()            # 0..255"
     good = "x = torch.as_tensor(image).float() / 255; x = (x - mean) / std"
     explains = (
         "data-not-centred", "data-outlier", "init-loss-unexpected", "init-too-large",
         "init-too-small", "arch-dead-relu", "arch-saturated", "grad-exploding", "grad-vanishing",
         "lr-too-high", "lr-too-low", "numerics-nan-loss", "output-constant",
-        "weights-not-updating", "params-no-grad", "loss-output-activation",
+        "weights-not-updating", "params-no-grad", "loss-output-activation", "gen-underfit",
     )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:
@@ -43,16 +58,38 @@ class Unnormalised(Check):
             return None
         if top > LARGEST and MOST_STD >= spread >= LEAST_STD and top < 20 * spread:
             return None
-        return self._say(top, spread)
+        return self._say(rows, top, spread)
 
-    def _say(self, top: float, spread: float) -> Finding:
+    def _say(self, rows: list[dict], top: float, spread: float) -> Finding:
         beyond = max(top / LARGEST, spread / MOST_STD, LEAST_STD / spread)
-        return self.finding(
-            f"inputs reach {short(top)} in size, with a std of {short(spread)};"
-            " about 1 is wanted for both",
-            confidence=surer(beyond, 1.0, 0.7),
-            evidence={"absmax": top, "std": spread},
+        low, mean = (median(finite(r.get(k) for r in rows) or [0.0]) for k in ("min", "mean"))
+        is_small = spread < LEAST_STD
+        size = (
+            f"reach {short(top)} in size" if low < 0 else f"run from {short(low)} to {short(top)}"
         )
+        hint, do = _hint(low, top, mean, spread)
+        return self.finding(
+            f"inputs are too {'small' if is_small else 'large'}: they {size} with a std of"
+            f" {short(spread)}, and about 1 is wanted{hint}",
+            do=f"{do}: {STANDARD}",
+            confidence=surer(beyond, 1.0, 0.7),
+            evidence={"absmax": top, "std": spread, "mean": mean},
+            explains=SMALL if is_small else None,
+        )
+
+
+def _hint(low: float, top: float, mean: float, spread: float) -> tuple[str, str]:
+    """What such a range looks like, and what to do first."""
+    if spread < LEAST_STD and low >= 0 and TWICE[0] < top * 255 <= TWICE[1]:
+        words = f"; {short(top)} is 1/255, so bytes were divided by 255 twice"
+        return words, "divide by 255 once (ToTensor does it already), then standardise"
+    if spread < LEAST_STD:
+        return "; a scale may be taken out twice", "look for it, and standardise"
+    if low >= 0 and BYTES[0] < top <= BYTES[1]:
+        return "; bytes, it seems, that nobody divided by 255", "divide by 255, then standardise"
+    if abs(mean) > FAR * spread:
+        return f"; their mean is {short(mean)}", "take the offset out"
+    return "", "standardise each feature"
 
 
 def _normalises_itself(chart: Chart) -> bool:
