@@ -61,4 +61,7 @@ def target_facts(target: Tensor) -> dict[str, Any]:
     if target.numel() and not target.is_complex():
         low, high = torch.aminmax(target.detach())
         facts |= {"target_min": low.item(), "target_max": high.item()}
+        if target.is_floating_point():
+            std, mean = torch.std_mean(target.detach().float(), correction=0)
+            facts |= {"target_mean": mean.item(), "target_std": std.item()}
     return facts
