@@ -124,6 +124,18 @@ def is_cross_entropy(chart: Chart) -> bool:
     return _word(chart.facts.get("loss_fn")) in CROSS_ENTROPY
 
 
+def first_loss_is_low(chart: Chart) -> bool:
+    """Whether the first loss is that of a network that can do its task already."""
+    classes, series = num_classes(chart), losses(chart)
+    known = is_cross_entropy(chart) and classes > 1 and series
+    return bool(known and series[0] < 0.6 * math.log(classes))
+
+
+def starts_low(chart: Chart) -> bool:
+    """Fine-tuning: statistics that have seen data, or the loss of a trained network."""
+    return bool(chart.facts.get("pretrained")) or first_loss_is_low(chart)
+
+
 def kind_of(trace: Trace) -> str:
     """A layer's kind, lower case: 'linear', 'conv2d', 'batchnorm2d', 'relu' ..."""
     return _word(trace.facts.get("kind"))

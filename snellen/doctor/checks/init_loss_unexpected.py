@@ -6,7 +6,9 @@ from ..chart import Chart
 from ..check import Check
 from ..finding import Finding
 from ._cases import training
-from ._readings import is_cross_entropy, num_classes, short, surer
+from ._readings import is_cross_entropy, num_classes, progress, short, surer
+
+SEVERE, RECOVERED = 2.5, 0.5  # middle of 1.9 (fine-tuned) and 3.3 (drawn too wide); of the loss
 
 
 class InitialLoss(Check):
@@ -31,9 +33,15 @@ class InitialLoss(Check):
         even = math.log(classes)
         if first <= self.threshold * even:
             return None
+        # Features of a trained body are large, so a new head starts off up to 1.9 times ln C.
+        is_mild = first < SEVERE * even
+        frozen, tensors = (chart.facts.get(k) or 0 for k in ("frozen", "tensors"))
+        if frozen and (is_mild or frozen == tensors):  # then the input is what is optimised
+            return None
         return self.finding(
-            f"the first loss is {short(first)}; an even guess of {classes} classes gives"
-            f" {short(even)}",
+            f"the first loss is {short(first)}, {short(first / even)} times that of an even guess"
+            f" of {classes} classes ({short(even)})",
+            level="advice" if is_mild and progress(chart) > RECOVERED else self.level,
             confidence=surer(first / even, self.threshold, 0.65, 0.9),
             evidence={"first_loss": first, "even_guess": even},
         )
@@ -60,12 +68,15 @@ def sick() -> list[Chart]:
 
 
 def healthy() -> list[Chart]:
-    """Fine-tuned; a summed loss; a loss that is not a cross-entropy."""
+    """Fine-tuned; a summed loss; a loss that is not a cross-entropy; a new head on features."""
+    head = {"value": lambda t: 4.3 * math.exp(-t / 15) + 0.1}
     summed = {"value": lambda t: 148 * math.exp(-t / 15), "reduction": "sum"}
     mse = {"function": "mse_loss", "value": 40.0, "classes": None}
     return [
         training(loss_call={"value": 0.5}, facts={"pretrained": True}),
         training(loss_call=summed, step={"loss": summed["value"]}),
+        training(loss_call=head, step={"loss": head["value"]}),
+        training(loss_call={"value": 4.0}, step={"loss": 4.0}, facts={"frozen": 4, "tensors": 6}),
         training(loss_call=mse, facts={"classes": None, "loss_fn": "MSELoss"}),
     ]
 

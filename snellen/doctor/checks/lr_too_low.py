@@ -9,14 +9,13 @@ from ..finding import Finding
 from ._cases import training
 from ._readings import (
     finite,
-    is_cross_entropy,
     is_flat,
     losses,
     lr_is_steady,
     lr_now_and_peak,
-    num_classes,
     one_digit,
     short,
+    starts_low,
     surer,
     update_ratios,
 )
@@ -35,7 +34,9 @@ class LearningRateTooLow(Check):
     do = "multiply the learning rate by ten until the loss moves, or take the value given here"
     bad = "optimizer = torch.optim.Adam(net.parameters(), lr=1e-7)"
     good = "optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)"
-    explains = ("weights-not-updating",)
+    explains = (
+        "weights-not-updating", "gen-underfit", "gen-stopped-early",
+    )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:
         """Quiet in warm-ups and cosine tails, in fine-tuning, and before 20 steps."""
@@ -46,7 +47,7 @@ class LearningRateTooLow(Check):
         lost = typical == 0 and _moves_by_rounding(chart)
         if typical >= self.threshold or (typical == 0 and not lost):
             return None
-        if not is_flat(losses(chart), FLAT) or _starts_low(chart):
+        if not is_flat(losses(chart), FLAT) or starts_low(chart):
             return None
         series, lr = losses(chart), lr_now_and_peak(chart)[1]
         better = lr * min(1e6, USUAL / typical) if typical else 1e-3
@@ -65,14 +66,6 @@ def _moves_by_rounding(chart: Chart) -> bool:
     grads = [g for t in chart.params.values() for g in finite(t.column("grad_norm"))]
     held = all(trace.facts.get("in_optimizer", True) for trace in chart.params.values())
     return 0 < lr < 1e-6 and held and bool(grads) and median(grads) > 0
-
-
-def _starts_low(chart: Chart) -> bool:
-    """Fine-tuning: the loss is that of a trained network from the start."""
-    if chart.facts.get("pretrained"):
-        return True
-    classes, series = num_classes(chart), losses(chart)
-    return is_cross_entropy(chart) and classes > 1 and series[0] < 0.6 * math.log(classes)
 
 
 def sick() -> list[Chart]:

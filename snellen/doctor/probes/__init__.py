@@ -5,7 +5,8 @@ one stays quiet). All norms are L2; `step` is the number of completed optimiser 
 
 facts       classes, num_samples, batch_size, steps_per_epoch, num_params, has_norm, device,
             loss_fn, optimizers [{name, lr, momentum, weight_decay}], num_optimizers, pretrained,
-            targets ("class" | "value" | "unknown"), compiled; at the end steps, notes
+            targets ("class" | "value" | "unknown"), compiled, tensors (of parameters), frozen (of
+            these), loss_without_graph (a backward pass that must raise); at the end steps, notes
             and backwards (since the last step: all of them where there was none)
 step        loss (mean over the backward passes of the step; with gradient accumulation that
             divides, see loss_call.value), lr, batch, grad_norm, backwards (since the last step),
@@ -24,7 +25,8 @@ param       facts {shape, module, kind, requires_grad, in_optimizer, numel, is_b
             rows_identical, grad_rows_identical, lr
 batch       min, max, mean, std, absmax, nonfinite_rows, whole_numbers, dtype, shape,
             constant_share (of features that are the same
-            in all samples), train_mode, target_min, target_max, target_dtype, target_shape
+            in all samples), train_mode, target_min, target_max, target_dtype, target_shape; of
+            floats also target_mean, target_std
 loss_call   function, input_shape, target_shape, input_dtype, target_dtype, input_min, input_max,
             row_sum_min, row_sum_max, target_min, target_max, reduction, value, classes, error,
             outside {row of the batch: label} where it raised
@@ -37,7 +39,7 @@ probe       named, of a few steps and of the end; values besides last, network:
             horizon     module, kind, steps, ratio (first to largest), first, largest, sizes []
             effects     silent [], count, numel, effect, by_parameter {}
             received    agreement, samples
-            frozen      frozen, new [], share
+            frozen      frozen, new [], share, held (layers with weights), head (the last of them)
             filters     rough, count, size
             strays      hidden [], lost, numel, anew, together, unmoved, parameters, adopted
             direction   away, counted, right, chance, is_class

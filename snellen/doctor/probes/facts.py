@@ -27,7 +27,7 @@ class Facts(Probe):
         """What the loader and the loss say, while the first steps last."""
         if feed.step > 2:
             return
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = {} if loss.requires_grad else {"loss_without_graph": True}
         record, call = feed.record, self.eyes.template
         if record is not None:
             known = {
@@ -75,6 +75,7 @@ def network_facts(eyes: Any) -> dict[str, Any]:
         "device": str(params[0].device) if params else "cpu",
         "compiled": any(patient.compiled for patient in eyes.patients),
     }  # fmt: skip
+    values |= {"tensors": len(params), "frozen": sum(not p.requires_grad for p in params)}
     seen = [getattr(m, "num_batches_tracked", None) for m in norms]
     if any(n is not None and int(n) > 1 for n in seen):
         values["pretrained"] = True
