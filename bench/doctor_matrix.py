@@ -24,6 +24,7 @@ from _doctor_faulty import FAULTY
 from _doctor_faulty_more import MORE as MORE_FAULTY
 from _doctor_healthy import HEALTHY
 from _doctor_healthy_more import MORE
+from _doctor_scripts import SCRIPT_FAULTY, SCRIPT_HEALTHY
 
 from snellen.core.files import write_json
 from snellen.doctor.finding import Finding, at_or_above
@@ -55,8 +56,8 @@ def main() -> None:
 def matrix(seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     """One seed -> a row for each training."""
     rows = []
-    faulty = {**FAULTY, **MORE_FAULTY, **DATA_FAULTY, **BEHAVIOUR}
-    healthy = {**HEALTHY, **MORE, **DATA_HEALTHY, **TEMPTING}
+    faulty = {**FAULTY, **MORE_FAULTY, **DATA_FAULTY, **BEHAVIOUR, **SCRIPT_FAULTY}
+    healthy = {**HEALTHY, **MORE, **DATA_HEALTHY, **TEMPTING, **SCRIPT_HEALTHY}
     for name, (ids, train) in faulty.items():
         if options.only in name or options.only in ids:
             rows.append(judged(name, ids, seed, run(train, seed), options))
@@ -78,15 +79,16 @@ def run(train: Callable[[], Any], seed: int) -> tuple[Any, float]:
         return enter(self)
 
     torch.manual_seed(seed)
+    result = None
     began = time.perf_counter()
     watch.Doctor.__enter__ = remember  # type: ignore[method-assign]
     try:
-        train()
+        result = train()
     except (IndexError, RuntimeError, ValueError):
         pass
     finally:
         watch.Doctor.__enter__ = enter  # type: ignore[method-assign]
-    return kept[-1], time.perf_counter() - began
+    return kept[-1] if kept else result, time.perf_counter() - began
 
 
 def judged(

@@ -47,6 +47,8 @@ class Engine:
         self.off = False
         self.feed: Feed | None = None  # the last forward pass that no backward has followed yet
         self.fed: Feed | None = None  # the last that one has
+        self.latest: Feed | None = None
+        self.woken: Callable[[Engine], None] | None = None  # told that it is our turn
         self.begun: Feed | None = None  # the first since a backward pass
         self.on_nonfinite: Callable[[str, Feed | None, Tensor | None], None] | None = None
         self._late: tuple[Tensor, Feed] | None = None  # a loss on a GPU, read one step late
@@ -58,10 +60,7 @@ class Engine:
         self._alone = True  # one optimiser
         self.by_hand = ByHand(self)
         self.last_loss = math.nan
-        self._unclaimed: tuple[int, float] = (
-            0,
-            0.0,
-        )  # backward passes before any optimiser was known; their losses
+        self.unclaimed = 0, 0.0  # backward passes before any optimiser was known, and their losses
 
     def emit(self, kind: str, step: int, **fields: Any) -> None:
         """Hand one measurement to the chart and to the sink."""
@@ -89,7 +88,7 @@ class Engine:
         self.tell("close")
         if self._late is not None:
             self._read_late(None)
-        self.feed = self.fed = self.begun = None
+        self.feed = self.fed = self.begun = self.latest = None
 
     def fail(self, who: Any, error: BaseException) -> None:
         """An error of the doctor's own: noted once a place, never raised."""
@@ -122,6 +121,8 @@ class Engine:
             return
         try:
             self.by_hand.look()
+            if self.woken is not None:
+                self.woken(self)
             if patient.parts:
                 patient.leave()  # called itself after all
             feed = Feed(patient, detached(args), kwargs, self.loaders.latest, self.step,
@@ -139,7 +140,7 @@ class Engine:
                 patient.keep_statistics()
                 patient.fresh = False
             self.begun = feed if self.feed is None or self.begun is None else self.begun
-            self.feed = feed
+            self.feed = self.latest = feed
             if self._sampling:
                 full = self.schedule.full(self.turn)
                 if full and not patient.compiled:
@@ -164,7 +165,7 @@ class Engine:
             if self.calls.on:
                 self.calls.stop()
             value = self.last_loss = self._value(loss, feed)
-            self._unclaimed = self._unclaimed[0] + 1, self._unclaimed[1] + value
+            self.unclaimed = self.unclaimed[0] + 1, self.unclaimed[1] + value
             if self._sampling:
                 self.tell("backward", feed, loss)
             for patient in self.patients:
@@ -234,8 +235,9 @@ class Engine:
                 self.emit("step", step, values=values)
             stepper.steps += 1
             stepper.backwards, stepper.loss_sum, stepper.carried = 0, 0.0, True
-            self._unclaimed = 0, 0.0
+            self.unclaimed = 0, 0.0
             stepper.entered, stepper.kept, self.fed = False, None, None
+            stepper.version = sum([p._version for p in stepper.outside])
             self._next(stepper, sampled)
         except Exception as error:
             self.fail(self, error)
@@ -285,7 +287,7 @@ class Engine:
     def enrol(self, optimizer: Any) -> Stepper:
         """Watch an optimiser."""
         stepper = Stepper(len(self.steppers), optimizer)
-        stepper.backwards, losses = self._unclaimed  # a script's optimiser shows at its first step
+        stepper.backwards, losses = self.unclaimed  # a script's optimiser shows at its first step
         self.admit(stepper)
         stepper.loss_sum = losses if self._alone else self.last_loss
         name_parameters(stepper, self.patients)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .finding import Finding
+from .ward import Closed, Ward, told
 from .watch import Doctor
 
 
@@ -20,13 +21,19 @@ class Outcome:
 
     script: str
     argv: tuple[str, ...]
-    doc: Doctor
+    doc: Doctor  # of the training with the first finding
+    ward: Ward
     more: dict[str, Any] = field(default_factory=dict)  # added to the JSON
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong, the likeliest root first."""
-        return self.doc.findings
+        return told(self.trainings)
+
+    @cached_property
+    def trainings(self) -> list[Closed]:
+        """What each training came to."""
+        return self.ward.outcomes()
 
     def guarded(self, work: Callable[..., Any], *args: Any) -> None:
         """Call `work`; what it returns joins the JSON, what it raises is said on stderr."""
@@ -45,8 +52,10 @@ def print_outcome(outcome: Outcome) -> None:
 
     def say() -> None:
         sys.stdout.flush()
-        doc, found = outcome.doc, outcome.findings
-        print(text(found, steps=doc.chart.step, notes=doc.notes, ignored=doc.ignored), flush=True)
+        doc, found, every = outcome.doc, outcome.findings, outcome.trainings
+        steps = sum(training.chart.step for training in every)
+        notes = list(dict.fromkeys(note for training in every for note in training.notes))
+        print(text(found, steps=steps, notes=notes, ignored=doc.ignored), flush=True)
 
     outcome.guarded(say)
 

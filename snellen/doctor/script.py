@@ -22,7 +22,7 @@ from . import preflight as flight
 from .discover import Discovery
 from .finding import LEVELS, Finding, at_or_above
 from .outcome import Outcome, Then, print_outcome, write_outcome
-from .watch import Doctor
+from .ward import Ward, told
 
 HERE = str(Path(__file__).parent)
 
@@ -52,7 +52,7 @@ def run_script(
     source = _read(Path(script))
     doc = ScriptDoctor(ignore=tuple(ignore), preflight=preflight)
     own, interrupted = _run(doc, source, str(script), list(argv))
-    outcome = Outcome(str(Path(script).resolve()), tuple(argv), doc.doc)
+    outcome = Outcome(str(Path(script).resolve()), tuple(argv), doc.ward.leading(), doc.ward)
     print_outcome(outcome)
     for function in () if interrupted else then:
         outcome.guarded(function, outcome)
@@ -86,38 +86,44 @@ class ScriptDoctor:
     """A Doctor that finds networks and optimisers itself."""
 
     def __init__(self, *, ignore: tuple[str, ...], preflight: bool) -> None:
-        self.doc = Doctor([], [], ignore)
+        self.ward = Ward(ignore)
         self.preflight = preflight
         self._stack = ExitStack()
         self._audited: set[int] = set()
         self._flown = not preflight
 
     def __enter__(self) -> "ScriptDoctor":
-        engine = self.doc.engine
-        engine.open()
-        self._stack.callback(engine.close)
-        self._stack.enter_context(engine.loaders.followed())
-        self._stack.enter_context(autograd.seen(self._backward, engine.after_backward))
-        self._discovery = Discovery(engine, self.doc.watch)
+        self.ward.active.engine.open()
+        self._stack.enter_context(self.ward.loaders.followed())
+        self._stack.enter_context(autograd.seen(self._backward, self.ward.after_backward))
+        self._discovery = Discovery(self.ward)
         self._stack.enter_context(self._discovery.searching())
         if self.preflight:
-            engine.loaders.on_first = self._audit
+            self.ward.loaders.on_first = self._audit
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        self.doc.engine.guarded(self.doc.search.finish, error)
+        engine = self.doc.engine
+        engine.guarded(self.doc.search.finish, error)
         self._stack.close()
-        if not isinstance(error, Exception):
-            self.doc.engine.guarded(flight.after, self.doc)
-        self.doc.engine.guarded(self._discovery.enrol_idle)
-        self.doc.engine.guarded(self.doc.last_facts)
+        engine.guarded(self._discovery.enrol_idle)
+        for doc in self.ward.live:
+            self.ward.end(doc, failed=doc is self.doc and isinstance(error, Exception))
 
     def _backward(self, loss: Any) -> None:
-        """The engine's, after the preflight at the first one."""
+        """The active engine's, after the preflight at the first one."""
+        if self.ward.looks_away:
+            return
         if not self._flown and self.doc.engine.feed is not None:
             self._flown = True
             self.doc.engine.guarded(flight.at_first_backward, self.doc, loss, _bar)
+        self.doc.engine.guarded(self._discovery.joined, loss)
         self.doc.engine.on_backward(loss)
+
+    @property
+    def doc(self) -> Any:
+        """The doctor of the training that runs."""
+        return self.ward.active
 
     def _audit(self, dataset: Any) -> None:
         """Look through a data set the first time that a loader deals from it."""
@@ -129,7 +135,12 @@ class ScriptDoctor:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong, the likeliest root first."""
-        return self.doc.findings
+        return told(self.ward.outcomes())
+
+    @property
+    def notes(self) -> list[str]:
+        """What the doctor itself could not do."""
+        return [note for training in self.ward.outcomes() for note in training.notes]
 
 
 def _bar(done: int, total: int, what: str) -> None:

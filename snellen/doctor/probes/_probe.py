@@ -46,6 +46,7 @@ class Stepper:
     loss_sum: float = 0.0
     carried: bool = True  # until a backward pass finds the gradients zero
     entered: bool = False
+    version: int = 0  # of `outside`, after the last step
     norm: float | None = None  # of all gradients, where it was taken at this step
     kept: list[Any] | None = None  # gradients of a step by hand: it may have cleared its own
 
