@@ -3,7 +3,6 @@
 The second writings here are torch's own functions, or plain loops where torch has none.
 """
 
-import inspect
 import itertools
 
 import numpy as np
@@ -32,7 +31,7 @@ from snellen.byhand import (
     transposed,
     unpool,
 )
-from snellen.byhand.__main__ import topics
+from snellen.byhand.__main__ import functions, topics
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 
@@ -206,8 +205,8 @@ def test_every_pair_of_the_room_is_compared():
     compared = {pair[0].__name__ for pair, *_ in CASES.values()}
     compared |= {"conv_forward", "transposed_forward", "max_unpool_forward"}  # below
     there = {
-        name for topic, file in topics().items() if topic not in RECURRENT for name in vars(file)
-        if name.endswith("_forward") and vars(file)[name].__module__ == file.__name__
+        name for topic, file in topics().items() if topic not in RECURRENT
+        for name in functions(file) if name.endswith("_forward")
     }  # fmt: skip
     assert there == compared
 
@@ -529,11 +528,8 @@ def test_bands_have_the_notes_borders():
 
 def test_every_public_function_tells_its_shapes_and_shows_an_example():
     for topic, file in topics().items():
-        assert file.__doc__, topic
-        for name, thing in vars(file).items():
-            own = inspect.isfunction(thing) and thing.__module__ == file.__name__
-            if own and not name.startswith("_") and name != "walk":
-                assert ">>>" in thing.__doc__, f"{topic}.{name} has no example"
-                if name.endswith(("_forward", "_backward", "_step")):
-                    assert "->" in thing.__doc__.splitlines()[0], f"{topic}.{name}"
-                    assert "Source:" in thing.__doc__, f"{topic}.{name}"
+        for name, thing in functions(file).items():
+            assert ">>>" in thing.__doc__, f"{topic}.{name} has no example"
+            if name.endswith(("_forward", "_backward", "_step")):
+                assert "->" in thing.__doc__.splitlines()[0], f"{topic}.{name}"
+                assert "Source:" in thing.__doc__, f"{topic}.{name}"

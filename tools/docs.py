@@ -17,7 +17,7 @@ from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run as a script, it finds its neighbour too
-from tools import models_plot  # noqa: E402
+from tools import byhand_page, models_plot  # noqa: E402
 
 PICTURE = ROOT / "docs" / "models.svg"
 BLOCK = re.compile(
@@ -231,6 +231,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "events": events,
     "exit-codes": exit_codes,
     "face": face,
+    "byhand-contents": byhand_page.contents,
+    "byhand": byhand_page.derivations,
 }
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ Letters of the axes: B sample, I input, O output, K class, C channel, H W height
 comes in, P Q of what goes out, R S of a kernel, T time, N any entry. In recurrent cells H is a
 hidden unit and G a gate's unit.
 
-`python -m snellen.byhand` lists the ideas, `python -m snellen.byhand conv` walks through one.
-Nothing at run time uses this room: it is here to be read, and it is the oracle of tests.
+A file begins with its PLACE, chapter and rank, and ends with `walk`, which shows its functions at
+work on a tiny example: a new idea is one new file. `python -m snellen.byhand` lists the ideas,
+`python -m snellen.byhand conv` walks through one. Nothing at run time uses this room: it is here
+to be read, and it is the oracle of tests.
 """

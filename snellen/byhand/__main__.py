@@ -5,9 +5,13 @@ A topic is a file of this room; the list is the folder.
 
 import difflib
 import importlib
+import inspect
+import os
 import pkgutil
 import sys
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 from ._page import Page
 
@@ -46,7 +50,26 @@ def topics() -> dict[str, ModuleType]:
     names = [info.name for info in pkgutil.iter_modules(room.__path__) if info.name[0] != "_"]
     files = {name: importlib.import_module(f"snellen.byhand.{name}") for name in names}
     order = list(CHAPTERS)
-    return dict(sorted(files.items(), key=lambda item: (order.index(item[1].CHAPTER), item[0])))
+
+    def place(name: str) -> tuple[int, int]:
+        chapter, rank = files[name].PLACE
+        return order.index(chapter), rank
+
+    return {name: files[name] for name in sorted(files, key=place)}
+
+
+def functions(topic: ModuleType) -> dict[str, Callable[..., Any]]:
+    """The public functions of a topic's own, in the order of its file, without its walk.
+
+    >>> list(functions(topics()["softmax"]))
+    ['log_softmax', 'softmax_forward', 'softmax_backward']
+    """
+    return {
+        name: thing
+        for name, thing in vars(topic).items()
+        if inspect.isfunction(thing) and thing.__module__ == topic.__name__
+        if name[0] != "_" and name != "walk"
+    }
 
 
 def title(topic: ModuleType) -> str:
@@ -62,7 +85,7 @@ def nearest(word: str, known: dict[str, ModuleType]) -> str:
     """
     means: dict[str, str] = {}
     for name, topic in known.items():
-        own = [key for key, thing in vars(topic).items() if callable(thing) and key[0] != "_"]
+        own = functions(topic)
         stems = [key.rpartition("_")[0] for key in own if key.endswith(("_forward", "_step"))]
         means |= dict.fromkeys([*own, *stems], name)
     for name, topic in known.items():  # later ones win
@@ -80,7 +103,7 @@ def listing(known: dict[str, ModuleType]) -> str:
         lines += [
             f"  {name:15} {title(topic).partition(': ')[2]}"
             for name, topic in known.items()
-            if vars(topic)["CHAPTER"] == chapter
+            if vars(topic)["PLACE"][0] == chapter
         ]
     return "\n".join(lines)
 
@@ -94,4 +117,10 @@ def walked(topic: ModuleType) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)

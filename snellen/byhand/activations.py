@@ -17,7 +17,7 @@ from ._array import Array, Cache
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "activations"
+PLACE = ("activations", 1)
 
 
 def sigmoid(x_N: Array) -> Array:

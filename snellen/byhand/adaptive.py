@@ -13,7 +13,7 @@ from ._array import Array
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "optimisers"
+PLACE = ("optimisers", 3)
 Moments: TypeAlias = tuple[Array, Array, int]
 
 

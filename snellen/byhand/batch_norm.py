@@ -14,7 +14,7 @@ from ._array import Array, Cache
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "layers"
+PLACE = ("layers", 6)
 
 
 def batch_norm_forward(

@@ -16,7 +16,7 @@ from ._array import Array, Cache
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "layers"
+PLACE = ("layers", 2)
 
 
 def output_size(

@@ -15,7 +15,7 @@ from .activations import sigmoid
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "recurrent"
+PLACE = ("recurrent", 4)
 
 
 def coupled_forward(

@@ -16,7 +16,7 @@ from .softmax import log_softmax
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "losses"
+PLACE = ("losses", 1)
 
 
 def cross_entropy_forward(scores_BK: Array, label_B: Whole) -> tuple[Array, Cache]:

@@ -17,7 +17,7 @@ from ._array import Array, Whole
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "optimisers"
+PLACE = ("optimisers", 1)
 
 
 def bowl(x_N: Array) -> float:

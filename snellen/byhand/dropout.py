@@ -14,7 +14,7 @@ from ._array import Array, Cache
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "layers"
+PLACE = ("layers", 9)
 
 
 def draw_mask(shape: tuple[int, ...], *, keep: float, seed: int) -> Array:

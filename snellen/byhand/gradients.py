@@ -15,7 +15,7 @@ from ._array import Array
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "gradients"
+PLACE = ("gradients", 1)
 BANDS = (  # notes 003, Study 6: largest relative error -> what it means
     (1e-7, "right"),
     (1e-4, "right if the loss has kinks, too much if it is smooth"),

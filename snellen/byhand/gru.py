@@ -19,7 +19,7 @@ from .activations import sigmoid
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "recurrent"
+PLACE = ("recurrent", 5)
 
 
 def gru_forward(

@@ -14,7 +14,7 @@ from ._array import Array, Cache, Whole
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "losses"
+PLACE = ("losses", 2)
 
 
 def hinge_forward(

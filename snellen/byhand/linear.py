@@ -14,7 +14,7 @@ from ._array import Array, Cache
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "layers"
+PLACE = ("layers", 1)
 
 
 def linear_forward(x_BI: Array, w_OI: Array, b_O: Array) -> tuple[Array, Cache]:

@@ -15,7 +15,7 @@ from .activations import sigmoid
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "recurrent"
+PLACE = ("recurrent", 2)
 
 
 def gates(sum_BG: Array) -> tuple[Array, Array, Array, Array]:

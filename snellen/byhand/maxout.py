@@ -14,7 +14,7 @@ from ._array import Array, Cache
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "activations"
+PLACE = ("activations", 3)
 
 
 def maxout_forward(x_BI: Array, w_KOI: Array, b_KO: Array) -> tuple[Array, Cache]:

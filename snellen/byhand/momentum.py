@@ -14,7 +14,7 @@ from ._array import Array
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "optimisers"
+PLACE = ("optimisers", 2)
 
 
 def momentum_step(

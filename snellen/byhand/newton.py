@@ -16,7 +16,7 @@ from .descent import bowl_gradient
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "optimisers"
+PLACE = ("optimisers", 4)
 
 
 def numerical_hessian(gradient: Callable[[Array], Array], x_N: Array, *, h: float = 1e-5) -> Array:

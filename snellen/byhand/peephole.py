@@ -2,7 +2,7 @@
 
 The notes' first variant of the LSTM: each gate gets one weight a unit for what is in the cell,
 whether or not it is shown. With these weights 0 it is the LSTM (notes 004, LSTM, variant 1; Gers
-and Schmidhuber 2000; their weights are one a unit, though the picture draws whole matrices).
+and Schmidhuber 2000: one weight a unit and gate, though the usual picture writes matrices).
 """
 
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from .activations import sigmoid
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "recurrent"
+PLACE = ("recurrent", 3)
 
 
 def peephole_forward(

@@ -14,7 +14,7 @@ from .conv import col2im, im2col, output_size
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "layers"
+PLACE = ("layers", 4)
 
 
 def max_pool_forward(x_BCHW: Array, *, size: int = 2, stride: int = 2) -> tuple[Array, Cache]:

@@ -14,7 +14,7 @@ from ._array import Array, Cache
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "losses"
+PLACE = ("losses", 3)
 
 
 def squared_error_forward(f_BI: Array, y_BI: Array) -> tuple[Array, Cache]:

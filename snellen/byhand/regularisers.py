@@ -16,7 +16,7 @@ from ._array import Array, Cache
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "losses"
+PLACE = ("losses", 4)
 
 
 def l2_forward(w_N: Array, *, strength: float) -> tuple[Array, Cache]:

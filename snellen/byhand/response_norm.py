@@ -13,7 +13,7 @@ from ._array import Array, Cache
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "layers"
+PLACE = ("layers", 8)
 
 
 def neighbours(channels: int, size: int) -> Array:

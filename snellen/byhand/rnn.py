@@ -13,7 +13,7 @@ from ._array import Array, Cache, zeros_like
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "recurrent"
+PLACE = ("recurrent", 1)
 
 
 def rnn_forward(

@@ -13,7 +13,7 @@ from ._array import Array, Cache
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "activations"
+PLACE = ("activations", 2)
 
 
 def log_softmax(scores_BK: Array) -> Array:

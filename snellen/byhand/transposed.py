@@ -15,7 +15,7 @@ from .conv import col2im, conv_forward, im2col
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "layers"
+PLACE = ("layers", 3)
 
 
 def conv_matrix(

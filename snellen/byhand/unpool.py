@@ -14,7 +14,7 @@ from .pool import max_pool_backward, max_pool_forward
 if TYPE_CHECKING:
     from ._page import Page
 
-CHAPTER = "layers"
+PLACE = ("layers", 5)
 
 
 def nearest_forward(x_BCHW: Array, *, times: int = 2) -> tuple[Array, Cache]:
