@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.parts import Part
-from ._labels import check_labels, check_weight
+from ._labels import check_labels, check_weight, margin_loss
 from .angles import cosines, psi
 
 PARTS = {
@@ -47,7 +47,7 @@ def l_softmax(
     length_B = torch.linalg.vector_norm(features_BD, dim=1)
     length_B1 = (length_B * torch.linalg.vector_norm(weight_KD, dim=1)[labels_B])[:, None]
     harder_B1 = length_B1 * (psi(cos_B1, margin) - cos_B1) / (1 + mix)
-    return F.cross_entropy(logits_BK.scatter_add(1, labels_B1, harder_B1), labels_B.long())
+    return margin_loss(logits_BK.scatter_add(1, labels_B1, harder_B1), labels_B)
 
 
 class LSoftmax(nn.Module):
