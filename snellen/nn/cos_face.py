@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.parts import Part
-from ._labels import check_labels
+from ._labels import check_labels, margin_loss
 from .angles import cosines
 from .losses import Loss
 
@@ -29,7 +29,6 @@ def am_softmax(
     *,
     margin: float = MARGIN,
     scale: float = SCALE,
-    label_smoothing: float = 0.0,
 ) -> Tensor:
     """cosines_BK, labels_B -> cross-entropy of scale * (cos - margin for the right class).
 
@@ -42,7 +41,7 @@ def am_softmax(
     check_labels(cosines_BK, labels_B)
     lower_BK = margin * F.one_hot(labels_B.long(), cosines_BK.shape[1])
     logits_BK = scale * (cosines_BK - lower_BK.to(cosines_BK.dtype))
-    return F.cross_entropy(logits_BK, labels_B.long(), label_smoothing=label_smoothing)
+    return margin_loss(logits_BK, labels_B)
 
 
 class CosineLinear(nn.Module):
@@ -64,14 +63,22 @@ class CosineLinear(nn.Module):
         cosines_NK = cosines(x.flatten(0, -2), self.weight)
         return self.scale * cosines_NK.unflatten(0, x.shape[:-1])
 
+    def with_outputs(self, outputs: int) -> "CosineLinear":
+        """A fresh layer of the same kind for another number of outputs."""
+        return CosineLinear(self.in_features, outputs, self.scale).to(self.weight)
+
+    def extra_repr(self) -> str:
+        """What print shows of it."""
+        return f"{self.in_features}, {self.out_features}, scale={self.scale:g}"
+
 
 def _head(last: nn.Linear) -> CosineLinear:
     return CosineLinear(last.in_features, last.out_features).to(last.weight)
 
 
-def _of_logits(logits_BK: Tensor, labels_B: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    return am_softmax(logits_BK / SCALE, labels_B, label_smoothing=label_smoothing)
+def _of_logits(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
+    return am_softmax(logits_BK / SCALE, labels_B)
 
 
 LOSSES = {"am-softmax": Loss("cross-entropy of scaled cosines with a margin; ends the network in a "
-                             "CosineLinear", _of_logits, _head, can_smooth=True)}  # fmt: skip
+                             "CosineLinear", _of_logits, _head)}  # fmt: skip

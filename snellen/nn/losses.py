@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..core.errors import UsageError
 from ..core.parts import Part
 
 GROUP = "Losses"
@@ -44,7 +45,9 @@ PARTS = {
         "004",
     ),
     "A loss by name": Part(
-        GROUP, "sn.nn.Loss", "what `loss=` of a recipe finds; a file declares LOSSES of them"
+        GROUP,
+        "sn.nn.Loss, sn.nn.fit_head",
+        "what `loss=` of a recipe finds; a file declares LOSSES of them",
     ),
     "Label smoothing": Part(
         GROUP,
@@ -69,6 +72,33 @@ class Loss:
     of: Callable[..., Tensor]
     head: Callable[[nn.Linear], nn.Module] | None = None
     can_smooth: bool = False
+
+
+def fit_head(net: nn.Module, loss: Loss, classes: int) -> None:
+    """Put the loss's own last layer in the place of the network's, where it needs one.
+
+    That is the last linear layer (of `net.head`, where there is one). A layer that is there
+    already stays. Raises UsageError where the network does not end in `classes` linear outputs.
+
+    >>> from snellen.nn.cos_face import LOSSES
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    >>> fit_head(net, LOSSES["am-softmax"], 3); net[2]
+    CosineLinear(8, 3, scale=30)
+    """
+    if loss.head is None:
+        return
+    layers = [(n, m) for n, m in net.named_modules() if n]
+    found = [(n, m) for n, m in layers if isinstance(m, nn.Linear) or hasattr(m, "with_outputs")]
+    inside = [pair for pair in found if pair[0] == "head" or pair[0].startswith("head.")]
+    name, last = (inside or found or [("", net)])[-1]
+    if hasattr(last, "with_outputs"):
+        return
+    if not isinstance(last, nn.Linear) or last.out_features != classes:
+        raise UsageError(
+            f"this loss puts its own last layer in the place of a linear one of {classes} outputs;"
+            f" the network's last one is {name or 'missing'}: {str(last).splitlines()[0][:60]}"
+        )
+    net.set_submodule(name, loss.head(last))
 
 
 LOSSES = {"cross-entropy": Loss("softmax and -log of the right class", F.cross_entropy,

@@ -1,6 +1,6 @@
 """Classification: one class an image. x_BCHW -> logits_BK -> the likeliest class.
 
-Notes 001 and 003; softmax cross-entropy with optional label smoothing.
+Notes 001 and 003; softmax cross-entropy with optional label smoothing, or another loss by name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,23 +11,27 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core.errors import DataError
+from ..core import registry
+from ..core.errors import DataError, UsageError
 from ..data.inputs import Inputs
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
+from ..nn.losses import Loss, fit_head
 from .task import Metric, Task
 
 
 class Classify(Task):
     """One label an image.
 
-    spec: {"classes": [...], "inputs": Inputs.as_dict(), "label_smoothing": 0.0}
+    spec: {"classes": [...], "inputs": Inputs.as_dict(), "label_smoothing": 0.0,
+    "loss": "cross-entropy"}; the last two may be missing.
     """
 
     name = "classify"
     about = "one class an image"
     score = "accuracy"
     default_model = "resnet18"
+    settings = ("loss", "label_smoothing")
 
     @property
     def classes(self) -> list[str]:
@@ -78,9 +82,23 @@ class Classify(Task):
         return found
 
     def build(self, backbone: nn.Module | None) -> nn.Module:
-        """The backbone's logits are the task's."""
+        """The backbone's logits are the task's; its last layer is changed where the loss asks.
+
+        Raises UsageError for an unknown loss and for one that does not fit.
+        """
         assert backbone is not None
+        loss, smoothing = self._loss(), self.spec.get("label_smoothing", 0.0)
+        if smoothing and not loss.can_smooth:
+            raise UsageError(
+                f"label_smoothing={smoothing:g} says nothing to loss={self.spec['loss']}, which "
+                "has no shares to spread; set it to 0, or take loss=cross-entropy"
+            )
+        fit_head(backbone, loss, len(self.classes))
         return backbone
+
+    def _loss(self) -> Loss:
+        found: Loss = registry.get("snellen.nn", "LOSSES", self.spec.get("loss", "cross-entropy"))
+        return found
 
     def encode(self, samples: Sequence[Sample]) -> Batch:
         """Samples -> x_BCHW at the input size, y = {"label": (B,)}."""
@@ -93,13 +111,16 @@ class Classify(Task):
         return Batch(x, {"label": labels}, index, sizes)
 
     def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """Softmax cross-entropy; auxiliary heads count by the network's `aux_weight`."""
-        smoothing = self.spec.get("label_smoothing", 0.0)
+        """The spec's loss; auxiliary heads count by the network's `aux_weight`, and by softmax
+        where the loss has a last layer of its own.
+        """
+        loss, smoothing = self._loss(), self.spec.get("label_smoothing", 0.0)
+        how = {"label_smoothing": smoothing} if loss.can_smooth else {}
         logits_BK, labels_B = net(batch.x), batch.y["label"]
-        parts = {"loss": F.cross_entropy(logits_BK, labels_B, label_smoothing=smoothing)}
+        parts = {"loss": loss.of(logits_BK, labels_B, **how)}
+        of_aux = loss.of if loss.head is None else F.cross_entropy
         for i, aux_BK in enumerate(getattr(net, "aux_logits", ()) if net.training else ()):
-            loss = F.cross_entropy(aux_BK, labels_B, label_smoothing=smoothing)
-            parts[f"aux{i}"] = getattr(net, "aux_weight", 0.3) * loss
+            parts[f"aux{i}"] = getattr(net, "aux_weight", 0.3) * of_aux(aux_BK, labels_B, **how)
         return parts
 
     def decode(self, out: Tensor, batch: Batch) -> list[Prediction]:

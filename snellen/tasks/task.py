@@ -60,6 +60,7 @@ class Task(ABC):
     score: ClassVar[str]  # the metric that chooses the best epoch; higher is better
     default_model: ClassVar[str]
     ceiling: ClassVar[float] = 1.0  # what a perfect answer scores
+    settings: ClassVar[tuple[str, ...]] = ()  # of the recipe's that go into `spec`
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
         self.spec = dict(spec)

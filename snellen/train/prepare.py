@@ -129,8 +129,13 @@ def make_task(recipe: Recipe, source: Source, spec: dict[str, Any] | None) -> Ta
     if spec is not None:
         return kind(spec)
     task = kind.from_source(source, recipe.imgsz)
-    if recipe.label_smoothing:
-        task.spec["label_smoothing"] = recipe.label_smoothing
+    for name in ("loss", "label_smoothing"):
+        value = getattr(recipe, name)
+        if not value:
+            continue
+        if name not in kind.settings:
+            raise UsageError(f"{name}={value} says nothing to task={kind.name}; leave it out")
+        task.spec[name] = value
     return task
 
 
