@@ -19,10 +19,13 @@ from .source import Format, Part, SampleSet, Source
 from .splits import random_split, stratified_split
 
 
-def open_data(data: Any, *, val: Any = None, split: float = 0.2, seed: int = 0) -> Source:
-    """Data -> Source; `val` is its own, the given one, or `split` of train held out by class.
+def open_data(
+    data: Any, *, val: Any = None, split: float = 0.2, seed: int = 0, task: str = "classify"
+) -> Source:
+    """Data -> Source for a task; `val` is its own, the given one, or `split` of train held out.
 
-    With split=0 and no validation data, `val` is None. The same seed holds out the same rows.
+    Held out class by class; the same seed holds out the same rows. With split=0 and no validation
+    data, `val` is None.
     Raises DataError naming the path, the row or the class that cannot be used.
 
     >>> import numpy as np
@@ -34,13 +37,13 @@ def open_data(data: Any, *, val: Any = None, split: float = 0.2, seed: int = 0) 
         if val is not None:
             raise DataError("data is a (train, val) pair and val= is given too; leave one out")
         data, val = data
-    source = _open(data)
+    source = _open(data).of(task)
     if split and len(source.classes) == 1 and source.train.labels() is not None:
         raise DataError(
             f"{source.name} has one class, {source.classes[0]!r}; two are the least to tell apart"
         )
     if val is not None:
-        return _with_val(source, _open(val))
+        return _with_val(source, _open(val).of(task))
     if source.val is not None or not split:
         return source
     return _hold_out(source, split, seed)

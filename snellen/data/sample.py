@@ -14,6 +14,19 @@ from torch import Tensor
 VOID = 255  # in semantic_HW: a pixel of no class
 
 
+@dataclass(frozen=True)
+class Skeleton:
+    """The joints of a kind of body: names, bones as pairs, and what a joint is in a mirror.
+
+    >>> Skeleton(("left", "right"), ((0, 1),), (1, 0)).mirror
+    (1, 0)
+    """
+
+    joints: tuple[str, ...]
+    bones: tuple[tuple[int, int], ...] = ()
+    mirror: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Target:
     """What is true of an image; a field that a task does not need stays None."""
@@ -28,6 +41,7 @@ class Target:
     visibility_NK: Tensor | None = None  # 0 not labelled, 1 hidden, 2 visible
     mirror_K: Tensor | None = None  # int64: what a key point is in a mirror, left hand -> right
     attributes_A: Tensor | None = None  # float 0/1, several can hold at once
+    values_V: Tensor | None = None  # float, numbers to be told
     text: str | None = None
     identity: int | None = None  # the same person or object across images
     image_CHW: Tensor | None = None  # a picture as the answer: super-resolution, enhancement

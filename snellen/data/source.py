@@ -5,7 +5,7 @@ silently: what could not be read is listed with its file, and left out by a stat
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from ..core.words import printable
-from .sample import Sample, Target
+from .sample import Sample, Skeleton, Target
 
 
 class SampleSet(ABC):
@@ -118,6 +118,14 @@ class Source:
     test: SampleSet | None = None
     problems: tuple[Problem, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)  # what `snellen data` prints
+    attributes: tuple[str, ...] = ()  # names of Target.attributes_A
+    values: tuple[str, ...] = ()  # names of Target.values_V
+    skeleton: Skeleton | None = None  # of Target.keypoints_NK2
+    variants: Mapping[str, Callable[[], "Source"]] = field(default_factory=dict)
+
+    def of(self, task: str) -> "Source":
+        """What these data are for a task: drawn data have a variant for each, files are as is."""
+        return self.variants[task]() if task in self.variants else self
 
 
 class Format(ABC):

@@ -97,8 +97,9 @@ def read_source(recipe: Recipe, data: Any, note: Note) -> Source:
             "no data: give a folder, a file, or a word such as digits: snellen train digits"
         )
     source = open_data(
-        recipe.data if data is None else data, val=recipe.val, split=recipe.split, seed=recipe.seed
-    )
+        recipe.data if data is None else data, val=recipe.val, split=recipe.split,
+        seed=recipe.seed, task=recipe.task or "classify",
+    )  # fmt: skip
     for problem in source.problems:
         note(f"data: {problem}")
     train = readable(source.train, "train", note)

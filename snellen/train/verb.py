@@ -221,7 +221,7 @@ def part_to_judge(recipe: Recipe, data: Any, note: Note) -> tuple[SampleSet, tup
     if data is None:
         source = read_source(recipe, None, note)
         return source.val or source.train, source.classes
-    source = open_data(data, split=0.0)
+    source = open_data(data, split=0.0, task=recipe.task or "classify")
     for problem in source.problems:
         note(f"data: {problem}")
     part = source.val or source.test or source.train

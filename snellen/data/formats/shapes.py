@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..scenes import SHAPES, SceneSet
 from ..source import Format, Source
+from ..world_set import WORLDS
 
 
 class Shapes(Format):
@@ -17,8 +18,9 @@ class Shapes(Format):
         return str(path) == "shapes" and not path.exists()
 
     def open(self, path: Path) -> Source:
-        """2,000 to train on, 500 of another seed as val."""
-        return Source("shapes", self.name, SceneSet(0, 2000), SHAPES, SceneSet(1, 500))
+        """2,000 to train on, 500 of another seed as val; other tasks than classify see worlds."""
+        parts = SceneSet(0, 2000), SceneSet(1, 500)
+        return Source("shapes", self.name, parts[0], SHAPES, parts[1], variants=WORLDS)
 
     def example(self, folder: Path) -> Path:
         """Nothing to write: the word itself."""
