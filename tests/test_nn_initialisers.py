@@ -163,3 +163,9 @@ def test_what_does_not_fit_is_named_and_nothing_is_copied():
         sn.nn.grow_from(small, large)
     assert torch.equal(large[0].weight, before)
     assert sn.nn.grow_from(small, large, fresh=["1"]) == ["0"]
+
+
+def test_fresh_names_whole_layers_not_beginnings_of_names():
+    small = nn.ModuleDict({"block1": nn.Linear(2, 2), "block10": nn.Linear(2, 2)})
+    large = nn.ModuleDict({"block1": nn.Linear(2, 2), "block10": nn.Linear(2, 2)})
+    assert sn.nn.grow_from(small, large, fresh=["block1"]) == ["block10"]

@@ -2,7 +2,8 @@
 
 b_i = a_i / (k + alpha * sum over n neighbouring maps of a_j^2) ^ beta. Papers mean alpha as it
 stands; Caffe, and PyTorch after it, divide it by n. A constant taken over without a look at that
-is n times too weak or too strong.
+is n times too weak or too strong. (On a CPU PyTorch has no half-precision kernel for it; under
+autocast it runs in float32.)
 """
 
 from typing import Literal
