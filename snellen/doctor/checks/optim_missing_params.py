@@ -21,24 +21,43 @@ class MissingParams(Check):
     do = "build the optimiser after the network is complete; set requires_grad=False on the rest"
     bad = "optimizer = SGD(net.parameters()); net.head = nn.Linear(64, 10)"
     good = "net.head = nn.Linear(64, 10); optimizer = SGD(net.parameters())"
-    explains = ("weights-not-updating", "params-no-grad", "lr-too-low", "loop-no-zero-grad")
+    explains = ("weights-not-updating", "params-no-grad", "lr-too-low", "loop-no-zero-grad",
+                "gen-underfit")  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:
         """Quiet where no optimiser is known, and for a trunk that came trained."""
-        if not chart.facts.get("optimizers") or chart.facts.get("pretrained"):
+        if not chart.facts.get("optimizers"):
             return None
-        mine = weights(chart)
-        missing = [trace for trace in mine if _is_missing(trace)]
+        every = [trace for trace in weights(chart) if not _is_strange(trace)]
+        missing, idle = [t for t in every if _is_missing(t)], _idle(chart)
+        if missing and idle and len(missing) == len(every):
+            return self._another(missing, idle)
+        if chart.facts.get("pretrained"):
+            return None
         if not missing:
             return self._outside(chart)
-        early = _lie_before(missing, mine, chart)
+        early = not idle and _lie_before(missing, every, chart)
+        replaced = f"; {_spoken(idle)}: layers were replaced after it was built" if idle else ""
         return self.finding(
-            f"{len(missing)} of {len(mine)} trainable weights get gradients but are in no"
-            f" optimiser, {missing[0].name} first",
+            f"{len(missing)} of {len(every)} trainable weights get gradients but are in no"
+            f" optimiser, {missing[0].name} first{replaced}",
             level="warning" if early else self.level,
             where=parameter_place(missing[0]),
             confidence=0.7 if early else 0.93,
             evidence={"weights": [trace.name for trace in missing][:20]},
+        )
+
+    def _another(self, missing: list[Trace], idle: int) -> Finding:
+        """None of what is trained is held, and nothing of what is held is used."""
+        return self.finding(
+            f"{_spoken(idle)}, and the network's {len(missing)} weights that get gradients are in"
+            f" no optimiser ({missing[0].name} first): it was built over another network, or over"
+            " this one before it was made anew or copied",
+            where=parameter_place(missing[0]),
+            do="build the optimiser over the network that is trained, after its last change:"
+            " SGD(net.parameters())",
+            confidence=0.97,
+            evidence={"weights": [trace.name for trace in missing][:20], "idle": idle},
         )
 
     def _outside(self, chart: Chart) -> Finding | None:
@@ -67,6 +86,21 @@ def _lie_before(missing: list[Trace], mine: list[Trace], chart: Chart) -> bool:
     return bool(held) and -1 not in held and max(lost) < min(held)
 
 
+def _is_strange(trace: Trace) -> bool:
+    """Held by an optimiser, and of no network that was called."""
+    return "shape" not in trace.facts and trace.name.startswith("optimizer")
+
+
+def _idle(chart: Chart) -> int:
+    """How many parameters an optimiser holds that belong to no network and never get gradients."""
+    strange = [trace for trace in chart.params.values() if _is_strange(trace)]
+    return sum(all(trace.column("grad_none")) for trace in strange if trace.column("grad_none"))
+
+
+def _spoken(idle: int) -> str:
+    return f"the optimiser holds {idle} parameters that no forward pass uses"
+
+
 def _is_missing(trace: Trace) -> bool:
     return trace.facts.get("in_optimizer") is False and any(
         norm > 0 for norm in finite(trace.column("grad_norm"))
@@ -78,7 +112,11 @@ def sick() -> list[Chart]:
     lost = {"facts": {"in_optimizer": False}, "changed": False, "update_ratio": 0.0}
     outside = {"hidden": [], "lost": 1, "parameters": 1, "together": True, "numel": 640}
     own = tuple(answer("strays", t, unmoved=int(t > 2), **outside) for t in (2, 5, 12))
-    return [training(params={"head.weight": lost}), training(sick=own)]
+    idle = {"grad_none": True, "grad_norm": None, "changed": False, "update_ratio": 0.0}
+    strange = tuple({"kind": "param", "step": t, "name": f"optimizer0.0.{i}", "values": idle}
+                    for t in range(4) for i in range(2))  # fmt: skip
+    return [training(params={"head.weight": lost}), training(sick=own),
+            training(params={"*": lost}, sick=strange)]  # fmt: skip
 
 
 def healthy() -> list[Chart]:
