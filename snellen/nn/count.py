@@ -23,7 +23,7 @@ PARTS = {
     "Parameter and multiply-add counter": Part(
         "Layers and shapes",
         "sn.nn.count_params, sn.nn.count_macs",
-        "F·F·D·K + K parameters, H·W·D·K·F·F multiply-adds a convolution; runs nothing",
+        "F·F·D·K + K parameters, H·W·D·K·F·F multiply-adds a convolution",
         "003 004",
     ),
     "Memory per layer": Part(
