@@ -23,6 +23,7 @@ from snellen.byhand import (
     layer_norm,
     linear,
     maxout,
+    network,
     pool,
     regression,
     regularisers,
@@ -144,6 +145,15 @@ CASES = {  # what -> (pair, the same in torch, arrays, settings)
             x, F.pad(torch.ones(6, 1, 1, 1).double(), (0, 1, 0, 1)), stride=2, groups=6
         ),
         MAP, {},
+    ),
+    "two layers": (
+        pair_of(network, "two_layers"),
+        lambda x, w, b, v, c: F.cross_entropy(
+            F.linear(F.relu(F.linear(x, w, b)), v, c), torch.tensor(LABEL)
+        ),
+        {"x_BI": numbers(4, 5), "w_HI": numbers(6, 5), "b_H": numbers(6), "w_KH": numbers(3, 6),
+         "b_K": numbers(3)},
+        {"label_B": LABEL},
     ),
     "cross-entropy": (
         pair_of(cross_entropy, "cross_entropy"),
@@ -461,6 +471,22 @@ def test_maxout_of_zero_and_w_is_relu():
     np.testing.assert_allclose(ours, np.maximum(0.0, x @ w.T), rtol=1e-14)
 
 
+@pytest.mark.parametrize("weight", [0.5, 1.0, 4.0, -2.0])
+def test_a_chain_of_sigmoids_loses_the_gradient_by_its_product(weight):
+    w = np.full(12, weight)
+    y, d = network.sigmoid_chain(np.array(0.5), w)
+    x = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    outs = [x]
+    for one in w:
+        outs.append(torch.sigmoid(one * outs[-1]))
+    theirs = torch.autograd.grad(outs[-1], outs[1:])
+    np.testing.assert_allclose(y, [out.item() for out in outs[1:]], **TIGHT)
+    np.testing.assert_allclose(d, [one.item() for one in theirs], **TIGHT)
+    ratios = d[:-1] / d[1:]
+    np.testing.assert_allclose(ratios, (w * y * (1 - y))[1:], **TIGHT)
+    assert (np.abs(ratios) <= abs(weight) / 4).all()
+
+
 def test_lasso_of_orthonormal_columns_is_the_soft_threshold():
     from sklearn.linear_model import Lasso
 
@@ -516,6 +542,45 @@ def test_the_check_names_the_gradient_that_is_wrong(fault):
     assert wrong == {"b_O" if fault in ("axis", "forgotten") else "w_OI"}
     right = gradients.check(*CASES["linear"][0], **arrays)
     assert set(map(gradients.band, right.values())) == {"right"}
+
+
+def test_a_check_that_would_compare_the_wrong_things_is_refused():
+    pair, x = pair_of(linear, "linear"), np.array([[1, 2]])
+    with pytest.raises(ValueError, match=r"gives 3 gradients, and of arrays of floats there are 2"):
+        gradients.check(*pair, x_BI=x, w_OI=numbers(1, 2), b_O=numbers(1))
+    turned = lambda d, cache: (d @ cache[1], cache[0].T @ d, d.sum(0))  # noqa: E731
+    with pytest.raises(
+        ValueError, match=r"gradient of w_OI has shape \(3, 2\), w_OI itself \(2, 3\)"
+    ):
+        gradients.check(pair[0], turned, x_BI=numbers(4, 3), w_OI=numbers(2, 3), b_O=numbers(2))
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_labels_without_a_class_are_refused(label):
+    labels = np.array([0, label])
+    for forward in (cross_entropy.cross_entropy_forward, hinge.hinge_forward):
+        with pytest.raises(ValueError, match=f"label {label} of sample 1: with 3 classes"):
+            forward(numbers(2, 3), labels)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(B=st.integers(1, 2), C=st.integers(1, 3), P=st.integers(1, 4), Q=st.integers(1, 4),
+       size=st.integers(1, 3), stride=st.integers(1, 3))  # fmt: skip
+def test_pooling_of_any_legal_shape(B, C, P, Q, size, stride):
+    arrays = {"x_BCHW": numbers(B, C, (P - 1) * stride + size, (Q - 1) * stride + size)}
+    how = {"size": size, "stride": stride}
+    same_as_torch(pair_of(pool, "max_pool"), lambda x: F.max_pool2d(x, size, stride), arrays, **how)
+    same_as_torch(pair_of(pool, "average_pool"), lambda x: F.avg_pool2d(x, size, stride), arrays,
+                  **how)  # fmt: skip
+
+
+def test_the_gradient_of_a_picture_is_a_convolution_with_the_filters_turned():
+    x, w, d_y = numbers(2, 3, 6, 5), numbers(4, 3, 3, 2), numbers(2, 4, 4, 4)
+    _, cache = conv.conv_forward(x, w, np.zeros(4))
+    d_x, _, _ = conv.conv_backward(d_y, cache)
+    wide = np.pad(d_y, ((0, 0), (0, 0), (2, 2), (1, 1)))
+    turned = w[:, :, ::-1, ::-1].swapaxes(0, 1)
+    np.testing.assert_allclose(conv.conv_forward(wide, turned, np.zeros(3))[0], d_x, **TIGHT)
 
 
 def test_bands_have_the_notes_borders():

@@ -19,6 +19,7 @@ CHAPTERS = {
     "layers": "Layers",
     "activations": "Activations",
     "losses": "Losses and what is added to them",
+    "networks": "Layers in a chain",
     "recurrent": "Recurrent cells, backward through time",
     "optimisers": "Optimisers",
     "gradients": "Checking",

@@ -17,3 +17,18 @@ def zeros_like(*arrays: Array) -> tuple[Array, ...]:
     [[0.0, 0.0, 0.0]]
     """
     return tuple(np.zeros(np.shape(one)) for one in arrays)
+
+
+def check_labels(label_B: Whole, num_classes: int) -> None:
+    """Labels that no class has raise ValueError: -1 would silently mean the last class.
+
+    >>> check_labels(np.array([0, 2, 3]), 3)
+    Traceback (most recent call last):
+    ...
+    ValueError: label 3 of sample 2: with 3 classes labels are 0 to 2
+    """
+    for sample in np.flatnonzero((label_B < 0) | (label_B >= num_classes)):
+        raise ValueError(
+            f"label {label_B[sample]} of sample {sample}: with {num_classes} classes labels are "
+            f"0 to {num_classes - 1}"
+        )

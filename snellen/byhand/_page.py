@@ -113,7 +113,8 @@ class Page:
         self._wrapped(step.comment, "  # ", "  # ")
         if not step.code.startswith("for "):
             self._wrapped(step.code, "  ", " " * 6)
-        self._values(step.code, {name: its for name, its in step.values.items() if name != "_"})
+        shown = {name: its for name, its in step.values.items() if name != "_"}
+        self._values(step.code, {name: its for name, its in shown.items() if not _is_cache(its)})
 
     def _values(self, code: str, values: dict[str, Any]) -> None:
         arrays = [value for value in values.values() if isinstance(value, np.ndarray)]
@@ -141,6 +142,11 @@ class Page:
         self.lines += [head + first, *(" " * len(head) + line for line in rest if line.strip())]
 
 
+def _is_cache(value: Any) -> bool:
+    """What a pair keeps for its own backward; its arrays were shown when they were made."""
+    return isinstance(value, tuple) and any(isinstance(part, np.ndarray) for part in value)
+
+
 def _text(value: Any, width: int) -> str:
     """Numbers as one reads them: four digits, no minus before a zero."""
     if not isinstance(value, float | np.ndarray):
@@ -150,6 +156,7 @@ def _text(value: Any, width: int) -> str:
         return f"{float(value):.6g}"
     if value.dtype.kind != "f":
         return np.array2string(value, max_line_width=width)
-    if 0 < np.abs(value).max() < 0.01:
+    value = np.where(np.abs(value) < 1e-14, 0.0, value)  # what rounding left of a zero
+    if ((value != 0) & (np.abs(value) < 5e-4)).any():
         return np.array2string(value, max_line_width=width, formatter={"float": "{:.4g}".format})
     return np.array2string(value.round(4) + 0.0, max_line_width=width, suppress_small=True)

@@ -51,7 +51,7 @@ class Stepper:
         body = ast.parse(source).body[0]
         assert isinstance(body, ast.FunctionDef)
         try:
-            self._block(body.body[1:])  # the first is the docstring
+            self._block(body.body[ast.get_docstring(body) is not None :])
         except _Ended as ended:
             return ended.args[0]
         return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._array import Array, Cache, Whole
+from ._array import Array, Cache, Whole, check_labels
 from .activations import sigmoid
 from .softmax import log_softmax
 
@@ -32,6 +32,7 @@ def cross_entropy_forward(scores_BK: Array, label_B: Whole) -> tuple[Array, Cach
     >>> round(float(loss), 4)
     2.3026
     """
+    check_labels(label_B, scores_BK.shape[1])
     # the logarithm of softmax, without ever forming a probability of 0
     logp_BK = log_softmax(scores_BK)
     # what the right class got

@@ -129,8 +129,18 @@ def check(
     gradients = gradients if isinstance(gradients, tuple) else (gradients,)
     arrays = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
     names = [name for name, value in arrays.items() if value.dtype.kind == "f"]
+    if len(names) < len(gradients):
+        raise ValueError(
+            f"backward gives {len(gradients)} gradients, and of arrays of floats there are "
+            f"{len(names)} ({', '.join(names)}): give every array as floats"
+        )
     errors = {}
     for name, gradient in zip(names, gradients, strict=False):
+        if np.shape(gradient) != arrays[name].shape:
+            raise ValueError(
+                f"the gradient of {name} has shape {np.shape(gradient)}, {name} itself "
+                f"{arrays[name].shape}: every entry has one derivative"
+            )
 
         def loss(value: Array, name: str = name) -> float:
             return float(np.sum(d_out * forward(**{**given, name: value})[0]))

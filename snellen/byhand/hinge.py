@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._array import Array, Cache, Whole
+from ._array import Array, Cache, Whole, check_labels
 
 if TYPE_CHECKING:
     from ._page import Page
@@ -39,6 +39,7 @@ def hinge_forward(
     >>> float(hinge_forward(np.zeros((1, 10)), np.array([3]))[0])
     9.0
     """
+    check_labels(label_B, scores_BK.shape[1])
     rows_B = np.arange(len(label_B))
     right_B1 = scores_BK[rows_B, label_B][:, None]
     # by how much each class comes too near to the right one
