@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .measure import SURE, Line, Ruler, Slope
+from .measure import FLAT, SURE, Line, Ruler, Slope
 from .rules import KINKS, WRONG, Rules
 from .subject import Leaf, Subject, backward
 
@@ -43,10 +43,16 @@ class Seen:
     tried: int = 0
     passed: dict[str, int] = field(default_factory=dict)  # why -> how many were passed over
     where: list[tuple[int, ...]] = field(default_factory=list)  # those passed over
+    moves: bool = False  # a slope was measured that is more than rounding
 
     @property
     def worst(self) -> Place | None:
-        """The place of the largest error; NaN is the largest of all."""
+        """The place of the largest error; NaN is the largest of all.
+
+        None as well where slopes were lost in rounding and only zeros are left.
+        """
+        if "rounding" in self.passed and not self.moves:
+            return None
         return max(self.places, key=_gravity, default=None)
 
     @property
@@ -128,6 +134,7 @@ class Comparison:
             seen.passed[slope.why] = seen.passed.get(slope.why, 0) + 1
             seen.where.append(index)
             return
+        seen.moves |= abs(slope.numeric) > FLAT * slope.noise
         error = self._error(analytic, slope)
         seen.places.append(Place(index, analytic, slope.numeric, error))
 

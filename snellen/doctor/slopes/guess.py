@@ -31,8 +31,10 @@ def guess(seen: Seen, keeps: tuple[float, ...] = (), rows: int = 0) -> str:
     ratio = _ratio(a, n, size)
     if ratio is not None:
         return _factor(ratio, seen.grad, keeps, rows)
-    return _moved(seen) or _constant(a, n, seen.places) or _part(a, n, size, seen.places) or (
-        "no simple factor: a term is missing or a formula is wrong")  # fmt: skip
+    some = _part(a, n, size, seen.places)
+    clear = some if "where" in some or "zero" in some else ""
+    moved = _moved(seen) or clear or _constant(a, n, seen.places) or some
+    return moved or "no simple factor: a term is missing or a formula is wrong"
 
 
 def _ratio(a: Tensor, n: Tensor, size: float) -> float | None:

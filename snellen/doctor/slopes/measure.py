@@ -133,11 +133,15 @@ class Ruler:
 
 
 def _settled(found: Slope, analytic: float, share: float) -> bool:
-    """Whether the doubt is a small share of the slope, or both slopes are but rounding."""
-    if found.numeric is None:
-        return False
-    size = max(abs(found.numeric), abs(analytic)) if analytic == analytic else abs(found.numeric)
-    return found.doubt <= share * size or size <= FLAT * found.noise
+    """Whether the doubt is a small share of the slope, or both slopes are but rounding.
+
+    Where autograd says NaN or infinity any slope will do.
+    """
+    if found.numeric is None or not abs(analytic) < float("inf"):
+        return found.numeric is not None
+    numeric, said = abs(found.numeric), abs(analytic)
+    is_flat = said <= found.noise and numeric <= FLAT * found.noise
+    return is_flat or found.doubt <= share * max(numeric, said)
 
 
 def _is_kinked(before: _Look, now: _Look, ratio: float) -> bool:

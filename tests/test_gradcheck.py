@@ -1,0 +1,265 @@
+"""Right gradients pass, planted faults are named, and nothing of the user's is changed."""
+
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from gradients_right import RIGHT
+from gradients_wrong import WRONG, Layer, fc, function
+from torch import nn
+
+import snellen as sn
+from snellen.core.seeds import rng_state, seed_everything
+from snellen.doctor.gradcheck import Rules
+from snellen.doctor.slopes.measure import Line, Ruler
+from snellen.doctor.slopes.rules import band
+from snellen.doctor.slopes.subject import Leaf, Subject
+
+FEW = Rules(numbers=6)
+SEEDS = (0,)  # 0..9 have been run; each takes six seconds
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    seed_everything(5)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_gradients_pass(name, seed):
+    torch.manual_seed(seed)
+    module, x, *more = RIGHT[name]()
+    target, loss_fn = (*more, None, None)[:2]
+    report = sn.gradcheck(module, x, target, loss_fn=loss_fn, rules=FEW, seed=seed)
+    assert report, report
+    assert report.worst.error < 1e-6
+    report.raise_if_wrong()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", WRONG)
+def test_planted_faults_are_named_with_their_tensor(name, seed):
+    torch.manual_seed(seed)
+    module, x, who, words = WRONG[name]()
+    report = sn.gradcheck(module, x, seed=seed)
+    assert not report
+    assert report.named.name.removesuffix(".weight").removesuffix(".bias") in (
+        who, who.rpartition(".")[0] or who)  # fmt: skip
+    assert "." not in who or report.named.name == who
+    assert words in report.verdict
+    with pytest.raises(sn.DoctorError, match="is wrong"):
+        report.raise_if_wrong()
+
+
+def test_ctc_is_right_only_behind_log_softmax():
+    """As PyTorch documents; the other half is in RIGHT."""
+    x = torch.randn(6, 1, 4).log_softmax(-1)
+    more = torch.tensor([[1, 2]]), torch.tensor([6]), torch.tensor([2])
+    assert not sn.gradcheck(nn.CTCLoss(), (x, *more))
+
+
+def test_nothing_of_the_users_is_changed_and_its_hooks_are_silent():
+    net = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Dropout(0.5))
+    net[1].eval()
+    weights = torch.rand(5)
+    called = []
+    net[0].register_forward_hook(lambda *a: called.append(a))
+    net(torch.randn(6, 4)).sum().backward()
+    called.clear()
+    x = torch.randn(6, 4, requires_grad=True)
+    kept = copy.deepcopy([net.state_dict(), [p.grad for p in net.parameters()], x.detach()])
+    modes, random = [m.training for m in net.modules()], rng_state()
+    assert sn.gradcheck(lambda x: F.mse_loss(net(x) * weights, torch.zeros(6, 5)), x)
+    assert sn.gradcheck(net, x)
+    now = [net.state_dict(), [p.grad for p in net.parameters()], x.detach()]
+    assert all(torch.equal(now[0][k], v) for k, v in kept[0].items())
+    assert all((a is None and b is None) or torch.equal(a, b)
+               for a, b in zip(now[1], kept[1], strict=True))  # fmt: skip
+    assert torch.equal(now[2], kept[2])
+    assert x.grad is None
+    assert x.dtype == torch.float32
+    assert [m.training for m in net.modules()] == modes
+    assert all(torch.equal(random[k], rng_state()[k]) for k in ("torch", "numpy", "python"))
+    assert called == []
+    assert len(net[0]._forward_hooks) == 1
+    assert torch.get_default_dtype() == torch.float32
+
+
+class Counting(nn.Module):
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return x * self.calls
+
+
+@pytest.mark.parametrize(
+    ("module", "x", "words"),
+    [
+        (nn.Linear(3, 2, device="meta"), torch.ones(1, 3), "meta device"),
+        (nn.Linear(3, 2), torch.ones(1, 3, device="meta"), "x is on the meta device"),
+        (torch.sin, torch.ones(3, dtype=torch.complex64), "x is complex"),
+        (torch.fft.fft, torch.ones(3), "the output is complex"),
+        (torch.sin, torch.ones(3).to_sparse(), "x is sparse"),
+        (nn.LazyLinear(3), torch.ones(1, 3), "no shape yet"),
+        (nn.Linear, torch.ones(1, 3), "give an instance"),
+        (nn.Linear(3, 2), torch.ones(1, 4), "cannot be multiplied"),
+        (torch.log, -torch.ones(3), "not finite in 3 of 3"),
+        (torch.argmax, torch.ones(3), "no floats that a gradient"),
+        (Counting(), torch.ones(3), "not deterministic"),
+        (nn.Embedding(3, 2).requires_grad_(False), torch.tensor([1]), "nothing to check"),
+        (lambda x: torch.from_numpy((x.detach().numpy() / 3).astype("float32")), torch.ones(3),
+         "answers in torch.float32"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_checked_is_refused_with_the_reason(module, x, words):
+    with pytest.raises(sn.UsageError, match=words):
+        sn.gradcheck(module, x)
+
+
+def test_kinks_are_counted_and_a_tensor_of_kinks_alone_is_not_passed():
+    report = sn.gradcheck(torch.relu, torch.tensor([0.0, 1.0, -1.0]))
+    assert report
+    assert (report.rows[0].tested, report.rows[0].passed, report.rows[0].kink_at) == (
+        2, {"kink": 1}, (0,))  # fmt: skip
+    report = sn.gradcheck(torch.relu, torch.zeros(3))
+    assert not report
+    assert report.named.band == "not tested"
+    assert "3 kinks, first at [0]" in report.verdict
+
+
+def test_a_kink_beside_the_place_is_stepped_under():
+    near = torch.tensor([1e-6, -1e-6, 3e-6, 1e-5])
+    report = sn.gradcheck(torch.relu, near)
+    assert report
+    assert report.rows[0].tested == 4
+
+
+def test_bands_are_those_of_the_notes():
+    edges = (math.nan, 1.0, 1.1e-2, 1e-2, 1.1e-4, 1e-4, 1.1e-7, 1e-7, 0.0)
+    assert [band(e) for e in edges] == [
+        "wrong", "wrong", "wrong", "suspect", "suspect", "fine only with kinks",
+        "fine only with kinks", "good", "good",
+    ]  # fmt: skip
+    for factor, word in ((1.05, "wrong"), (1.001, "suspect"), (1.00001, "fine only with kinks")):
+        slope = function("Sin", torch.sin, lambda g, x, k=factor: g * x.cos() * k)
+        report = sn.gradcheck(slope, torch.randn(5))
+        assert report.rows[0].band == word
+        assert report.worst.error == pytest.approx(1 - 1 / factor, rel=1e-2)
+        assert bool(report) is (word == "fine only with kinks")
+
+
+@pytest.mark.parametrize(("centred", "order"), [(True, 2), (False, 1)])
+def test_the_error_falls_with_the_order_of_the_formula(centred, order):
+    """Slopes 1 and 2 on log-log."""
+    x = torch.tensor([0.7], dtype=torch.float64)
+    subject = Subject(lambda: torch.sin(x), [Leaf("x", x)])
+    errors = []
+    for h in (1e-2, 1e-3):
+        ruler = Ruler(subject, Rules(centred=centred, kinks=False, step=h))
+        errors.append(abs(ruler.slope(Line(x, (0,)), 0.0).numeric - math.cos(0.7)))
+    assert math.log10(errors[0] / errors[1]) == pytest.approx(order, abs=0.02)
+
+
+X, Y = torch.linspace(-2, 2, 24).reshape(6, 4), torch.arange(6) % 3
+SCALE = function("Scale", torch.mul, lambda g, x, w: (g, (g * x).sum(0)))
+HALF = function("Half", torch.square, lambda g, x: g * x)
+
+
+def wide():
+    inner = fc(2, 2, db=lambda g: g.mean(0))
+    return nn.Sequential(nn.Linear(300, 100), nn.Tanh(), nn.Linear(100, 2), inner)
+
+
+def halved():
+    return fc(4, 3, dw=lambda g, x: g.T @ x / 2)
+
+
+STEEP, STEP = (lambda x: torch.exp(100 * x)), Rules(step=1e-5)
+RULES = {  # rule -> module, x, more, whether it is right, the rule broken
+    "centred": (lambda: STEEP, X, {}, True, Rules(centred=False, step=1e-5)),
+    "double": (lambda: nn.Linear(4, 3), X, {}, True, Rules(double=False, step=1e-5)),
+    "relative": (lambda: lambda x: 1e-9 * HALF.apply(x), X, {}, False, Rules(relative=False)),
+    "relative-large": (lambda: lambda x: 1e9 * torch.sin(x), X, {}, True, Rules(relative=False)),
+    "kinks": (lambda: torch.relu, 1e-6 * X, {}, True, Rules(kinks=False)),
+    "step-long": (lambda: torch.tanh, X, {}, True, Rules(step=0.1)),
+    "step-short": (lambda: torch.tanh, X, {}, True, Rules(step=1e-14)),
+    "burn-in": (lambda: Layer(SCALE, (4,), start=1.0), X, {}, False, Rules(burn_in=0)),
+    "penalty": (halved, X, {"penalty": lambda m: 1e9 * m.weight.square().sum()}, False,
+                Rules(penalty_apart=False)),
+    "seed": (lambda: nn.Dropout(0.5), X, {}, True, Rules(frozen=False)),
+    "each": (wide, torch.linspace(-1, 1, 1800).reshape(6, 300), {}, False, Rules(each=False)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_that_is_ignored_gives_the_wrong_verdict(rule):
+    build, x, more, is_right, broken = RULES[rule]
+    module = build()
+    assert bool(sn.gradcheck(module, x, **more)) is is_right
+    assert bool(sn.gradcheck(module, x, rules=broken, **more)) is not is_right
+
+
+def test_the_formula_alone_decides_the_first_rule():
+    assert sn.gradcheck(STEEP, X, rules=STEP)
+
+
+def test_few_data_points_lie_beside_the_kinks_that_many_have():
+    x, y = torch.randn(4000, 4), torch.arange(4000) % 3
+    hinge, net = nn.MultiMarginLoss(), nn.Linear(4, 3)
+    assert sn.gradcheck(net, x, y, loss_fn=hinge, rules=Rules(step=1e-2))
+    assert not sn.gradcheck(net, x, y, loss_fn=hinge, rules=Rules(step=1e-2, rows=None))
+
+
+def test_a_dropout_that_is_off_hides_what_is_wrong_with_it():
+    module, x, *_ = WRONG["dropout-scale"]()
+    assert not sn.gradcheck(module, x)
+    assert sn.gradcheck(module.eval(), x)
+
+
+def test_a_wrong_penalty_is_named_as_such():
+    square = function("Square", torch.square, lambda g, x: g * x)
+    report = sn.gradcheck(nn.Linear(4, 3), X, penalty=lambda m: square.apply(m.weight).sum())
+    assert (report.named.term, report.named.name) == ("penalty", "weight")
+    assert "the penalty in weight is wrong" in report.verdict
+    assert [r.band for r in report.rows if r.term == "loss"] == ["good"] * 3
+
+
+def test_parameters_of_the_loss_and_of_what_a_function_refers_to_are_checked():
+    class Centres(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.centre = nn.Parameter(torch.randn(3, 2))
+
+        def forward(self, out, y):
+            return (out - self.centre[y]).square().sum()
+
+    net = nn.Linear(4, 2)
+    report = sn.gradcheck(net, X, Y, loss_fn=Centres())
+    assert [r.name for r in report.rows] == ["weight", "bias", "loss_fn.centre", "x"]
+    report = sn.gradcheck(lambda x: net(x).sin(), X)
+    assert [r.name for r in report.rows] == ["net.weight", "net.bias", "x"]
+    assert [r.name for r in sn.gradcheck(net.forward, {"input": X}).rows][2] == "x['input']"
+
+
+def test_time_is_shared_by_all_tensors_and_a_report_says_what_it_has_not_seen():
+    net = nn.Sequential(*[nn.Linear(30, 30) for _ in range(6)])
+    rows = sn.gradcheck(net, torch.randn(4, 30), seconds=0.3).rows
+    assert all(row.tested >= 1 for row in rows)
+    report = sn.gradcheck(net, torch.randn(4, 30), seconds=0.0)
+    assert not report
+    assert "the time was over" in report.verdict
+
+
+def test_a_report_is_a_table_with_a_sentence_and_plain_values():
+    report = sn.gradcheck(fc(5, 3, dw=lambda g, x: -g.T @ x), torch.randn(4, 5))
+    lines = str(report).splitlines()
+    assert lines[0].split()[:3] == ["tensor", "error", "verdict"]
+    assert [line.split()[0] for line in lines[1:4]] == ["weight", "bias", "x"]
+    assert lines[4].startswith("the gradient of weight is wrong: at [")
+    plain = report.as_dict()
+    assert (plain["ok"], plain["rows"][0]["band"]) == (False, "wrong")
+    place = plain["rows"][0]["place"]
+    assert place["analytic"] == pytest.approx(-place["numeric"])
