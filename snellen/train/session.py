@@ -4,6 +4,7 @@ The order that makes a kill harmless: metrics and events are flushed before the 
 covers them is written; a resumed run cuts away what lies after its checkpoint.
 """
 
+import math
 import signal
 import threading
 import time
@@ -18,6 +19,7 @@ from torch.optim import Optimizer
 
 from ..core.errors import Diverged, Interrupted, shortlist
 from ..core.runfolder import RunFolder
+from ..core.words import number
 from ..data.augment import compose
 from ..data.sample import Batch
 from ..doctor.watch import Doctor, doctor
@@ -35,6 +37,7 @@ from .loop import Loop
 from .prepare import Job
 from .progress import Progress
 
+STILL_FALLS = 0.98  # of the training loss at the best epoch
 NORM_BATCHES = 32  # enough for statistics of any channel
 
 
@@ -85,6 +88,7 @@ class Session:
                         self.progress.start_epoch(self._epoch(), self.loop.position.step_in_epoch)
                         self.loop.run(self)
                 self.status = "stopped early" if self._is_stale() else "finished"
+                self.message = self._left_out() if self._is_stale() else ""
             except (Diverged, Interrupted) as error:
                 self.status = "diverged" if isinstance(error, Diverged) else "interrupted"
                 self.message = str(error) + (self._kept() if self.status == "diverged" else "")
@@ -243,6 +247,17 @@ class Session:
         """Whether patience is at its end."""
         patience = self.job.recipe.patience
         return patience is not None and self.best.stale >= patience
+
+    def _left_out(self) -> str:
+        """What stopping early kept, and whether the training loss had come to rest (notes 001)."""
+        rows, best = self.best.history, self.best.epoch
+        said = (f"stopped after epoch {len(rows)}: no better score for {self.best.stale} epochs; "
+                f"the weights of epoch {best} are the run's")  # fmt: skip
+        then, now = (rows[i].get("loss", math.nan) for i in (best - 1, -1))
+        if now < STILL_FALLS * then:
+            said += (f"; the training loss was still falling ({number(then)} to {number(now)}): "
+                     "the network had not converged, it had begun to learn by heart")  # fmt: skip
+        return said
 
     def _ask_to_stop(self) -> None:
         self._stop = True
