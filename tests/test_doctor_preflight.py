@@ -10,6 +10,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 from snellen.core.seeds import rng_state, seed_everything
+from snellen.doctor.chart import Chart
+from snellen.doctor.check import all_checks
 from snellen.doctor.exams import counts, memory, moments, slopes, votes
 from snellen.doctor.exams._case import Case, Live
 from snellen.doctor.exams._part import of_tensors, read
@@ -258,6 +260,32 @@ def test_after_a_plain_training_wrong_labels_come_with_their_files():
     assert len(set(finding.samples[:40]) & set(wrong.tolist())) >= 36
     assert finding.paths[:3] == tuple(f"{i}.png" for i in finding.samples[:3])
     assert before is not None
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.1, 0.2])
+def test_the_suspects_are_the_wrong_ones_and_nearly_all_of_them(share):
+    """Digits with labels changed: precision and recall of the list, also beyond one group."""
+    from sklearn.datasets import load_digits
+
+    data, target = load_digits(return_X_y=True)
+    x, y = torch.tensor(data, dtype=torch.float32) / 8 - 1, torch.tensor(target)
+    torch.manual_seed(1)
+    wrong = (torch.rand(len(y)) < share).nonzero()[:, 0]
+    y[wrong] = (y[wrong] + torch.randint(1, 10, (len(wrong),))) % 10
+    part = of_tensors("train", x, y)
+    chart = Chart()
+    values = votes.look(Case({"train": part}, seconds=0.0))
+    chart.record({"kind": "exam", "step": 0, "name": "votes", "values": values})
+    found = all_checks()["label-noise"].look(chart)
+    if not share:
+        assert found is None
+        return
+    right = set(found.samples) & set(wrong.tolist())
+    assert len(right) >= 0.97 * len(found.samples)
+    assert len(right) >= 0.85 * len(wrong)
+    assert abs(found.evidence["expected"] - len(wrong)) <= 0.2 * len(wrong)
+    assert f"of {len(y)} labels" in found.message
+    assert "(labelled " in found.message
 
 
 def test_after_a_plain_training_classes_of_val_are_numbered_otherwise():

@@ -9,21 +9,22 @@ import numpy as np
 import torch
 
 from ...core.errors import shortlist
-from ...core.votes import describe, leave_one_out
+from ...core.votes import DOUBT, contradiction, describe, twice
 from ..source import Problem
 from ..splits import generator
 from ._album import Album
 
 GROUP, GROUPS = 2000, 20  # pictures judged together; at most so many groups
 LEAST = 50  # samples below which nothing is said
-MARGIN = 0.2  # vote for another class over the vote for the given one
 # Wrong labels are contradicted strongly, hard pictures weakly. The share of contradictions above
 # STRONG was at most 0.041 on eight real sets; with 5 % of their labels changed 0.13 to 0.8 where
 # the reader is right in more than 83 %, less where it is not.
 STRONG, STRONG_SHARE, STRONG_COUNT = 0.7, 0.08, 3
 RIGHT = 0.5  # a reader that is right less often accuses nobody
 FEWEST = 5  # a class with fewer samples is not known well enough to judge them
-SHOWN = 25
+SHOWN, MOST = 25, 2000  # suspects in the message, and in all
+SURE, WEAK = 0.75, 0.4  # votes for the given label; few pictures a class give weak ones
+CLEAR = 0.25  # share of strong contradictions from which weaker ones are wrong labels too
 
 
 def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
@@ -33,25 +34,27 @@ def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
     kinds, counts = np.unique(train.labels_N[rows], return_counts=True)
     if len(rows) < LEAST or len(kinds) < 2:
         return
-    votes_NK, rows = votes(train, rows, len(classes))
+    first_NK, second_NK, rows = votes(train, rows, len(classes))
     labels = train.labels_N[rows]
-    right = float((votes_NK.argmax(1) == labels).mean())
+    right = float((first_NK.argmax(1) == labels).mean())
     chance = float(counts.max() / counts.sum())
     if len(rows) >= 200 and right < chance + 3 * (chance * (1 - chance) / len(rows)) ** 0.5:
         yield _unrelated(right, chance)
     if right >= RIGHT:
-        yield from _suspects(train, classes, rows, votes_NK)
+        yield from _suspects(train, classes, rows, (first_NK, second_NK))
 
 
-def votes(album: Album, rows: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows -> (votes_NK of all other pictures for each class, the rows they belong to)."""
+def votes(
+    album: Album, rows: np.ndarray, num_classes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows -> votes_NK of all other pictures, of those that are trusted, and the rows judged."""
     rows = generator(0).permutation(rows)[: GROUP * GROUPS]
-    groups = np.array_split(rows, -(-len(rows) // GROUP))
     found = []
-    for group in groups:
+    for group in np.array_split(rows, -(-len(rows) // GROUP)):
         features = describe(torch.from_numpy(album.thumbs_NHW[group]))
-        found.append(leave_one_out(features, torch.from_numpy(album.labels_N[group]), num_classes))
-    return torch.cat(found).numpy(), rows
+        found.append(twice(features, torch.from_numpy(album.labels_N[group]), num_classes))
+    first, second = (torch.cat(parts).numpy() for parts in zip(*found, strict=True))
+    return first, second, rows
 
 
 def _usable(album: Album) -> np.ndarray:
@@ -67,29 +70,37 @@ def _usable(album: Album) -> np.ndarray:
 
 
 def _suspects(
-    album: Album, classes: Sequence[str], rows: np.ndarray, votes_NK: np.ndarray
+    album: Album,
+    classes: Sequence[str],
+    rows: np.ndarray,
+    votes: tuple[np.ndarray, np.ndarray],
 ) -> Iterator[Problem]:
-    every = np.arange(len(rows))
-    given = votes_NK[every, album.labels_N[rows]]
-    others = votes_NK.copy()
-    others[every, album.labels_N[rows]] = -np.inf
-    margin = others.max(1) - given
-    order = np.argsort(-margin)[:SHOWN]
-    order = order[margin[order] > MARGIN]
+    """Those that stand out; with no noise hardly any does, and they are only worth a look."""
+    labels = torch.from_numpy(album.labels_N[rows])
+    first, _ = contradiction(torch.from_numpy(votes[0]), labels)
+    margin, other = contradiction(torch.from_numpy(votes[1]), labels)
+    strong, against = int((first > STRONG).sum()), int((first > 0).sum())
+    is_noisy = strong >= STRONG_COUNT and strong > STRONG_SHARE * against
+    sure = float(np.median(votes[1][np.arange(len(rows)), labels.numpy()]))
+    least = DOUBT if strong > CLEAR * against else STRONG if sure >= SURE else WEAK * sure
+    order = margin.argsort(descending=True).numpy()
+    order = order[margin[order] > least]
     if not len(order):
         return
     words = [
-        f"{album.called(int(rows[i]))} ({classes[album.labels_N[rows[i]]]}, "
-        f"like {classes[others[i].argmax()]})"
-        for i in order
+        f"{album.called(int(rows[i]))} ({classes[int(labels[i])]}, like {classes[int(other[i])]})"
+        for i in order[:SHOWN]
     ]
-    strong, every_no = int((margin > STRONG).sum()), int((margin > 0).sum())
-    is_noisy = strong >= STRONG_COUNT and strong > STRONG_SHARE * every_no
-    message = f"{len(order)} labels to look at, likeliest first: {shortlist(words, SHOWN)}"
+    count = f"{len(order)} label{'s' * (len(order) != 1)}"
     if is_noisy:
-        message = f"about {strong} labels or more are wrong; {message}"
+        message = f"about {len(order)} of {len(rows)} labels look wrong"
+    else:
+        message = f"{count} to look at" + (" (few pictures a class: unsure)" * (sure < SURE))
+    message += f", likeliest first: {shortlist(words, SHOWN)}"
+    if len(order) > SHOWN:
+        message += f" and {len(order) - SHOWN} more (all are in --json)"
     harm = "suspect" if is_noisy else "harmless"
-    yield Problem("label-noise", message, harm, samples=tuple(rows[order].tolist()),
+    yield Problem("label-noise", message, harm, samples=tuple(rows[order[:MOST]].tolist()),
                   do="look at these pictures; correct the labels that are wrong",
                   part=album.name)  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Wrong labels, ranked: samples whose label neither their likenesses nor the network believe."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from ..chart import Chart
@@ -11,6 +12,24 @@ from ._readings import num
 SHARE, STRONG, LEAST = 0.025, 0.12, 5
 STRONG_TWO, RIGHT, HALF = 0.3, 0.7, 0.5
 DOUBTS, OF_WRONG = 0.05, 0.6
+NAMED = 6  # in the message; all are in `samples`
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A sample, its label, the one that speaks against it, and by how much that one leads."""
+
+    row: int
+    given: int | None = None
+    other: int | None = None
+    margin: float | None = None
+    path: str | None = None
+
+    def words(self) -> str:
+        """For the message: '41 (labelled 3, like 8)'."""
+        if self.given is None or self.other is None:
+            return str(self.row)
+        return f"{self.row} (labelled {self.given}, like {self.other})"
 
 
 class LabelNoise(Check):
@@ -37,9 +56,8 @@ class LabelNoise(Check):
         """Votes where samples can be compared; else the network's own doubts."""
         votes, skill = chart.exams.get("votes") or {}, chart.exams.get("skill") or {}
         if is_noisy(votes):
-            rows, paths = ranked(votes, skill)
-            count, seen = int(num(votes, "strong") or 0), int(num(votes, "count") or 0)
-            return self._say(rows, paths, count, seen, 0.8)
+            count = int(num(votes, "found") or num(votes, "strong") or 0)
+            return self._say(ranked(votes, skill), count, votes, 0.8)
         doubts, wrong = num(skill, "doubts") or 0, num(skill, "wrong") or 0
         seen = int(num(skill, "train_count") or 0)
         sure = (num(skill, "train_accuracy") or 0) >= RIGHT
@@ -47,22 +65,26 @@ class LabelNoise(Check):
             return None
         if doubts < OF_WRONG * wrong:
             return None
-        return self._say(skill.get("suspects") or [], skill.get("paths") or [], int(doubts), seen,
-                         0.65)  # fmt: skip
+        return self._say(ranked(skill, {}), int(doubts), {**skill, "count": seen}, 0.65)
 
     def _say(
-        self, rows: list[int], paths: list[str], count: int, seen: int, sure: float
+        self, rows: list[Suspect], count: int, exam: dict[str, Any], confidence: float
     ) -> Finding:
-        shown = ", ".join(str(i) for i in rows[:8])
+        seen, total = int(num(exam, "count") or 0), int(num(exam, "total") or 0)
+        part = f" (of {total} in all)" if total > seen else ""
+        shown = ", ".join(suspect.words() for suspect in rows[:NAMED])
+        more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
+        cap = f" (the first {len(rows)} are listed)" if count > len(rows) else ""
         return self.finding(
-            f"{count} of {seen} labels or more look wrong, likeliest first: {shown}"
-            f"{' ...' if len(rows) > 8 else ''}",
-            samples=tuple(rows),
+            f"about {count} of {seen} labels{part}, {count / max(1, seen):.0%}, look wrong{cap},"
+            f" likeliest first: {shown}{more}",
+            samples=tuple(suspect.row for suspect in rows),
             samples_of="train",
-            paths=tuple(paths),
-            confidence=sure,
-            evidence={"strong": count, "searched": seen},
-        )
+            paths=tuple(suspect.path for suspect in rows if suspect.path),
+            confidence=confidence,
+            evidence={"expected": count, "searched": seen,
+                      "margins": [suspect.margin for suspect in rows][:50]},
+        )  # fmt: skip
 
 
 def is_noisy(votes: dict[str, Any]) -> bool:
@@ -75,12 +97,18 @@ def is_noisy(votes: dict[str, Any]) -> bool:
     return right >= HALF and strong >= max(LEAST, SHARE * count) and share > least
 
 
-def ranked(votes: dict[str, Any], skill: dict[str, Any]) -> tuple[list[int], list[str]]:
-    """Suspects by the votes, those first that the network doubts too, and their paths in step."""
+def ranked(exam: dict[str, Any], skill: dict[str, Any]) -> list[Suspect]:
+    """Those that an examination named, the ones first that the network doubts too."""
+    rows = list(exam.get("suspects") or ())
     doubted = set(skill.get("suspects") or ())
-    rows, paths = list(votes.get("suspects") or ()), list(votes.get("paths") or ())
-    order = sorted(range(len(rows)), key=lambda i: (rows[i] not in doubted, i))
-    return [rows[i] for i in order], [paths[i] for i in order] if len(paths) == len(rows) else []
+
+    def column(name: str) -> list[Any]:
+        values = list(exam.get(name) or ())
+        return values if len(values) == len(rows) else [None] * len(rows)
+
+    voted = "voted" if exam.get("voted") else "said"
+    found = map(Suspect, rows, column("given"), column(voted), column("margins"), column("paths"))
+    return sorted(found, key=lambda suspect: suspect.row not in doubted)
 
 
 def sick() -> list[Chart]:
@@ -88,7 +116,16 @@ def sick() -> list[Chart]:
     suspects = [41, 7, 803]
     doubting = {"doubts": 110, "wrong": 130, "train_count": 1400, "train_accuracy": 0.91}
     return [
-        _voted(right=0.93, strong=75, against=126, suspects=suspects),
+        _voted(
+            right=0.93,
+            strong=75,
+            against=126,
+            suspects=suspects,
+            found=81,
+            given=[3, 1, 9],
+            voted=[8, 7, 4],
+            margins=[0.98, 0.97, 0.9],
+        ),
         training(sick=(examined("skill", **doubting, suspects=suspects),)),
     ]
 

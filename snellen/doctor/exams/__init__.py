@@ -15,7 +15,8 @@ moments     of each channel: train_mean, train_std, val_mean, val_std, all_mean,
 counts      counts {label: samples}, searched, total, classes (outputs that the loss indexes),
             likely (classes by the labels alone), rare {row: label}, paths
 votes       right (share of samples whose label their likenesses vote for), chance, count, strong,
-            against, suspects, paths, given, voted
+            against (of the first vote); found (contradicted by the second vote, which wrong
+            labels have no part in), total, suspects, paths, given, voted, margins: those found
 order       shuffled (whether the loader draws at random), runs, labels, expected
 memory      start, end, accuracy, steps, samples, kind (class | value), seconds, finished
 slopes      wrong [{parameter, module, index, analytic, numeric, error}], worst, tested, kinks
