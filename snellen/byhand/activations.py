@@ -54,7 +54,8 @@ def sigmoid_backward(d_y_N: Array, cache: Cache) -> Array:
 
         dy/dx = exp(-x) / (1 + exp(-x))^2 = y (1 - y)
 
-    At most 1/4, at 0: a chain of ten sigmoids passes on at most 1/4^10, a millionth.
+    At most 1/4, at 0: a chain of ten sigmoids with weights of 1 passes on at most 1/4^10, a
+    millionth (network.py).
 
     Source: notes 004, activations; notes 003, Study 5 (2).
 

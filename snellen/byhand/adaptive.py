@@ -97,8 +97,9 @@ def adadelta_step(
         u     <- rho u + (1 - rho) step^2
         x     <- x - lr step
 
-    dx has the unit 1 / x, and so has dx / sqrt(s) none; the size of the last steps gives the unit
-    of x back, so no learning rate is needed (lr is 1). The first steps are tiny: u begins at 0.
+    A gradient has the unit of 1 / x, divided by its own size it has none, and the size of the last
+    steps gives the unit of x back: no learning rate is needed (lr is 1). The first steps are tiny,
+    since u begins at 0.
 
     Source: notes 004, optimisers; arXiv:1212.5701, algorithm 1.
 

@@ -1,6 +1,6 @@
 """Maxout: the largest of k linear functions.
 
-An activation that is learned: any convex function of the inputs can be made of pieces of lines.
+An activation that is learned: with pieces enough it comes near any convex function of the inputs.
 It neither saturates nor dies, and costs k times the weights (notes 003, Study 5 (2); notes 004;
 arXiv:1302.4389).
 """
