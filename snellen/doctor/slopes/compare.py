@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .measure import FLAT, SURE, Line, Ruler, Slope
+from .measure import AGREE, FLAT, SURE, Line, Ruler, Slope
 from .rules import KINKS, WRONG, Rules
 from .subject import Leaf, Subject, backward
 
@@ -164,7 +164,7 @@ class Comparison:
         low, high = 0, len(along)
         apart = self._apart(seen, along, low, high)
         usual = float((seen.grad.flatten() * along).norm())
-        if not apart > SURE * usual:
+        if not apart > (SURE if self.rules.steps else AGREE) * usual:
             return True
         while high - low > 1:
             middle = (low + high) // 2

@@ -87,7 +87,8 @@ class Ruler:
             return Slope(one.slope, one.noise, one.noise) if one else Slope(None)
         h = self.rules.step or STEP
         found = self._best(line, [h * scale, h / 2 * scale])
-        if self.rules.step is None and not _settled(found, analytic, SURE):
+        is_free = self.rules.steps and self.rules.step is None
+        if is_free and not _settled(found, analytic, SURE):
             found = self._best(line, [h * scale for h in LADDER])
         if _settled(found, analytic, AGREE):
             return found

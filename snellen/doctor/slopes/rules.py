@@ -18,7 +18,8 @@ class Rules:
     double: bool = True  # copies in float64; False: in the precision that they have
     relative: bool = True  # |a - n| / max(|a|, |n|); False: |a - n|
     kinks: bool = True  # places where two steps disagree are passed over; False: one step, believed
-    step: float | None = None  # h; None: 2**-17 (8e-6), and others where two steps disagree
+    step: float | None = None  # h; None: 2**-17 (8e-6)
+    steps: bool = True  # and longer and shorter ones where two disagree; False: passed over
     rows: int | None = 8  # few data points: the first rows of a batch with targets; None: all
     burn_in: int = 10  # looked at once more after so many steps; 0: only as it is
     penalty_apart: bool = True  # the loss without its penalty, then the penalty; False: their sum
