@@ -36,19 +36,34 @@ class OutputActivation(Check):
 
 
 def _of_logits(chart: Chart, activation: str) -> str:
-    """Cross-entropy behind ReLU, sigmoid or tanh."""
-    calls = [r for r in chart.loss_calls if r.get("function") in CROSS_ENTROPY]
+    """Cross-entropy behind ReLU, sigmoid or tanh, or a softmax over the samples."""
+    names = (*CROSS_ENTROPY, "binary_cross_entropy_with_logits")
+    calls = [r for r in chart.loss_calls if r.get("function") in names]
     low = finite(r.get("input_min") for r in calls)
     high = finite(r.get("input_max") for r in calls)
-    if len(low) < CALLS or len(high) < CALLS or activation == "softmax":
+    if len(low) < CALLS or len(high) < CALLS:
         return ""
+    if activation == "softmax" and not _sums_off(calls):
+        return ""  # loss-double-softmax says it
     floor, ceiling = REACH[activation]
     if min(low) < floor or (ceiling is not None and max(high) > ceiling):
         return ""
+    if activation == "softmax":
+        return (
+            f"the logits come through a softmax whose rows do not sum to 1 in {len(low)} batches:"
+            " it runs over another axis than the classes (dim=1)"
+        )
     return (
         f"the logits come through {activation}: {short(min(low))} to {short(max(high))} in all of"
         f" {len(low)} batches"
     )
+
+
+def _sums_off(calls: list[dict]) -> bool:
+    """Whether no batch has rows that sum to 1."""
+    sums = [(r.get("row_sum_min"), r.get("row_sum_max")) for r in calls]
+    known = [finite(pair) for pair in sums if len(finite(pair)) == 2]
+    return bool(known) and all(max(abs(a - 1), abs(b - 1)) > 0.01 for a, b in known)
 
 
 def _of_targets(chart: Chart, activation: str) -> str:
@@ -74,7 +89,13 @@ def sick() -> list[Chart]:
     tanh = {"last": {"facts": {"kind": "Tanh", "activation": "tanh"}}}
     far = {"target_dtype": "float32", "target_min": -3.0, "target_max": 12.0}
     facts = {"targets": "value", "classes": None, "loss_fn": "MSELoss"}
+    softmax = {"last": {"facts": {"kind": "Softmax", "activation": "softmax"}}}
+    sigmoid = {"last": {"facts": {"kind": "Sigmoid", "activation": "sigmoid"}}}
+    unit = {"input_min": 0.01, "input_max": 0.97, "row_sum_min": 0.1, "row_sum_max": 0.5}
+    bce = {**unit, "function": "binary_cross_entropy_with_logits", "classes": None}
     return [training(layers=relu, loss_call={"input_min": 0.0, "input_max": 0.9}),
+            training(layers=softmax, loss_call=unit),
+            training(layers=sigmoid, loss_call=bce, facts={"classes": None}),
             training(layers=tanh, batch=far, facts=facts,
                      loss_call={"function": "mse_loss", "classes": None})]  # fmt: skip
 

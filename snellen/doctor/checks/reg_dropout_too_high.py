@@ -7,6 +7,7 @@ from ._cases import training
 from ._readings import finite, kind_of, place, progress
 
 ADVICE, WARNING = 0.5, 0.8
+EXTREME = 0.9
 
 
 class DropoutTooHigh(Check):
@@ -33,9 +34,11 @@ class DropoutTooHigh(Check):
         highest, worst = max(found, key=lambda pair: pair[0])
         if highest <= ADVICE:
             return None
-        hurts = highest > WARNING and progress(chart) < 0.5
+        needed = 0.8 if highest > EXTREME else 0.5  # noise makes a regression's first loss large
+        hurts = highest > WARNING and progress(chart) < needed
         return self.finding(
-            f"{worst.name} drops {highest:.0%} of its values",
+            f"{worst.name} drops {highest:.0%} of its values; the loss fell by"
+            f" {max(0.0, progress(chart)):.0%}",
             level="warning" if hurts else "advice",
             where=place(worst),
             settings={"dropout": 0.5},
