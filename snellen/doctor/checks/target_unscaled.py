@@ -10,6 +10,7 @@ from ._cases import training
 from ._readings import ends, finite, losses, short, surer
 
 LARGE, LEARNT, STEPS = 100.0, 0.8, 40
+MODEST = 500.0  # a fast rate can cope with targets up to here
 SQUARES = ("mse_loss",)
 SIZES = ("l1_loss", "smooth_l1_loss", "huber_loss")
 FAR, FALL = 300.0, 0.1  # of a loss by hand: its root over the largest output, and what it fell by
@@ -51,7 +52,7 @@ class TargetUnscaled(Check):
         of = {k: finite(r.get(f"target_{k}") for r in rows) for k in ("mean", "std")}
         mean, std = (median(of[k]) if of[k] else None for k in ("mean", "std"))
         spread = f" (mean {short(mean)}, std {short(std)})" if mean is not None and std else ""
-        series, learnt = losses(chart), _learnt(chart, std)
+        series, learnt = losses(chart), largest <= MODEST and _learnt(chart, std)
         went = ""
         if series:
             went = f"; the loss went from {short(series[0])} to {short(series[-1])}"
