@@ -14,7 +14,6 @@ from torch import nn
 from .core.errors import DataError, UsageError
 from .core.events import read_events
 from .core.runfolder import find
-from .data.relabel import in_order_of
 from .data.sample import Prediction
 from .doctor.finding import Finding
 from .doctor.report import html as findings_html
@@ -93,10 +92,9 @@ class Run:
             raise UsageError(
                 f"{self.path} was trained on arrays, which it did not keep; give data="
             )
-        part, classes = verb.part_to_judge(recipe, data, _warn)
+        part, source = verb.part_to_judge(recipe, data, _warn)
         task = self.predictor.task
-        if "classes" in task.spec:
-            part = in_order_of(part, classes, task.spec["classes"])
+        part = task.aligned(part, source)
         here = is_here(recipe.device)
         compute = Compute.of(recipe.device, recipe.amp, recipe.channels_last) if here else (
             self.predictor.compute)  # fmt: skip
@@ -105,14 +103,15 @@ class Run:
 
     def predict_files(self, paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
         """Files -> {"file", "label", "score"} for each object, with "box" where the task finds
-        boxes; a file that cannot be read has "error".
+        boxes, and "value" for "score" where it tells numbers; a file that cannot be read has
+        "error".
         """
-        classes = self.predictor.task.spec.get("classes", [])
+        names = self.predictor.task.names()
         for path, found in self.predictor.files(paths):
             if isinstance(found, DataError):
                 yield {"file": path, "error": str(found)}
                 continue
-            yield from ({"file": path, **one} for one in objects(found, classes))
+            yield from ({"file": path, **one} for one in objects(found, names))
 
     def _events(self) -> list[dict[str, Any]]:
         return list(read_events(self.folder.events)) if self.folder.events.exists() else []

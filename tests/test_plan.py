@@ -65,7 +65,7 @@ def test_what_the_user_typed_is_what_is_done(typed, facts, machine):
 def test_no_blank_is_left_where_the_training_needs_a_value(typed, facts, machine):
     plan = resolve(Recipe().change(**typed), typed, facts).then(facts, machine)
     may_stay_open = {"data", "task", "val", "imgsz", "weights", "freeze", "patience", "name",
-                     "loss", "momentum_end", "max_norm", "clip"}  # fmt: skip
+                     "loss", "momentum_end", "max_norm", "clip", "bins"}  # fmt: skip
     blanks = {name for name, value in plan.recipe.as_dict().items() if value is None}
     assert blanks <= may_stay_open
 

@@ -21,7 +21,7 @@ TASKS: dict[str, type[Task]] = registry.collect("snellen.tasks", "TASKS")
 def tiny(name: str) -> tuple[Task, list[sn.Sample], Recipe]:
     """A task on the data of its own tiny recipe, and a few samples of them."""
     recipe = Recipe().change(**TASKS[name].tiny())
-    source = open_data(recipe.data)
+    source = TASKS[name].adapt(open_data(recipe.data, task=name))
     task = TASKS[name].from_source(source, recipe.imgsz)
     part = source.val or source.train
     return task, [part[i] for i in range(0, len(part), max(1, len(part) // 40))], recipe
@@ -71,9 +71,9 @@ def test_loss_teaches_every_phase(name):
     task, samples, recipe = tiny(name)
     batch = task.encode(samples[:8])
     shape = batch.x.shape
-    classes = len(task.spec.get("classes", ())) or 10
     torch.manual_seed(0)
-    net = task.build(sn.model(recipe.model, classes, shape[1], imgsz=shape[-1]))
+    outputs, model = task.num_outputs(), recipe.model or task.usual_model()
+    net = task.build(sn.model(model, outputs, shape[1], imgsz=shape[-1]) if outputs else None)
     batch = type(batch)(batch.x.float() / 255, batch.y, batch.index_B, batch.sizes_B2)
     for phase in task.phases(net):
         parts = phase.loss(net, batch)
@@ -89,5 +89,6 @@ def test_good_samples_pass_and_can_be_drawn(name):
     task, samples, _ = tiny(name)
     assert [problem for sample in samples for problem in task.check(sample)] == []
     assert isinstance(task.draw(samples[0]), Image.Image)
-    baseline = task.baseline(open_data(tiny(name)[2].data).train)
+    source = open_data(tiny(name)[2].data, task=name)
+    baseline = task.baseline(type(task).adapt(source).train)
     assert 0 <= baseline[task.score] < 0.9

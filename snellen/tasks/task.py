@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from ..data.inputs import Inputs
+from ..data.relabel import in_order_of
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 
@@ -61,6 +62,7 @@ class Task(ABC):
     default_model: ClassVar[str]
     ceiling: ClassVar[float] = 1.0  # what a perfect answer scores
     settings: ClassVar[tuple[str, ...]] = ()  # of the recipe's that go into `spec`
+    usual: ClassVar[Mapping[str, Any]] = {}  # settings (augment, epochs ...) where none are typed
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
         self.spec = dict(spec)
@@ -73,9 +75,24 @@ class Task(ABC):
         """The network that is trained where the user names none; may depend on the input's size."""
         return self.default_model
 
+    def names(self) -> list[str]:
+        """What a prediction speaks of: the classes, the attributes or the numbers, in order."""
+        return list(self.spec.get("classes", ()))
+
     def num_outputs(self) -> int:
         """What the last layer of the backbone gives; 0 where the task builds its network alone."""
         return len(self.spec.get("classes", ()))
+
+    @classmethod
+    def adapt(cls, source: Source) -> Source:
+        """The data as this task can learn from them; what is left out is added to its problems."""
+        return source
+
+    def aligned(self, part: SampleSet, source: Source) -> SampleSet:
+        """A part of other data under this task's own numbers; raises DataError where that fails."""
+        if "classes" not in self.spec:
+            return part
+        return in_order_of(part, source.classes, self.spec["classes"])
 
     @classmethod
     @abstractmethod

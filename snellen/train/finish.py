@@ -18,7 +18,7 @@ from ..doctor.finding import Finding
 from ..doctor.pictures import images_of
 from ..report import write as write_report
 from ..report.facts import Mistake, ReportFacts
-from ..tasks.objects import COLUMNS, csv_rows
+from ..tasks.objects import csv_table
 from . import checkpoint
 from .evaluate import Evaluation
 from .logbook import environment
@@ -55,17 +55,14 @@ def write_findings(session: Session, findings: tuple[Finding, ...]) -> None:
 
 
 def write_predictions(session: Session, result: Evaluation) -> None:
-    """predictions.csv: file, label, score (and a box, where the task finds boxes) of each object
-    in the validation part.
+    """predictions.csv: file, label, score (and a box, where the task finds boxes; a value, where it
+    tells numbers) of each object in the validation part.
     """
     part = _shown_part(session)
-    classes = session.job.task.spec.get("classes", [])
-    found: list[list[Any]] = []
-    for position, prediction in zip(result.index, result.predictions, strict=True):
-        found += csv_rows(part.path(position) or str(position), prediction, classes)
-    width = max((len(row) for row in found), default=3)
+    files = [part.path(position) or str(position) for position in result.index]
+    rows = csv_table(files, result.predictions, session.job.task.names())
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS[:width], *found])
+    csv.writer(text, lineterminator="\n").writerows(rows)
     write_text(session.folder.predictions, text.getvalue())
 
 

@@ -83,8 +83,10 @@ def _usual(recipe: Recipe, facts: Facts) -> list[Choice]:
     """The usual value of every setting that is not about speed."""
     optim = recipe.optim or "adamw"
     named = OPTIMISERS[optim]
-    batch = recipe.batch or next((b for b in (16, 32, 64) if facts.num_samples < b * 25), 128)
-    epochs = recipe.epochs if recipe.epochs is not None else usual_epochs(facts.num_samples)
+    batch = recipe.batch or facts.usual.get("batch") or usual_batch(facts.num_samples)
+    epochs = recipe.epochs
+    if epochs is None:
+        epochs = facts.usual.get("epochs") or usual_epochs(facts.num_samples)
     usual = {
         "model": facts.model,
         "optim": optim,
@@ -98,7 +100,17 @@ def _usual(recipe: Recipe, facts: Facts) -> list[Choice]:
         "augment": "crop" if facts.pictures else "off",
         "precise_norm": epochs * -(-facts.num_samples // batch) < FEW_STEPS,
     }
+    usual |= {k: v for k, v in facts.usual.items() if facts.pictures or k != "augment"}
     return [Choice(name, value, "the usual value", "default") for name, value in usual.items()]
+
+
+def usual_batch(num_samples: int) -> int:
+    """128, or less where that would make fewer than 25 steps an epoch.
+
+    >>> usual_batch(600), usual_batch(60_000)
+    (32, 128)
+    """
+    return next((b for b in (16, 32, 64) if num_samples < b * 25), 128)
 
 
 def usual_epochs(num_samples: int) -> int:

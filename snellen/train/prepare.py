@@ -15,7 +15,7 @@ from ..data.augment import compose
 from ..data.open import open_data
 from ..data.sample import Sample
 from ..data.source import Part, SampleSet, Source
-from ..models import load_weights
+from ..models import find_network, freeze_through, load_weights
 from ..models import model as build_model
 from ..nn.count import count_macs, count_params
 from ..tasks.compute import Compute, pick_device
@@ -27,6 +27,7 @@ from .rehearsal import rehearse
 from .speed import Facts, Machine, fits_in_memory
 
 Note = Callable[[str], None]
+ROUNDING = 1e-5  # of a score in single precision; a box that is shifted by a pixel loses more
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def prepare(
     own = given.get("model")
     pictures = source.train[0].image_CHW.dtype == torch.uint8
     usual = task.usual_model() if own is None else None
-    facts = Facts(len(source.train), pictures=pictures, model=usual)
+    facts = Facts(len(source.train), pictures=pictures, model=usual, usual=type(task).usual)
     plan = resolve(recipe, typed, facts) if before is None else before.again(recipe, typed)
     compose(plan.recipe.augment)  # a misspelt word is said before a folder is made
     machine = Machine.here()
@@ -91,7 +92,7 @@ def prepare(
 
 
 def read_source(recipe: Recipe, data: Any, note: Note) -> Source:
-    """Open the data, leave out what cannot be read, and say so."""
+    """Open the data for the task, leave out what cannot be read or learned, and say so."""
     if data is None and recipe.data is None:
         raise UsageError(
             "no data: give a folder, a file, or a word such as digits: snellen train digits"
@@ -100,6 +101,7 @@ def read_source(recipe: Recipe, data: Any, note: Note) -> Source:
         recipe.data if data is None else data, val=recipe.val, split=recipe.split,
         seed=recipe.seed, task=recipe.task or "classify",
     )  # fmt: skip
+    source = task_kind(recipe).adapt(source)
     for problem in source.problems:
         note(f"data: {problem}")
     train = readable(source.train, "train", note)
@@ -124,13 +126,19 @@ def readable(part: SampleSet, name: str, note: Note) -> SampleSet:
     return Part(part, rows)
 
 
+def task_kind(recipe: Recipe) -> type[Task]:
+    """The task by its name."""
+    kind: type[Task] = registry.get("snellen.tasks", "TASKS", recipe.task or "classify")
+    return kind
+
+
 def make_task(recipe: Recipe, source: Source, spec: dict[str, Any] | None) -> Task:
     """The task by its name, with the spec of the run that is resumed or read off the data."""
-    kind: type[Task] = registry.get("snellen.tasks", "TASKS", recipe.task or "classify")
+    kind = task_kind(recipe)
     if spec is not None:
         return kind(spec)
     task = kind.from_source(source, recipe.imgsz)
-    for name in ("loss", "label_smoothing"):
+    for name in ("loss", "label_smoothing", "bins"):
         value = getattr(recipe, name)
         if not value:
             continue
@@ -163,7 +171,8 @@ def load(net: nn.Module, file: str, note: Note) -> None:
 
 
 def freeze(net: nn.Module, prefix: str | None) -> None:
-    """freeze=: hold still what a prefix names, or all but the last layer ("backbone").
+    """freeze=: hold still all up to a stage of the network, what a prefix names, or all but the last
+    layer ("backbone").
 
     >>> net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     >>> freeze(net, "backbone"); [p.requires_grad for p in net.parameters()]
@@ -174,6 +183,10 @@ def freeze(net: nn.Module, prefix: str | None) -> None:
     names = [name for name, _ in net.named_parameters()]
     stem = prefix.rstrip(".")
     still = {n for n in names if n == stem or n.startswith(f"{stem}.")}
+    at, network = find_network(net)
+    if network is not None and stem.removeprefix(at) in network.stages:
+        held = freeze_through(network, stem.removeprefix(at))
+        still = {n for n in names if n.startswith(tuple(at + start for start in held))}
     if prefix == "backbone" and not still:
         head = names[-1].rpartition(".")[0]
         still = {n for n in names if not n.startswith(f"{head}.")}
@@ -238,7 +251,7 @@ def check_round_trip(task: Task, feed: Feed) -> None:
     metric = task.metric()
     metric.update(task.decode(task.oracle(batch), batch), batch.targets or [])
     score = metric.compute()[type(task).score]
-    if score < task.ceiling:
+    if score < task.ceiling - ROUNDING:
         raise DataError(
             f"a perfect answer would score {type(task).score} {score:.3f} on this data, not "
             f"{task.ceiling}: its targets do not survive encoding; `snellen check` looks closer"

@@ -86,6 +86,9 @@ class Recipe:
         "what the training minimises: cross-entropy, hinge ...; the task's own if not said",
         ("loss_fn", "criterion"),
     )
+    bins: int | None = setting(
+        None, "task=regress: learn each number as a choice among so many bins", ("num_bins",)
+    )
     label_smoothing: float = setting(
         0.0, "share of each label spread over the classes", ("smoothing",)
     )
@@ -111,7 +114,7 @@ class Recipe:
         None, "a checkpoint to start from", ("pretrained", "checkpoint", "ckpt")
     )
     freeze: str | None = setting(
-        None, "parameters to hold still: a prefix of their names, or 'backbone'"
+        None, "hold still: all up to a stage (layer2), a prefix of parameters' names, or 'backbone'"
     )
     patience: int | None = setting(
         None, "stop after so many epochs without a better score", ("early_stopping",)
@@ -259,6 +262,7 @@ RANGES: Mapping[str, tuple[float, float, str]] = {
     "max_norm": (1e-9, float("inf"), "above 0"),
     "clip": (1e-9, float("inf"), "above 0"),
     "weight_decay": (0.0, float("inf"), "0 or more"),
+    "bins": (2, 1000, "between 2 and 1000"),
     "label_smoothing": (0.0, 1.0, "between 0 and 1"),
     "workers": (0, 1024, "0 or more"),
     "threads": (1, 4096, "1 or more"),

@@ -5,7 +5,8 @@ and the run stores it, so that a resumed run computes the same.
 """
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -59,6 +60,7 @@ class Facts:
     num_samples: int
     pictures: bool = True  # uint8 pixels, not the user's own floats
     model: str | None = "resnet18"  # the task's usual network; None for the user's own
+    usual: Mapping[str, Any] = field(default_factory=dict)  # the task's usual settings
     params: int = 0
     macs: int = 0  # multiply-adds of one sample
 

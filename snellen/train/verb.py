@@ -15,13 +15,13 @@ from ..core.events import read_events
 from ..core.runfolder import RunFolder, create, find
 from ..core.words import printable
 from ..data.open import open_data
-from ..data.source import SampleSet
+from ..data.source import SampleSet, Source
 from ..doctor.finding import Finding
 from ..doctor.report import text as findings_text
 from . import checkpoint
 from .finish import finish, write_findings
 from .logbook import Logbook, cut_back, plan_of, read_config, write_config, write_surroundings
-from .prepare import Job, Note, prepare, read_source, readable
+from .prepare import Job, Note, prepare, read_source, readable, task_kind
 from .recipe import Recipe, parse, resolve_name
 from .session import Session, make_loop
 
@@ -175,10 +175,11 @@ def summary(job: Job) -> str:
     kind = recipe.model or job.model.get("class")
     params = sum(p.numel() for p in job.net.parameters())
     val = f" and {len(job.source.val)} validation" if job.source.val is not None else ""
-    classes = job.task.spec.get("classes", ())
+    names = len(job.task.names())
+    what = "classes" if "classes" in job.task.spec else "outputs"
     return (
         f"{kind}, {params:,} parameters, on {len(job.source.train)} training{val} images "
-        f"({inputs.channels}x{inputs.height}x{inputs.width}, {len(classes)} classes): "
+        f"({inputs.channels}x{inputs.height}x{inputs.width}, {names} {what}): "
         f"{recipe.optim} lr={recipe.lr:g} {recipe.schedule}, batch={recipe.batch}, "
         f"epochs={recipe.epochs}, augment={recipe.augment}"
     )
@@ -214,18 +215,19 @@ def whereabouts(config: Mapping[str, Any], recipe: Recipe) -> Recipe:
     return replace(recipe, **places)
 
 
-def part_to_judge(recipe: Recipe, data: Any, note: Note) -> tuple[SampleSet, tuple[str, ...]]:
+def part_to_judge(recipe: Recipe, data: Any, note: Note) -> tuple[SampleSet, Source]:
     """What `eval` looks at: the run's own validation part, or all of other data; what cannot be
     read is left out and said, as in training.
     """
     if data is None:
         source = read_source(recipe, None, note)
-        return source.val or source.train, source.classes
+        return source.val or source.train, source
     source = open_data(data, split=0.0, task=recipe.task or "classify")
+    source = task_kind(recipe).adapt(source)
     for problem in source.problems:
         note(f"data: {problem}")
     part = source.val or source.test or source.train
-    return readable(part, "the data", note), source.classes
+    return readable(part, "the data", note), source
 
 
 class _Say:
