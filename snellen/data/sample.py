@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 VOID = 255  # in semantic_HW: a pixel of no class
+DROPPED = "dropped_B"  # in Batch.y: how many things augmentation moved out of each picture
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Batch:
     index_B: Tensor  # rows of the sample set
     sizes_B2: Tensor  # original H, W: `decode` undoes the resize with it
     targets: list[Target] | None = None  # what is true, as the data set says it; for metrics
+    step: int = 0  # of the training; augmentations that change with time go by it
 
     def __len__(self) -> int:
         return len(self.x)

@@ -1,5 +1,7 @@
 """Mean and standard deviation of each channel, of the training part only (notes 000, 002, 003)."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -35,30 +37,65 @@ def channel_statistics(
     return tuple(mean_C.tolist()), tuple(std_C.tolist())
 
 
+def colour_covariance(part: SampleSet, sample_limit: int = 500) -> Tensor:
+    """Training part -> covariance_CC of its pixels' colours, float64; uint8 counts as 0..1.
+
+    What AlexNet's shift of colours is fitted to. Which images are looked at and passed over is as
+    in `channel_statistics`.
+
+    >>> from .sets import ArraySet
+    >>> x = torch.tensor([[0, 255], [255, 0]], dtype=torch.uint8).view(2, 2, 1, 1)
+    >>> colour_covariance(ArraySet(x, torch.zeros(2, dtype=torch.int64)))
+    tensor([[ 0.2500, -0.2500],
+            [-0.2500,  0.2500]], dtype=torch.float64)
+    """
+    images = part.stacked()
+    parts = _chunks(images) if images is not None else _readable(part, sample_limit)
+    mean_C = torch.tensor(channel_statistics(part, sample_limit)[0], dtype=torch.float64)
+    total_CC, count = torch.zeros(len(mean_C), len(mean_C), dtype=torch.float64), 0
+    for x_NCHW in parts:
+        pixels = x_NCHW.movedim(1, -1).reshape(len(x_NCHW), -1, len(mean_C)).double()
+        pixels = pixels[pixels.isfinite().flatten(1).all(1)].flatten(0, 1)
+        apart = pixels / (255 if x_NCHW.dtype == torch.uint8 else 1) - mean_C
+        total_CC += apart.T @ apart
+        count += len(apart)
+    return total_CC / count
+
+
 Moments = tuple[int, Tensor, Tensor]  # pixels, mean_C, sum of squared deviations_C; float64
 
 
 def _of_tensor(x_NCHW: Tensor) -> Moments:
-    step = max(1, CHUNK // max(1, x_NCHW[0].numel()))
     total = _nothing(x_NCHW.shape[1])
-    for start in range(0, len(x_NCHW), step):
-        total = _merge(total, _moments(x_NCHW[start : start + step]))
+    for part in _chunks(x_NCHW):
+        total = _merge(total, _moments(part))
     return total
 
 
 def _of_files(part: SampleSet, limit: int) -> Moments:
     total: Moments | None = None
+    for image in _readable(part, limit):
+        total = _merge(_nothing(image.shape[1]) if total is None else total, _moments(image))
+    return total if total is not None else _nothing(1)
+
+
+def _chunks(x_NCHW: Tensor) -> Iterator[Tensor]:
+    step = max(1, CHUNK // max(1, x_NCHW[0].numel()))
+    return (x_NCHW[start : start + step] for start in range(0, len(x_NCHW), step))
+
+
+def _readable(part: SampleSet, limit: int) -> Iterator[Tensor]:
+    """Up to `limit` images that can be read, as x_1CHW, drawn with a fixed seed."""
     seen = 0
     for i in generator(0).permutation(len(part)).tolist():
         try:
             image = part[i].image_CHW[None]
         except DataError:
             continue  # `audit.screen` names it
-        total = _merge(_nothing(image.shape[1]) if total is None else total, _moments(image))
+        yield image
         seen += 1
         if seen == limit:
             break
-    return total if total is not None else _nothing(1)
 
 
 def _moments(x_NCHW: Tensor) -> Moments:

@@ -6,7 +6,7 @@ pure function of its state: `state()` in the middle of an epoch and `restore` co
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -15,7 +15,8 @@ from torch.optim import Optimizer
 
 from ..core.errors import Diverged
 from ..core.seeds import rng_state, set_rng_state
-from ..data.sample import Batch
+from ..data.sample import DROPPED, Batch
+from ..models import hold_frozen_still
 from ..optim.max_norm import project_norms
 from ..optim.momentum_schedule import rising_momentum, set_momentum
 from ..optim.penalties import l1_penalty
@@ -97,7 +98,7 @@ class Loop:
         where = self.position
         while where.epoch < (self.recipe.epochs or 0):
             self.net.train()
-            self._hold_frozen_still()
+            hold_frozen_still(self.net)
             for batch in self.feed.epoch(where.epoch, self.recipe.seed, where.step_in_epoch):
                 listener.before_step(batch)
                 losses, lr = self._step(batch)
@@ -116,10 +117,13 @@ class Loop:
     def _step(self, batch: Batch) -> tuple[dict[str, float], float]:
         """One batch -> (losses by name, learning rate) and moved weights."""
         factor = self._schedule()
-        if self.augment is not None:
-            batch = self.augment(batch.to(self.compute.device), self.generator)
-        batch = self.compute.ready(self.task, batch)
         losses = {"loss": 0.0}
+        if self.augment is not None:
+            batch = replace(batch.to(self.compute.device), step=self.position.step)
+            batch = self.augment(batch, self.generator)
+            if DROPPED in batch.y:  # things that were moved out of their pictures, per picture
+                losses["things_dropped"] = batch.y[DROPPED].double().mean().item()
+        batch = self.compute.ready(self.task, batch)
         for (phase, optimiser), lrs in zip(self.optimisers, self.base_lr, strict=True):
             if self.position.step % phase.every:
                 continue
@@ -184,15 +188,6 @@ class Loop:
             return value
         where = self.position
         raise Diverged(f"the loss is {value} at step {where.step + 1} (epoch {where.epoch + 1})")
-
-    def _hold_frozen_still(self) -> None:
-        """Whatever has parameters and may learn none of them stays in eval mode, with all inside
-        it: its running statistics rest and its dropout is off.
-        """
-        for module in self.net.modules():
-            inside = list(module.parameters())
-            if inside and not any(p.requires_grad for p in inside):
-                module.eval()
 
     def state(self) -> dict[str, Any]:
         """All that the coming steps depend on, weights apart."""

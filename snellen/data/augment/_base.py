@@ -10,13 +10,15 @@ from ..sample import Batch
 
 
 class Augment(ABC):
-    """Batch, generator -> batch of the same shapes and types. Pure but for the generator.
+    """Batch, generator -> batch of the same types and, but where it `resizes`, of the same size.
 
-    The generator lives on the CPU: the same seed draws the same on every device.
+    Pure but for the generator, which lives on the CPU: the same seed draws the same on every
+    device. What changes with time goes by batch.step, so that a resumed training goes on alike.
     """
 
     name: str
     about: str  # one line for the catalogue
+    resizes: bool = False  # whether pictures come out in another size
 
     @abstractmethod
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
@@ -31,6 +33,7 @@ class Chain(Augment):
     def __init__(self, steps: Sequence[Augment]) -> None:
         self.steps = tuple(steps)
         self.name = "+".join(step.name for step in steps) or "off"
+        self.resizes = any(step.resizes for step in steps)
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """The steps in their order."""

@@ -7,7 +7,8 @@ from torch import Generator, Tensor
 
 from ..sample import Batch
 from ._base import Augment
-from ._geometry import follow, resample
+from ._follow import follow
+from ._geometry import resample
 
 DEGREES, SCALE, SHEAR, SHIFT = 10.0, 0.1, 0.1, 0.1  # greatest change to either side
 

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from ..sample import Batch
 from ._base import Augment
-from ._geometry import follow
+from ._cut import cut, shifts
+from ._follow import follow
 
 
 class Crop(Augment):
@@ -22,13 +23,8 @@ class Crop(Augment):
         down, right = (max(1, round(n / 8)) for n in (height, width))
         top_B = torch.randint(2 * down + 1, (len(x),), generator=generator)
         left_B = torch.randint(2 * right + 1, (len(x),), generator=generator)
-        windows = F.pad(x, (right, right, down, down)).unfold(2, height, 1).unfold(3, width, 1)
-        rows = torch.arange(len(x), device=x.device)
-        cut = windows[rows, :, top_B.to(x.device), left_B.to(x.device)]
-        matrix_B23 = torch.eye(2, 3).repeat(len(x), 1, 1)
-        matrix_B23[:, 0, 2] = (right - left_B).float()
-        matrix_B23[:, 1, 2] = (down - top_B).float()
-        return follow(batch, cut, matrix_B23)
+        moved = cut(F.pad(x, (right, right, down, down)), top_B, left_B, (height, width))
+        return follow(batch, moved, shifts(right - left_B, down - top_B))
 
 
 AUGMENTS = {"crop": Crop()}

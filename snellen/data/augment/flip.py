@@ -5,7 +5,7 @@ from torch import Generator
 
 from ..sample import Batch
 from ._base import Augment
-from ._geometry import follow
+from ._follow import follow
 
 
 class Flip(Augment):

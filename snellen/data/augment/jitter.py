@@ -31,16 +31,26 @@ class Jitter(Augment):
 
 
 class Lighting(Augment):
-    """AlexNet's: along each principal direction of the colours, a normal draw times 0.1."""
+    """AlexNet's: along each principal direction of the colours, a normal draw times 0.1 times the
+    deviation there.
+
+    The directions are those of `covariance_CC`, in the units of x (`colour_covariance` measures it
+    on the training part), or of the batch itself where none is given.
+    """
 
     name = "lighting"
     about = "shift along the principal colours of the batch (AlexNet)"
 
+    def __init__(self, covariance_CC: Tensor | None = None) -> None:
+        self.covariance_CC = covariance_CC
+
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
-        """x_BCHW -> x_BCHW; the shifts' covariance is 0.01 times that of the batch's pixels."""
+        """x_BCHW -> x_BCHW; the shifts' covariance is 0.01 times that of the pixels."""
         x = batch.x.float()
         draws = torch.randn(len(x), x.shape[1], generator=generator).to(x.device)
-        shift_BC = draws @ (0.1 * root_covariance(x))
+        given = self.covariance_CC
+        root_CC = root_covariance(x) if given is None else root(given).to(x.device)
+        shift_BC = draws @ (0.1 * root_CC)
         return replace(batch, x=keep_type(x + shift_BC[:, :, None, None], batch.x))
 
 
@@ -50,7 +60,17 @@ def root_covariance(x_BCHW: Tensor) -> Tensor:
     pixels = pixels[pixels.isfinite().all(1)]
     if len(pixels) < 2:
         return x_BCHW.new_zeros(x_BCHW.shape[1], x_BCHW.shape[1])
-    values, vectors = torch.linalg.eigh(pixels.T.cov().view(x_BCHW.shape[1], -1))
+    return root(pixels.T.cov().view(x_BCHW.shape[1], -1))
+
+
+def root(covariance_CC: Tensor) -> Tensor:
+    """covariance_CC -> root_CC with root.T @ root = covariance; its rows are principal directions.
+
+    >>> root(torch.diag(torch.tensor([4.0, 9.0])))
+    tensor([[2., 0.],
+            [0., 3.]])
+    """
+    values, vectors = torch.linalg.eigh(covariance_CC)
     return (values.clamp(min=0).sqrt()[:, None] * vectors.T).float()
 
 

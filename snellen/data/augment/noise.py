@@ -12,15 +12,31 @@ SHARE = 0.05  # standard deviation over the range of the pixels
 
 
 class Noise(Augment):
-    """Each pixel of each sample gets a normal draw of its own."""
+    """Each pixel of each sample gets a normal draw of its own.
+
+    `mean` and `std` are shares of the range of the pixels: 255 for uint8, a sample's own for
+    floats.
+
+    >>> x = torch.full((1, 1, 64, 64), 100, dtype=torch.uint8)
+    >>> batch = Batch(x, {}, torch.tensor([0]), torch.tensor([[64, 64]]))
+    >>> noisy = Noise(0.1, mean=0.2)(batch, Generator().manual_seed(0)).x.float()
+    >>> round(float(noisy.mean() - 100)), round(float(noisy.std()))
+    (51, 25)
+    """
 
     name = "noise"
-    about = "Gaussian noise, a twentieth of the range"
+
+    def __init__(self, std: float = SHARE, *, mean: float = 0.0) -> None:
+        self.std, self.mean = std, mean
+        self.about = "Gaussian noise, a twentieth of the range"
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """x_BCHW -> x_BCHW; deviation 12.75 for uint8, for floats 0.05 of the sample's range."""
         draws = torch.randn(batch.x.shape, generator=generator).to(batch.x.device)
-        x = batch.x.float() + draws * (SHARE * reach(batch.x))
+        extent = reach(batch.x)
+        x = batch.x.float() + draws * (self.std * extent)
+        if self.mean:
+            x = x + self.mean * extent
         return replace(batch, x=keep_type(x, batch.x))
 
 

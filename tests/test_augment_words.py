@@ -1,0 +1,183 @@
+"""Windows, scales, sizes, colours, noise and test-time crops by their laws and statistics."""
+
+import pytest
+import torch
+from torch import Generator
+
+from snellen.core.errors import UsageError
+from snellen.data.augment import compose
+from snellen.data.augment import scale as scaling
+from snellen.data.augment.jitter import Lighting
+from snellen.data.augment.multiscale import EVERY, MultiScale, sizes
+from snellen.data.augment.noise import Noise
+from snellen.data.augment.rotate import about_middle, turn
+from snellen.data.augment.views import five_crops, over_views, ten_crops
+from snellen.data.augment.window import Window
+from snellen.data.sample import Batch
+from snellen.data.sets import ArraySet
+from snellen.data.statistics import colour_covariance
+
+
+def seeded(seed=0):
+    return Generator().manual_seed(seed)
+
+
+def batch_of(x, step=0, **y):
+    index, size = torch.arange(len(x)), torch.tensor([x.shape[-2:]] * len(x))
+    return Batch(x, y, index, size, step=step)
+
+
+def matrices(word, count, size, monkeypatch):
+    """The moves that an augmentation draws, off the place where they are handed on."""
+    seen, step = [], compose(word).steps[0]
+    module = type(step).__module__
+    monkeypatch.setattr(f"{module}.follow", lambda b, x, m: seen.append(m) or b)
+    step(batch_of(torch.zeros(count, 1, *size)), seeded())
+    return seen[0].double()
+
+
+def furthest_from_uniform(values):
+    """Kolmogorov-Smirnov against 0..1."""
+    ordered = values.sort().values
+    return float((ordered - torch.linspace(0, 1, len(values)).double()).abs().max())
+
+
+def test_windows_lie_inside_and_are_uniform():
+    """Every pixel has its own value, so a window's place is its first pixel."""
+    x = torch.arange(80, dtype=torch.int32).view(1, 1, 8, 10).repeat(20000, 1, 1, 1)
+    out = Window((5, 7))(batch_of(x), seeded()).x
+    top, left = out[:, 0, 0, 0] // 10, out[:, 0, 0, 0] % 10
+    assert out.shape == (20000, 1, 5, 7)
+    assert torch.equal(out, torch.stack([x[0, :, t : t + 5, v : v + 7]
+                                         for t, v in zip(top, left, strict=True)]))  # fmt: skip
+    counts = torch.bincount(top * 4 + left, minlength=16)
+    assert len(counts) == 16  # 4 x 4 places, none outside
+    assert float(((counts - 1250) ** 2 / 1250).sum()) < 38  # 15 degrees of freedom, p = 0.001
+    whole = Window((8, 10))(batch_of(x), seeded()).x
+    assert torch.equal(whole, x)
+
+
+def test_the_middle_is_the_middle_and_a_window_that_does_not_fit_is_refused():
+    x = torch.arange(100).view(1, 1, 10, 10)
+    assert torch.equal(Window((4, 6), centred=True)(batch_of(x), seeded()).x, x[..., 3:7, 2:8])
+    assert compose("centre")(batch_of(torch.zeros(1, 3, 256, 256)), seeded()).x.shape[-1] == 224
+    with pytest.raises(UsageError, match="12 x 4 does not fit into pictures of 10 x 10"):
+        Window((12, 4))(batch_of(x), seeded())
+
+
+def test_scales_are_log_uniform_about_the_middle(monkeypatch):
+    m = matrices("scale", 5000, (20, 40), monkeypatch)
+    middle = torch.tensor([20.0, 10.0]).double()
+    assert torch.allclose(m[:, :, :2] @ middle + m[:, :, 2], middle, atol=1e-5)
+    factor = m[:, 0, 0]
+    assert torch.equal(m[:, 1, 1], factor)
+    share = (factor.log() / torch.tensor(scaling.LARGEST).double().log() + 1) / 2
+    assert 0 <= float(share.min()) < float(share.max()) <= 1 + 1e-6
+    assert furthest_from_uniform(share) < 0.028  # p = 0.001
+
+
+def test_turns_are_uniform_and_keep_lengths(monkeypatch):
+    m = matrices("rotate", 5000, (20, 40), monkeypatch)
+    linear = m[:, :, :2]
+    assert torch.allclose(linear @ linear.mT, torch.eye(2).double().expand(5000, 2, 2), atol=1e-5)
+    degrees = torch.atan2(m[:, 1, 0], m[:, 0, 0]).rad2deg()
+    assert furthest_from_uniform((degrees + 30) / 60) < 0.028
+
+
+def test_zoom_windows_lie_inside_and_have_their_area_and_aspect(monkeypatch):
+    height, width = 60, 80
+    m = matrices("zoom", 5000, (height, width), monkeypatch)
+    share = 1 / torch.stack([m[:, 0, 0], m[:, 1, 1]], 1)
+    corner = -m[:, :, 2] * share / torch.tensor([width, height])
+    assert float(corner.min()) > -1e-6
+    assert float((corner + share).max()) < 1 + 1e-6
+    area, aspect = share.prod(1), share[:, 0] / share[:, 1]
+    free = share.amax(1) < 1  # one that would be wider than the picture is as wide as it is
+    assert float(free.double().mean()) > 0.8
+    assert float(area.max()) <= 1 + 1e-6
+    assert float(area[free].min()) >= 0.35 - 1e-6
+    assert 3 / 4 - 1e-5 < float(aspect.min()) < float(aspect.max()) < 4 / 3 + 1e-5
+    x = torch.full((64, 1, 20, 20), 7.0)
+    assert torch.allclose(compose("zoom")(batch_of(x), seeded()).x, x)  # nothing black comes in
+
+
+def test_multiscale_draws_the_papers_sizes_every_ten_batches():
+    assert sizes(416, 416) == [(n, n) for n in range(320, 609, 32)]
+    augment, drawn = MultiScale(), []
+    x = torch.zeros(2, 1, 96, 128, dtype=torch.uint8)
+    for step in range(400):
+        out = augment(batch_of(x, step), seeded(5)).x
+        assert out.shape[2] % 32 == out.shape[3] % 32 == 0
+        drawn.append(tuple(out.shape[2:]))
+    blocks = [drawn[i : i + EVERY] for i in range(0, 400, EVERY)]
+    assert all(len(set(block)) == 1 for block in blocks)
+    assert {block[0] for block in blocks} == {(96, 128), (128, 160)}
+    other = [augment(batch_of(x, step), seeded(6)).x.shape[2] for step in range(0, 400, 10)]
+    assert other != [block[0][0] for block in blocks]
+    with pytest.raises(UsageError, match="8 x 8 are too small"):
+        augment(batch_of(torch.zeros(1, 1, 8, 8)), seeded())
+
+
+def test_multiscale_goes_by_the_seed_and_the_step_so_a_resumed_training_does():
+    """Draws of other augmentations, and a saved and restored generator, leave the size alone."""
+    x, generator = torch.zeros(1, 1, 320, 320), seeded(2**62 + 3)
+    fresh = [MultiScale()(batch_of(x, step), generator).x.shape for step in range(0, 100, 10)]
+    torch.rand(7, generator=generator)
+    resumed = Generator()
+    resumed.set_state(generator.get_state())
+    again = [MultiScale()(batch_of(x, step), resumed).x.shape for step in range(0, 100, 10)]
+    assert fresh == again
+    assert len(set(fresh)) > 2
+
+
+def test_noise_has_the_mean_and_variance_asked_for():
+    x = torch.full((64, 3, 32, 32), 100.0)
+    x[:, :, 0, 0], x[:, :, 0, 1] = 0.0, 200.0  # a range of 200
+    added = (Noise(0.05, mean=0.1)(batch_of(x), seeded()).x - x).double()
+    count = added.numel()
+    assert abs(float(added.mean()) - 20) < 4 * 10 / count**0.5
+    assert abs(float(added.var()) - 100) < 4 * 100 * (2 / count) ** 0.5
+    pairs = torch.corrcoef(added.flatten(1)[:8])
+    assert float((pairs - torch.eye(8)).abs().max()) < 0.1  # each pixel a draw of its own
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
+def test_lighting_has_a_hundredth_of_the_training_parts_covariance(kind):
+    mix = torch.tensor([[3.0, 1, 0], [1, 2, 0.5], [0, 0.5, 1]])
+    colours = torch.einsum("ij,bjhw->bihw", mix, torch.randn(200, 3, 8, 8, generator=seeded(1)))
+    pixels = (colours * 8 + 128).clamp(0, 255).to(kind)
+    train = ArraySet(pixels, torch.zeros(200, dtype=torch.int64))
+    covariance = colour_covariance(train)
+    wide = pixels.double().movedim(1, -1).reshape(-1, 3) / (255 if kind == torch.uint8 else 1)
+    assert torch.allclose(covariance, torch.cov(wide.T, correction=0), rtol=1e-9)
+    gray = torch.full((20000, 3, 1, 1), 0.5)
+    shift = (Lighting(covariance)(batch_of(gray), seeded()).x - gray)[:, :, 0, 0].double()
+    wanted = covariance * 0.01
+    assert float((shift.T.cov() - wanted).abs().max() / wanted.abs().max()) < 0.04
+    assert float(shift.mean(0).abs().max()) < 0.03 * float(wanted.diagonal().max().sqrt())
+
+
+def test_ten_crops_equal_slices():
+    x = torch.rand(3, 2, 9, 12, generator=seeded())
+    views = ten_crops(x, (4, 5))
+    places = [(0, 0), (0, 7), (5, 0), (5, 7), (2, 3)]
+    for i, (top, left) in enumerate(places):
+        part = x[:, :, top : top + 4, left : left + 5]
+        assert torch.equal(views[:, i], part)
+        assert torch.equal(views[:, i + 5], part.flip(-1))
+    assert torch.equal(five_crops(x, (4, 5)), views[:, :5])
+    with pytest.raises(UsageError, match="does not fit"):
+        ten_crops(x, (10, 5))
+
+
+def test_over_views_is_the_mean_of_probabilities_one_by_one():
+    x = torch.rand(3, 10, 2, 4, 5, generator=seeded())
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(40, 6))
+    one_by_one = torch.stack([net(x[:, v]).softmax(1) for v in range(10)]).mean(0)
+    assert torch.allclose(over_views(net, x), one_by_one, atol=1e-6)
+
+
+def test_a_turn_about_the_middle_of_an_odd_picture_is_exact():
+    x = torch.arange(9.0).view(1, 1, 3, 3)
+    assert torch.equal(turn(batch_of(x), torch.tensor([1])).x[0], torch.rot90(x[0], 1, (1, 2)))
+    assert about_middle(torch.eye(2)[None], (3, 5)).tolist() == [[[1, 0, 0], [0, 1, 0]]]
