@@ -1,0 +1,63 @@
+"""What the raw maps of a detector mean: the interface of a style of detection (YOLO v1..3, SSD).
+
+A network gives raw maps; its style says which loss they are trained with, which boxes they mean,
+and what they would be for a perfect answer. All boxes are in pixels of the network's input.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The objects of one image; `ignored_N` are neither to be found nor missed."""
+
+    boxes_N4: Tensor
+    labels_N: Tensor
+    ignored_N: Tensor | None = None
+
+    def sound(self) -> "Truth":
+        """Those to be learned: not ignored, with an area."""
+        size_N2 = self.boxes_N4[:, 2:] - self.boxes_N4[:, :2]
+        rows_N = (size_N2 > 0).all(1) & self.boxes_N4.isfinite().all(1)
+        if self.ignored_N is not None:
+            rows_N &= ~self.ignored_N
+        return Truth(self.boxes_N4[rows_N], self.labels_N[rows_N])
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Candidates of one image, before suppression."""
+
+    boxes_N4: Tensor
+    scores_N: Tensor
+    labels_N: Tensor
+
+
+class Style(ABC):
+    """How a kind of detector asks for boxes. Frozen facts; plain JSON by `as_dict`.
+
+    `size` is the network's input (H, W); `raw` is what the network gave for a batch.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON; `STYLES[name](**d)` is the same again."""
+
+    @abstractmethod
+    def loss(self, raw: Any, truths: Sequence[Truth], size: tuple[int, int]) -> dict[str, Tensor]:
+        """Named parts whose sum is minimised, means over the images."""
+
+    @abstractmethod
+    def decode(self, raw: Any, size: tuple[int, int], least: float) -> list[Found]:
+        """Raw -> the candidates of each image that score at least `least`."""
+
+    @abstractmethod
+    def oracle(self, truths: Sequence[Truth], size: tuple[int, int]) -> Any:
+        """The raw maps of a perfect network."""
