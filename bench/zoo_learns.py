@@ -36,7 +36,7 @@ def thin(name: str) -> Network:
     found = row(name)
     quiet = {o: 0.0 for o in options(found) if o.startswith("dropout")}
     torch.manual_seed(0)
-    return changed(found, name, {**found.thin, **quiet}).build(10, 1)
+    return changed(found, name, {**found.thin, **quiet}).make(10, 1)
 
 
 def step(net: Network, optimizer: torch.optim.Optimizer, x: Tensor, label_B: Tensor) -> None:
@@ -85,7 +85,7 @@ def one_a_family() -> list[str]:
     for name in listing():
         found = row(name)
         with torch.device("meta"):
-            net = changed(found, name, found.thin).build(10, 1)
+            net = changed(found, name, found.thin).make(10, 1)
         size = sum(p.numel() for p in net.parameters())
         smallest[type(found)] = min(smallest.get(type(found), (size, name)), (size, name))
     return sorted(name for _, name in smallest.values())

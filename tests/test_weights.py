@@ -21,9 +21,7 @@ from snellen.models._row import changed
 def thin(name, classes=7, channels=3, **change):
     found = row(name)
     torch.manual_seed(0)
-    net = changed(found, name, {**found.thin, **change}).build(classes, channels)
-    net.names = found.names
-    return net
+    return changed(found, name, {**found.thin, **change}).make(classes, channels)
 
 
 def torchvisions_names(blocks=(2, 2, 2, 2)):
@@ -121,7 +119,6 @@ def test_another_head_keeps_its_fresh_weights_and_all_others_are_equal(pretraine
     assert equal(net, pretrained, but=("head.fc.weight", "head.fc.bias"))
     assert equal(net.head, head)
     assert sum("left as it was" in note for note in notes) == 2
-    assert sn.model("resnet18").names == net.names  # as the public way gives them
 
 
 @pytest.mark.parametrize("whose", ["ours", "torchvision's"])
@@ -193,12 +190,12 @@ def break_one(state, what):
 
 @pytest.mark.parametrize(
     ("what", "named"),
-    [("shape", r"layer2\.1\.conv2\.weight is \(16, 16, 5, 5\).*layer2\.1\.branch\.1\.conv"),
+    [("shape", r"layer2\.1\.conv2, here layer2\.1\.branch\.1\.conv: weight is \(16, 16, 5, 5\)"),
      ("missing leaf", r"layer2\.1\.bn2 has weight, running_mean.*layer2\.1\.branch\.1\.bn"),
      ("missing layer", r"layer2\.1\.branch\.[01]\.conv: missing in the file"),
      ("unknown layer", r"layer2\.1\.conv2x"),
      ("extra layer", r"layer2\.1\.conv[123]: only in the file"),
-     ("transposed", r"fc\.weight is \(64, 5\)")],
+     ("transposed", r"fc, here head\.fc: weight is \(64, 5\)")],
 )  # fmt: skip
 def test_a_misfit_is_named_and_nothing_changes(pretrained, tmp_path, what, named):
     torch.save(break_one(as_torchvision(pretrained), what), tmp_path / "weights.pth")
@@ -211,7 +208,7 @@ def test_a_misfit_is_named_and_nothing_changes(pretrained, tmp_path, what, named
 
 def test_another_networks_file_is_refused_by_its_names(pretrained, tmp_path):
     torch.save(as_torchvision(pretrained), tmp_path / "resnet18.pth")
-    with pytest.raises(DataError, match=r"no such layers in this family\): conv1, bn1, layer1"):
+    with pytest.raises(DataError, match=r"no such layers in this family\):\nconv1\nbn1\nlayer1"):
         load_weights(thin("vgg11"), tmp_path / "resnet18.pth")
     with pytest.raises(DataError, match="neither torchvision nor timm"):
         load_weights(sn.model("lenet5_bn"), tmp_path / "resnet18.pth")
@@ -231,7 +228,9 @@ def test_a_file_for_large_images_says_what_to_do(tmp_path):
     torch.save(as_torchvision(sn.model("resnet18", 5, **small)), file)
     with pytest.raises(DataError, match=re.compile(r"\(4, 3, 7, 7\).*imgsz above 64", re.DOTALL)):
         sn.model("resnet18", classes=3, imgsz=32, weights=file, **small)
-    net = sn.model("resnet18", classes=3, channels=1, weights=file, **small)
+    with pytest.warns(UserWarning, match="fitted to 1.*left as it was"):
+        net = sn.model("resnet18", classes=3, channels=1, weights=file, **small)
+    assert any("fitted to 1" in note for note in net.notes)
     assert net.stem.conv.weight.shape[1] == 1
 
 

@@ -30,6 +30,9 @@ def test_sizes_are_the_expected_ones(expected):
         assert told["params"] == int(line["params"]), line["architecture"]
         assert told["macs"] == int(line["macs"]), line["architecture"]
         assert "x".join(map(str, told["input"])) == line["input"]
+        assert told["family"] == line["family"], line["architecture"]
+        if told["top1"] and line["top1"]:
+            assert told["top1"] == float(line["top1"]), line["architecture"]
         if line["params_without_aux"]:
             assert told["params_without_aux"] == int(line["params_without_aux"])
 
@@ -38,7 +41,7 @@ def test_tensors_are_as_many_as_the_reference_has(expected):
     for line in expected:
         found = row(line["architecture"])
         with torch.device("meta"):
-            net = found.build(found.classes, found.input[0])
+            net = found.make()
         norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
         statistics = sum(2 * norm.num_features for norm in norms)
         assert statistics == int(line["bn_stat_floats"]), line["architecture"]

@@ -145,13 +145,15 @@ def models() -> str:
     """One row for each different network, with the claims that the tests recount."""
     from snellen.models import describe, listing
 
-    rows, known = [], models_plot.published()
+    rows = []
     for name in listing():
-        facts, top1 = describe(name), models_plot.top1(name, known)
+        facts = describe(name)
         size = "x".join(map(str, facts["input"]))
         counts = (f"{facts['params']:,}", f"{facts['macs']:,}")
-        rows.append((f"`{name}`", facts["family"], *counts, size, top1, facts["paper"]))
-    heads = ("name", "family", "parameters", "multiply-adds", "input", "top-1", "paper")
+        top1 = f"{facts['top1']:.1f}" if facts["top1"] else ""
+        whose = facts["top1_of"] or ""
+        rows.append((f"`{name}`", facts["family"], *counts, size, top1, whose, facts["paper"]))
+    heads = ("name", "family", "parameters", "multiply-adds", "input", "top-1", "of", "paper")
     return table(heads, rows)
 
 

@@ -1,42 +1,24 @@
 """docs/models.svg: published accuracy over multiply-adds, a disc's area is the parameters.
 
-The accuracies are in tools/published.csv with their sources, the sizes come from the code.
+Accuracies, with whose they are, and sizes are columns of the rows.
 """
 
-import csv
 import math
-from pathlib import Path
 from typing import Any
 
-TABLE = Path(__file__).with_name("published.csv")
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 780, 430, 46, 190, 14, 44
 X, Y = (2.5e7, 3e10), (48.0, 85.0)  # multiply-adds, percent
 AREA = 0.6  # square pixels for 100,000 parameters
 
 
-def published() -> dict[str, dict[str, str]]:
-    """Name of a row -> its published top-1 on ImageNet and where that is said."""
-    with open(TABLE, newline="", encoding="utf-8") as file:
-        return {row["name"]: row for row in csv.DictReader(file)}
-
-
-def top1(name: str, known: dict[str, dict[str, str]]) -> str:
-    """The accuracy of a listed network, bare or with its prefix; empty where none is known."""
-    from snellen.models import row
-
-    found = [known[n]["top1"] for n in (name, *(f"{p}:{name}" for p in ("tv", "paper", "timm")))
-             if n in known and row(n) == row(name)]  # fmt: skip
-    return found[0] if found else ""
-
-
 def svg() -> str:
     """The picture: a line a family, its networks by size."""
-    from snellen.models import describe
+    from snellen.models import describe, listing
 
     families: dict[str, list[dict[str, Any]]] = {}
-    for name, row in published().items():
-        facts = {**describe(name), "top1": float(row["top1"])}
-        families.setdefault(facts["family"], []).append(facts)
+    for facts in map(describe, listing()):
+        if facts["top1"]:
+            families.setdefault(facts["family"], []).append(facts)
     parts = [_axes()]
     for i, (family, facts) in enumerate(sorted(families.items())):
         hue = i * 5 % len(families) * 360 // len(families)  # neighbours are far apart

@@ -23,9 +23,16 @@ class UsageError(SnellenError):
 
 
 class DataError(SnellenError):
-    """A file, a folder, an array or a checkpoint that cannot be used as it is."""
+    """A file, a folder, an array or a checkpoint that cannot be used as it is.
+
+    `lines` are all of what was found where the message has only the first of them.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, lines: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.lines = lines
 
 
 class Diverged(SnellenError):

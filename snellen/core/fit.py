@@ -64,7 +64,7 @@ def fit_into(
         tuple(k for k in misfit.misshapen if k not in kept),
     )
     if strange.missing or strange.unexpected or strange.misshapen:
-        raise DataError(_describe(own, weights, strange))
+        raise DataError(_describe(own, weights, strange), _lines(own, weights, strange))
     net.load_state_dict({k: v for k, v in weights.items() if k in own and k not in kept}, False)
     return [
         *(
@@ -84,6 +84,7 @@ def _head(tensors: Mapping[str, Tensor]) -> set[str]:
 
 def _describe(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], misfit: Misfit) -> str:
     lines = ["checkpoint of another network: its tensors do not fit this one"]
+    every = len(misfit.missing) + len(misfit.unexpected) + len(misfit.misshapen)
     if misfit.missing:
         names = shortlist([_near(k, misfit.unexpected) for k in misfit.missing], 5)
         lines.append(f"missing in the file ({len(misfit.missing)} of {len(own)}): {names}")
@@ -93,8 +94,23 @@ def _describe(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], misfit: 
     if misfit.misshapen:
         shapes = [f"{k} {_shape(weights[k])} for {_shape(own[k])}" for k in misfit.misshapen]
         lines.append(f"of another shape ({len(shapes)}): {shortlist(shapes, 4)}")
+    if every > 5:
+        lines.append(f"all {every} stand in the error's `lines` (Python: except sn.DataError as e)")
     lines.append("name the model, the classes and the input that the file was trained with")
     return "\n".join(lines)
+
+
+def _lines(
+    own: Mapping[str, Tensor], weights: Mapping[str, Tensor], misfit: Misfit
+) -> tuple[str, ...]:
+    return (
+        *(f"{k}: missing in the file, {_shape(own[k])} here" for k in misfit.missing),
+        *(f"{k}: only in the file, {_shape(weights[k])}" for k in misfit.unexpected),
+        *(
+            f"{k}: {_shape(weights[k])} in the file, {_shape(own[k])} here"
+            for k in misfit.misshapen
+        ),
+    )
 
 
 def _near(name: str, others: tuple[str, ...]) -> str:

@@ -8,6 +8,9 @@ pieces below.
 """
 
 import importlib
+import sys
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,21 +20,42 @@ from ..core.errors import DataError, UnknownName, UsageError
 if TYPE_CHECKING:
     from torch import nn
 
-    from ._network import Network, freeze_through, replace_head
-    from ._parts import Added, Branches, SqueezeExcite, conv_bn, conv_relu, he_init, pooled_head
+    from ._names import Named
+    from ._network import (
+        Network,
+        find_network,
+        freeze_through,
+        hold_frozen_still,
+        replace_head,
+    )
+    from ._parts import (
+        Added,
+        Branches,
+        SqueezeExcite,
+        conv_bn,
+        conv_head,
+        conv_relu,
+        he_init,
+        pooled_head,
+    )
     from ._row import Row
 
 __all__ = [
     "Added",
     "Branches",
+    "Named",
     "Network",
     "Row",
     "SqueezeExcite",
+    "chosen",
     "conv_bn",
+    "conv_head",
     "conv_relu",
     "describe",
+    "find_network",
     "freeze_through",
     "he_init",
+    "hold_frozen_still",
     "layer_table",
     "listing",
     "load_weights",
@@ -43,9 +67,11 @@ __all__ = [
 ]
 PIECES = {  # loaded on first use: they need torch
     "Row": "_row",
-    **dict.fromkeys(("Network", "freeze_through", "replace_head"), "_network"),
+    "Named": "_names",
+    **dict.fromkeys(("Network", "find_network", "freeze_through"), "_network"),
+    **dict.fromkeys(("hold_frozen_still", "replace_head"), "_network"),
     **dict.fromkeys(("Added", "Branches", "SqueezeExcite"), "_parts"),
-    **dict.fromkeys(("conv_bn", "conv_relu", "he_init", "pooled_head"), "_parts"),
+    **dict.fromkeys(("conv_bn", "conv_head", "conv_relu", "he_init", "pooled_head"), "_parts"),
 }
 PREFIXES = ("tv:", "paper:", "timm:")  # whose a bare name is, in this order
 SMALL = 64  # pixels; images up to here lose too much in an ImageNet stem
@@ -72,14 +98,28 @@ def listing() -> list[str]:
     >>> "resnet50" in listing(), "tv:resnet50" in listing()
     (True, False)
     """
+    from ._row import identity
+
     known = _rows()
-    return [name for name in sorted(known) if ":" not in name or known[name] != known[_bare(name)]]
+    first: dict[Any, str] = {}
+    for name in sorted(known, key=lambda name: (":" in name, _turn(name), name)):
+        first.setdefault(identity(known[name]), name)
+    return sorted(first.values())
 
 
 def row(name: str) -> "Row":
-    """The row behind a name; an unknown one names the nearest right ones."""
+    """The row behind a name; an unknown one names the nearest right ones.
+
+    >>> row("resnet50").family
+    'ResNet'
+    """
     known = _rows()
+    if not isinstance(name, str):
+        raise UsageError(f"model {name!r}: a name is wanted, as 'resnet50'; sn.models() has all")
     if name not in known:
+        bare = _bare(name)
+        if name.startswith(PREFIXES) and bare in known:
+            raise UsageError(f"there is no {name!r} of its own; {bare!r} is the one there is")
         raise UnknownName(name, known, "models")
     return known[name]
 
@@ -98,101 +138,161 @@ def model(
     `options` are columns of its row (`snellen models NAME` shows them). `imgsz` says how large the
     images will be: it sizes the first linear layer where there is one, takes a family's small stem
     up to 64 pixels, and is checked; without it the network is the reference, unchanged. `weights`
-    is a file to start from, see `load_weights`.
+    is a file to start from, see `load_weights`; what did not fit is a warning, and `net.notes`.
 
     >>> model("resnet18", classes=10, imgsz=32).stem.conv.kernel_size
     (3, 3)
     """
-    from ._network import wrong_input
-    from ._row import changed
-    from ._row import options as columns
+    found = chosen(name, classes=classes, channels=channels, imgsz=imgsz, **options)
+    net = found.make()
+    if imgsz is not None:
+        from ._network import wrong_input
 
-    for word, value in {"classes": classes, "channels": channels, "imgsz": imgsz}.items():
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise UsageError(f"{word}={value!r} is not a whole number from 1 up")
-    found = row(name)
-    if imgsz is not None:
-        sized = {"imgsz": imgsz} if "imgsz" in columns(found) else {}
-        options = {**sized, **(found.small if imgsz <= SMALL else {}), **options}
-    found = changed(found, name, options)
-    net = found.build(classes, channels)
-    net.names = found.names
-    if imgsz is not None:
-        wrong = wrong_input(net, (2, channels, imgsz, imgsz))
+        wrong = wrong_input(net, (2, *found.input))
         if wrong:
             raise UsageError(f"model {name!r}: {wrong}")
     if weights is not None:
-        load_weights(net, weights)
+        of_file, unfit = _load(net, weights)
+        net.notes = (*of_file, *unfit)
+        if unfit:
+            warnings.warn(f"weights={weights}: {'; '.join(unfit)}", stacklevel=2)
     return net
+
+
+def chosen(
+    name: str,
+    *,
+    classes: int | None = None,
+    channels: int | None = None,
+    imgsz: int | None = None,
+    **options: Any,
+) -> "Row":
+    """The row of the network that `model` makes of these words; its claims are the paper's row's.
+
+    >>> chosen("resnet18", imgsz=32).stem
+    'small'
+    """
+    from ._columns import Count, fitted
+    from ._row import changed
+    from ._row import options as columns
+
+    found = row(name)
+    given = {"classes": classes, "channels": channels, "imgsz": imgsz}
+    size = {k: fitted(k, v, Count) for k, v in given.items() if v is not None}
+    if imgsz is not None:
+        side = size["imgsz"]
+        sized = {"imgsz": side} if "imgsz" in columns(found) else {}
+        options = {**sized, **(found.small if side <= SMALL else {}), **options}
+    found = changed(found, name, options)
+    depth, *sides = found.input
+    sides = [size["imgsz"]] * 2 if imgsz is not None else sides
+    shape = (size.get("channels", depth), *sides)
+    return replace(found, input=shape, classes=size.get("classes", found.classes))
 
 
 def load_weights(net: "nn.Module", path: str | Path) -> list[str]:
     """A file of ours, torchvision's or timm's (.safetensors, .pt, .pth) into `net`, in place.
 
     Other classes keep the fresh last layer and other input channels take the first filters over;
-    the notes returned say so. Raises DataError that names the tensors for any other difference,
-    and then changes nothing. A .pt is read without running what it holds.
+    the notes returned say so. Raises DataError for any other difference, and then changes nothing:
+    its `lines` name every tensor, the message the first ones. A .pt is read without running what it
+    holds.
     """
+    return [note for notes in _load(net, path) for note in notes]
+
+
+def _load(net: "nn.Module", path: str | Path) -> tuple[list[str], list[str]]:
+    """As load_weights; notes of the file, and notes of what did not fit."""
     from ..core.weights import read_weights
     from ._weights import adopt
 
     tensors, _, notes = read_weights(Path(path))
     try:
-        return [*notes, *adopt(net, tensors)]
+        return notes, adopt(net, tensors)
     except DataError as error:
-        raise DataError(f"{path}: {error}") from None
+        raise DataError(f"{path}: {error}", error.lines) from None
 
 
-def describe(name: str) -> dict[str, Any]:
+def describe(name: str, **words: Any) -> dict[str, Any]:
     """What `snellen models NAME --json` prints; the claims that the contract test recounts.
+
+    With words that `model` takes (imgsz, classes, options) the network they make is counted.
 
     >>> describe("resnet50")["macs"]
     4089184256
+    >>> describe("resnet18", imgsz=32, classes=10)["input"]
+    [3, 32, 32]
     """
-    found = row(name)
-    params, macs = found.params, found.macs
-    if not params:  # a user's own row may claim nothing
-        params, macs = _count(found)
+    from ._row import options
+
+    found = chosen(name, **words)
+    params, macs, aux_params = found.params, found.macs, found.aux_params
+    if words or not params:  # a user's own row may claim nothing
+        params, macs, aux_params = _count(found)
     return {
         "name": name,
         "family": found.family,
         "params": params,
-        "params_without_aux": params - found.aux_params,
+        "params_without_aux": params - aux_params,
         "macs": macs,
         "input": list(found.input),
+        "classes": found.classes,
         "paper": found.paper,
+        "top1": found.top1[0] if found.top1 else None,
+        "top1_of": found.top1[1] if found.top1 else None,
+        "options": options(found),
     }
 
 
-def layer_table(name: str, **options: Any) -> list[dict[str, Any]]:
-    """Layer by layer: name, kind, output shape, params, macs, activation bytes, receptive field."""
+def layer_table(name: str, **words: Any) -> list[dict[str, Any]]:
+    """Layer by layer: name, kind, output shape, params, macs, activation bytes, receptive field.
+
+    >>> layer_table("lenet5")[0]["shape"], layer_table("lenet5_bn", imgsz=8)[0]["shape"]
+    ([6, 28, 28], [16, 8, 8])
+    """
     import torch
 
     from ..nn.count import layers
-    from ._row import changed
 
-    found = changed(row(name), name, options)
+    found = chosen(name, **words)
     with torch.device("meta"):
-        net = found.build(found.classes, found.input[0])
+        net = found.make()
     return layers(net, found.input)
 
 
-def _count(found: "Row") -> tuple[int, int]:
+def _count(found: "Row") -> tuple[int, int, int]:
     import torch
 
     from ..nn.count import count_macs, count_params
 
     with torch.device("meta"):
-        net = found.build(found.classes, found.input[0])
-    return count_params(net), count_macs(net, found.input)
+        net = found.make()
+    aux = count_params(net.aux) if net.aux is not None else 0
+    return count_params(net), count_macs(net, found.input), aux
 
 
 def _rows() -> "dict[str, Row]":
     declared = registry.collect(__name__, "TABLE")
     bare = {_bare(name): found for prefix in reversed(PREFIXES)
             for name, found in declared.items() if name.startswith(prefix)}  # fmt: skip
+    for name in bare.keys() & declared.keys():
+        one, two = (
+            sys.modules[type(found[name]).__module__].__file__ for found in (bare, declared)
+        )
+        raise UsageError(f"{two} declares {name!r}, which {one} has; give it another name")
     return {**bare, **declared}
 
 
 def _bare(name: str) -> str:
     return name.rpartition(":")[2]
+
+
+def _turn(name: str) -> int:
+    """Whose network a bare name is, as a number that counts from the one that wins."""
+    declared = registry.collect(__name__, "TABLE")
+    own = [
+        i
+        for i, prefix in enumerate(PREFIXES)
+        if name.startswith(prefix) or prefix + name in declared
+    ]
+    return own[0] if own else len(PREFIXES)

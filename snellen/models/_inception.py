@@ -14,6 +14,8 @@ from torch import nn
 
 from ._parts import Branches, relu
 
+# Inception v3's, and by the published weights also Inception-ResNet v2's
+STEM = "3x3 32 /2 v > 3x3 32 v > 3x3 64 > max /2 > 1x1 80 > 3x3 192 v > max /2"
 CONV = re.compile(r"(\d+)x(\d+) (\d+)( /2)?( v)?")
 
 
@@ -26,13 +28,16 @@ class Style:
     eps: float = 1e-3
     pad_counts: bool = True  # average pooling counts the padding's zeros
     ceil: bool = False  # pools of stride 2 round up
+    scale: int = 1  # divides every width
 
 
 def conv(cin: int, text: str, style: Style) -> tuple[nn.Sequential, int]:
     """cin and "KxL cout [/2] [v]" -> convolution, norm, ReLU; and its output channels."""
     match = CONV.fullmatch(text)
-    assert match is not None, f"not a convolution: {text!r}"
+    if match is None:
+        raise ValueError(f"{text!r} is no convolution; one is written '3x3 64 /2 v'")
     height, width, cout = (int(match[i]) for i in (1, 2, 3))
+    cout = max(1, cout // style.scale)
     padding = (0, 0) if match[5] else (height // 2, width // 2)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     layers["conv"] = nn.Conv2d(
@@ -54,7 +59,7 @@ def branch(cin: int, text: str, style: Style) -> tuple[nn.Sequential, int]:
     for step in map(str.strip, text.split(">")):
         part: nn.Module
         if step.startswith("("):
-            part, cin = mixed(cin, *map(str.strip, step[1:-1].split("|")), style=style)
+            part, cin = mixed(cin, step[1:-1].replace("|", ";"), style)
         elif step == "avg":
             part = nn.AvgPool2d(3, 1, 1, count_include_pad=style.pad_counts)
         elif step == "max":
@@ -67,7 +72,11 @@ def branch(cin: int, text: str, style: Style) -> tuple[nn.Sequential, int]:
     return nn.Sequential(*steps), cin
 
 
-def mixed(cin: int, *texts: str, style: Style) -> tuple[Branches, int]:
-    """cin and the branches -> the inception module, and its output channels."""
-    branches = [branch(cin, text, style) for text in texts]
+def mixed(cin: int, text: str, style: Style) -> tuple[Branches, int]:
+    """cin and "branch ; branch ; ..." -> the inception module, and its output channels.
+
+    >>> mixed(3, "1x1 8 ; max > 1x1 4", Style())[1]
+    12
+    """
+    branches = [branch(cin, one.strip(), style) for one in text.split(";")]
     return Branches(*(module for module, _ in branches)), sum(width for _, width in branches)

@@ -10,10 +10,27 @@ place also in safetensors, which sort by the alphabet, and a name that is not li
 """
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 Order = list[tuple[re.Pattern[str], Any]]
 Place = tuple[tuple[int, int, str], ...]
+
+
+@dataclass(frozen=True)
+class Named:
+    """Whose names these are, the list, and the columns that all networks of theirs have.
+
+    A network with other values in those columns may have all of their tensors and still not be
+    theirs, so it does not take their files.
+    """
+
+    whose: str
+    order: str
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
 PIECES = {"#": r"(\d+)", "@": r"([a-z])", "*": r"(.*)"}
 
 

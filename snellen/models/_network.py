@@ -6,7 +6,7 @@
 Parameter names start with their stage's name, so a stage is frozen by that prefix.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..core.errors import UnknownName, UsageError
 from ..nn.count import device_of, probe_copy
+from ._columns import Count, fitted
 
 REACH = 320  # pixels that a larger size is looked for; no family here needs more than 299
 
@@ -22,7 +23,8 @@ class Network(nn.Module):
     """x_BCHW -> logits_BK in both modes; `aux_logits` holds the auxiliary heads' logits_BK.
 
     `aux` maps a stage's name to the head that branches off its output while training;
-    `aux_weight` is the paper's weight of each such loss beside the main one.
+    `aux_weight` is the weight of each such loss beside the main one. What is frozen as a whole
+    stays in eval mode, so that its statistics rest.
 
     >>> head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
     >>> net = Network({"stem": nn.Conv2d(3, 4, 3)}, head, 3)
@@ -30,8 +32,8 @@ class Network(nn.Module):
     (torch.Size([2, 5]), ['stem'])
     """
 
-    aux_weight = 0.3
-    names: tuple[str, ...] = ()  # of the family: what others call the layers
+    row: Any = None  # of the table that it was made by
+    notes: tuple[str, ...] = ()  # what the weights that it started from did not fit
 
     def __init__(
         self,
@@ -40,11 +42,13 @@ class Network(nn.Module):
         channels: int,
         *,
         aux: Mapping[str, nn.Sequential] | None = None,
+        aux_weight: float = 0.3,
     ) -> None:
         super().__init__()
         for name, stage in stages.items():
             self.add_module(name, stage)
         self.aux = nn.ModuleDict(aux) if aux else None
+        self.aux_weight = aux_weight
         self.head = head
         self.stages = tuple(stages)
         self.channels = channels
@@ -54,8 +58,8 @@ class Network(nn.Module):
         """x_BCHW -> logits_BK. Raises UsageError for a size that the architecture cannot take."""
         try:
             return self._run(x)
-        except (RuntimeError, ValueError) as error:
-            wrong = wrong_input(self, tuple(x.shape))
+        except (RuntimeError, ValueError, TypeError) as error:
+            wrong = wrong_images(self, x)
             if wrong is None:
                 raise
             raise UsageError(wrong) from error
@@ -69,28 +73,100 @@ class Network(nn.Module):
         self.aux_logits = tuple(aux_logits)
         return self.head(x)
 
-    def features(self, x: Tensor) -> dict[str, Tensor]:
-        """x_BCHW -> the output of every stage by name, in order; the head is not run."""
-        outputs = {}
-        for name in self.stages:
-            x = outputs[name] = getattr(self, name)(x)
-        return outputs
+    def features(self, x: Tensor, names: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """x_BCHW -> outputs by name, in order: of every stage, or of the layers that are named.
+
+        A name is a stage's ("layer3"), a layer's in it ("layer3.1"), or one in the head
+        ("head.flatten" is the vector before the logits); what comes after the last is not run.
+
+        >>> import snellen as sn
+        >>> net = sn.model("resnet18", classes=10, imgsz=32).eval()
+        >>> found = net.features(torch.zeros(1, 3, 32, 32), ["layer2.0", "head.flatten"])
+        >>> {name: list(output.shape) for name, output in found.items()}
+        {'layer2.0': [1, 128, 16, 16], 'head.flatten': [1, 512]}
+        """
+        wanted = self.stages if names is None else (names,) if isinstance(names, str) else names
+        parts = {n: p for n, p in self.named_modules() if n and not n.startswith("aux")}
+        for name in wanted:
+            if name not in parts:
+                raise UnknownName(name, parts, "the layers of this network")
+        order = [*self.stages, "head"]
+        last = max((order.index(name.partition(".")[0]) for name in wanted), default=-1)
+        outputs: dict[str, Tensor] = {}
+        hooks = [parts[n].register_forward_hook(_keeper(n, outputs)) for n in wanted]
+        try:
+            for name in order[: last + 1]:
+                x = parts[name](x)
+        except (RuntimeError, ValueError, TypeError) as error:
+            if (wrong := wrong_images(self, x)) is not None:
+                raise UsageError(wrong) from error
+            raise
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return {name: outputs[name] for name in wanted if name in outputs}
+
+    def train(self, mode: bool = True) -> "Network":
+        """Training mode, or eval mode; what is frozen as a whole stays in eval mode."""
+        super().train(mode)
+        if mode:
+            hold_frozen_still(self)
+        return self
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "aux_logits": ()}  # tensors with a graph cannot be copied
 
 
-def replace_head(net: Network, classes: int) -> Network:
+def _keeper(name: str, outputs: dict[str, Tensor]) -> Any:
+    def keep(layer: nn.Module, inputs: Any, output: Tensor) -> None:
+        outputs[name] = output.clone() if "." in name else output  # a ReLU may follow in place
+
+    return keep
+
+
+def hold_frozen_still(net: nn.Module) -> None:
+    """Whatever has parameters and may learn none of them goes to eval mode, with all inside it: its
+    running statistics rest and its dropout is off.
+    """
+    for module in net.modules():
+        inside = list(module.parameters())
+        if inside and not any(p.requires_grad for p in inside):
+            module.eval()
+
+
+def replace_head(net: Network, classes: int | None) -> Network:
     """Give the head (and each auxiliary head) a fresh last layer with `classes` outputs, in place.
+
+    With None the network is a body: it gives the vector that the last layer saw, x_BCHW -> x_BD,
+    and has no auxiliary heads.
 
     >>> import snellen as sn
     >>> replace_head(sn.model("lenet5_bn", classes=10), 3).head.fc.out_features
     3
+    >>> replace_head(sn.model("resnet18"), None)(torch.zeros(2, 3, 64, 64)).shape
+    torch.Size([2, 512])
     """
+    if classes is None:
+        net.aux = None
+    else:
+        classes = fitted("classes", classes, Count)
     for head in heads(net):
         name, layer = last_layer(head)
-        head.set_submodule(name, _with_outputs(layer, classes))
+        fresh = Removed(layer) if classes is None else _with_outputs(layer, classes)
+        head.set_submodule(name, fresh)
     return net
+
+
+class Removed(nn.Identity):
+    """x_BD -> x_BD: stands where a body's last layer stood, and can make such a layer again."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.like = (layer,)  # in a tuple, so that it is no part of the network
+
+    def with_outputs(self, classes: int) -> nn.Module:
+        """The layer for some classes."""
+        return _with_outputs(self.like[0], classes)
 
 
 def heads(net: Network) -> list[nn.Module]:
@@ -108,14 +184,17 @@ def last_layer(head: nn.Module) -> tuple[str, nn.Module]:
 def _with_outputs(layer: Any, outputs: int) -> nn.Module:
     if hasattr(layer, "with_outputs"):
         return layer.with_outputs(outputs)
-    like = {"bias": layer.bias is not None, "device": layer.weight.device}
+    weight = layer.weight
+    like = {"bias": layer.bias is not None, "device": weight.device, "dtype": weight.dtype}
     if isinstance(layer, nn.Conv2d):
         return nn.Conv2d(layer.in_channels, outputs, layer.kernel_size, **like)  # type: ignore[arg-type]
     return nn.Linear(layer.in_features, outputs, **like)
 
 
 def freeze_through(net: Network, stage: str) -> list[str]:
-    """Hold still every parameter up to and including `stage`; returns the prefixes of their names.
+    """Hold still all up to and including `stage`; returns the prefixes of its parameters' names.
+
+    Its statistics rest as well: net.train() leaves these stages in eval mode.
 
     >>> import snellen as sn
     >>> freeze_through(sn.model("lenet5_bn", classes=10), "conv1")
@@ -126,7 +205,26 @@ def freeze_through(net: Network, stage: str) -> list[str]:
     held = net.stages[: net.stages.index(stage) + 1]
     for name in held:
         net.get_submodule(name).requires_grad_(False)
+    net.train(net.training)
     return [f"{name}." for name in held]
+
+
+def find_network(net: nn.Module) -> tuple[str, Network | None]:
+    """The network of ours in a net, and what its names begin with."""
+    for name, part in net.named_modules():
+        if isinstance(part, Network):
+            return f"{name}." if name else "", part
+    return "", None
+
+
+def wrong_images(net: Network, x: Any) -> str | None:
+    """What is wrong with a batch, its type included; None where nothing is."""
+    if not isinstance(x, Tensor):
+        return f"x is a {type(x).__name__}; a tensor is wanted: torch.from_numpy(x).float()"
+    kind = next((p.dtype for p in net.parameters()), x.dtype)
+    if x.dtype != kind and not (x.is_floating_point() and torch.is_autocast_enabled(x.device.type)):
+        return f"x holds {x.dtype}, the weights are {kind}: give x.to({kind})"
+    return wrong_input(net, tuple(x.shape))
 
 
 def wrong_input(net: Network, shape: tuple[int, ...]) -> str | None:
@@ -140,36 +238,73 @@ def wrong_input(net: Network, shape: tuple[int, ...]) -> str | None:
             f"x has shape {shape}, this network takes {wanted}; "
             f"build it with channels={channels} or convert the images"
         )
-    probe = cast(Network, probe_copy(net, height * width))
-    if _runs(probe, batch, height, width):
+    probe = _Probe(net, height * width)
+    if probe.takes(height, width, batch):
         return None
-    if _runs(probe, 2, height, width):
+    if probe.takes(height, width):
         return (
             f"one image of {height}x{width} leaves batch norm a single value a channel while "
             "training; give two images or more a batch (drop a last batch of one)"
         )
-    sizes = _near_sizes(probe, min(height, width), max(height, width))
+    sizes = probe.near_sizes(height, width)
     if not sizes:
         return None
     return (
         f"images of {height}x{width} do not fit this architecture; "
         f"{' and '.join(f'{s}x{s}' for s in sizes)} would: resize them (imgsz={sizes[-1]}) "
-        "or take another model"
+        f"{_instead(net, probe, height, width)}or take another model"
     )
 
 
-def _near_sizes(probe: Network, least: int, most: int) -> list[int]:
-    """The next square below `most` and the next above `least` that the network can take."""
-    below = next((s for s in range(most, 0, -1) if _runs(probe, 2, s, s)), None)
-    above = next((s for s in range(least, least + REACH) if _runs(probe, 2, s, s)), None)
-    return sorted({s for s in (below, above) if s is not None})
+def _instead(net: Network, probe: "_Probe", height: int, width: int) -> str:
+    """What else would do: another build of the same network."""
+    if probe.takes(height, width, aux=False):
+        return "or build it without its auxiliary head (aux=False), which alone is in the way, "
+    if height == width and hasattr(net.row, "imgsz"):
+        try:
+            from ._row import changed
+
+            sized = changed(net.row, "", {"imgsz": height}).make(1, net.channels)
+        except UsageError:
+            return ""
+        if _Probe(sized, height * width).takes(height, width):
+            return f"or build it for these (imgsz={height} where it is made) "
+    return ""
 
 
-def _runs(probe: Network, *size: int) -> bool:
-    batch, height, width = size
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            probe._run(torch.zeros(batch, probe.channels, height, width, device=device_of(probe)))
-    except (RuntimeError, ValueError):
-        return False
-    return True
+class _Probe:
+    """Tries sizes on a copy. Most sizes meet again after some stages, and are then known."""
+
+    def __init__(self, net: Network, pixels: int) -> None:
+        self.net = cast(Network, probe_copy(net, pixels))
+        kind = next((p.dtype for p in self.net.parameters()), torch.float32)
+        self.one = torch.zeros((), device=device_of(self.net), dtype=kind)
+        self.known: dict[tuple[str, tuple[int, ...]], tuple[int, ...] | None] = {}
+
+    def takes(self, height: int, width: int, batch: int = 2, *, aux: bool = True) -> bool:
+        """Whether the network runs on such a batch."""
+        shape: tuple[int, ...] = (batch, self.net.channels, height, width)
+        beside = self.net.aux if aux and self.net.training and self.net.aux is not None else ()
+        for name in (*self.net.stages, "head"):
+            after = self._after(name, shape)
+            if after is None or (name in beside and self._after(f"aux.{name}", after) is None):
+                return False
+            shape = after
+        return True
+
+    def _after(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        if (name, shape) not in self.known:
+            part, x = self.net.get_submodule(name), self.one.expand(shape).clone()
+            try:
+                with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                    self.known[name, shape] = tuple(part(x).shape)
+            except (RuntimeError, ValueError):
+                self.known[name, shape] = None
+        return self.known[name, shape]
+
+    def near_sizes(self, height: int, width: int) -> list[int]:
+        """The next square below the longer side and the next above the shorter one that run."""
+        least, most = min(height, width), max(height, width)
+        below = next((s for s in range(most, 0, -1) if self.takes(s, s)), None)
+        above = next((s for s in range(least, least + REACH) if self.takes(s, s)), None)
+        return sorted({s for s in (below, above) if s is not None})

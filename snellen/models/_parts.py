@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from ._columns import Stem
 from ._network import Network, heads, last_layer
 
 relu = partial(nn.ReLU, inplace=True)
@@ -23,6 +24,7 @@ def conv_bn(
     groups: int = 1,
     act: Callable[[], nn.Module] | None = relu,
     eps: float = 1e-5,
+    momentum: float = 0.1,
 ) -> nn.Sequential:
     """x_BCHW -> (B, cout, H/stride, W/stride): conv without bias, batch norm, activation.
 
@@ -32,7 +34,7 @@ def conv_bn(
     if padding is None:
         padding = size // 2 if isinstance(size, int) else (size[0] // 2, size[1] // 2)
     conv = nn.Conv2d(cin, cout, size, stride, padding, groups=groups, bias=False)
-    layers = [("conv", conv), ("bn", nn.BatchNorm2d(cout, eps))]
+    layers = [("conv", conv), ("bn", nn.BatchNorm2d(cout, eps, momentum))]
     return nn.Sequential(OrderedDict([*layers, ("act", act())] if act else layers))
 
 
@@ -51,6 +53,18 @@ def pooled_head(cin: int, classes: int, dropout: float = 0.0) -> nn.Sequential:
     layers += [("flatten", nn.Flatten())]
     layers += [("drop", nn.Dropout(dropout))] if dropout else []
     return nn.Sequential(OrderedDict([*layers, ("fc", nn.Linear(cin, classes))]))
+
+
+def conv_head(cin: int, classes: int, *, dropout: float = 0.0, act: bool = False) -> nn.Sequential:
+    """x_BCHW -> dropout -> conv 1x1 to K maps -> ReLU where `act` -> mean over HW -> logits_BK.
+
+    >>> conv_head(8, 5)(torch.zeros(2, 8, 4, 4)).shape
+    torch.Size([2, 5])
+    """
+    layers: dict[str, nn.Module] = {"drop": nn.Dropout(dropout)} if dropout else {}
+    layers |= {"fc": nn.Conv2d(cin, classes, 1), **({"act": relu()} if act else {})}
+    layers |= {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
+    return nn.Sequential(OrderedDict(layers))
 
 
 class Branches(nn.Module):
@@ -80,11 +94,17 @@ class SqueezeExcite(nn.Module):
         return x * self.gate(self.fc2(self.act(self.fc1(x.mean((2, 3), keepdim=True)))))
 
 
-def classifier(cin: int, hidden: int, classes: int, dropout: float) -> list[nn.Module]:
-    """x_BC -> logits_BK through two hidden layers, as in AlexNet and VGG."""
+def classifier(
+    cin: int, hidden: int, classes: int, dropout: float, *, before: bool = False
+) -> list[nn.Module]:
+    """x_BC -> logits_BK through two hidden layers, as in AlexNet and VGG.
+
+    Dropout follows each hidden layer, or stands `before` it as in torchvision's AlexNet.
+    """
     layers: list[nn.Module] = []
     for width in (cin, hidden):
-        layers += [nn.Linear(width, hidden), relu(), nn.Dropout(dropout)]
+        hid, drop = [nn.Linear(width, hidden), relu()], [nn.Dropout(dropout)]
+        layers += [*drop, *hid] if before else [*hid, *drop]
     return [*layers, nn.Linear(hidden, classes)]
 
 
@@ -103,11 +123,18 @@ def he_init(net: Network) -> Network:
     return net
 
 
-def image_stem(channels: int, width: int, kind: str) -> nn.Sequential:
-    """x_BCHW -> (B, width, H/4, W/4): 7x7 stride 2, pool 3x3 stride 2; "small" is 3x3, H stays."""
+def image_stem(
+    channels: int, width: int, kind: Stem, *, size: int = 7, ceil: bool = False
+) -> nn.Sequential:
+    """x_BCHW -> (B, width, H/4, W/4): conv of stride 2, pool 3x3 of stride 2; "small" is 3x3, H.
+
+    >>> image_stem(3, 8, "imagenet")(torch.zeros(1, 3, 32, 32)).shape
+    torch.Size([1, 8, 8, 8])
+    """
     if kind == "small":
         return conv_bn(channels, width, 3)
-    return conv_bn(channels, width, 7, 2).append(nn.MaxPool2d(3, 2, 1))
+    pool = nn.MaxPool2d(3, 2, 0 if ceil else 1, ceil_mode=ceil)
+    return conv_bn(channels, width, size, 2).append(pool)
 
 
 class Added(nn.Module):

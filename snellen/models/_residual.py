@@ -4,10 +4,17 @@ A block returns relu(F(x) + skip(x)): the branch F learns the residual, the grad
 straight path.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ._parts import conv_bn
+
+StrideOn = Literal["1x1", "3x3"]
+Shortcut = Literal["projection", "pad", "none"]
+D50, D101, D152 = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)  # table 1: blocks of each stage
 
 
 class Residual(nn.Module):
@@ -35,7 +42,7 @@ class PadChannels(nn.Module):
         return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
 
 
-def skip_over(cin: int, cout: int, stride: int, kind: str = "projection") -> nn.Module | None:
+def skip_over(cin: int, cout: int, stride: int, kind: Shortcut = "projection") -> nn.Module | None:
     """The way around a branch: identity where the shape stays, else by `kind`.
 
     "projection" is a 1x1 convolution (option B), "pad" adds zero channels (A), "none" is no way.
@@ -57,7 +64,7 @@ def two_3x3(cin: int, width: int, stride: int) -> nn.Sequential:
 
 
 def bottleneck_branch(
-    cin: int, mid: int, cout: int, stride: int, *, groups: int = 1, stride_on: str = "3x3"
+    cin: int, mid: int, cout: int, stride: int, *, groups: int = 1, stride_on: StrideOn = "3x3"
 ) -> nn.Sequential:
     """1x1 down to mid, 3x3 in groups, 1x1 up to cout; the stride sits on the 3x3 or the first."""
     first, second = (stride, 1) if stride_on == "1x1" else (1, stride)
@@ -66,3 +73,25 @@ def bottleneck_branch(
         conv_bn(mid, mid, 3, second, groups=groups),
         conv_bn(mid, cout, 1, act=None),
     )
+
+
+def residual_stages(
+    block: Callable[[int, int, int], tuple[nn.Module, int]],
+    width: int,
+    depths: Sequence[int],
+    *,
+    cin: int | None = None,
+) -> tuple[dict[str, nn.Module], int]:
+    """block(cin, width, stride) -> layer1, layer2, ... and the last output channels.
+
+    The width doubles from stage to stage, and the first block of each but the first halves H and W.
+    """
+    stages: dict[str, nn.Module] = {}
+    cin = width if cin is None else cin
+    for stage, depth in enumerate(depths):
+        blocks = []
+        for i in range(depth):
+            made, cin = block(cin, width << stage, 2 if stage and i == 0 else 1)
+            blocks.append(made)
+        stages[f"layer{stage + 1}"] = nn.Sequential(*blocks)
+    return stages, cin

@@ -4,21 +4,20 @@ Names that are not our own are brought into our order by `_names`. Then the k-th
 norm, the k-th other layer the k-th other layer, and every shape along the way must be the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..core.errors import DataError, shortlist
 from ..core.fit import COUNTER, fit_into
-from ._names import place, read
-from ._network import Network, heads, last_layer
+from ._names import Named, place, read
+from ._network import Network, find_network, heads, last_layer
 
 Layers = dict[str, dict[str, Tensor]]  # a layer's name -> its tensors by their last names
-NAMED = 20  # layers that an error names, so that it fits a screen
+NAMED = 20  # layers that a message names, so that it fits a screen
 WRAPS = ("model.", "net.", "backbone.", "encoder.")  # what others put before all names
 
 
@@ -34,7 +33,8 @@ def adopt(net: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
     >>> adopt(net, sn.model("resnet18", classes=5).state_dict())[0]
     'head.fc.weight is (5, 512) in the file, (3, 512) here: left as it was'
     """
-    prefix, network = _network(net)
+    _refuse_nan(weights)
+    prefix, network = find_network(net)
     if network is None:
         return fit_into(net, weights, allow_head=True)
     own = {name.removeprefix(prefix) for name in net.state_dict()}
@@ -71,23 +71,28 @@ def translate(
 
     Raises DataError where no list of the family's `names` has them all, or where a shape differs.
     """
-    tries = [_Pairing.of(names, network, weights) for names in network.names]
-    if not tries:
-        raise DataError(_strangers(weights, "this family is in neither torchvision nor timm"))
-    best = min(tries, key=lambda t: (len(t.strange), len(t.wrong)))
-    if best.strange:
-        raise DataError(_strangers(dict.fromkeys(best.strange), "no such layers in this family"))
-    if best.wrong:
-        count = f"{len(best.wrong)} of its layers do not fit"
-        lines = [f"weights of another network: {count}", *best.wrong[:NAMED]]
-        lines += [f"and {len(best.wrong) - NAMED} more"] if len(best.wrong) > NAMED else []
-        lines += ["name the model that the file was made with, and imgsz above 64: smaller images "
-                  "take a smaller first layer"]  # fmt: skip
-        raise DataError("\n".join(lines))
-    return best.renamed, [
-        f"{len(best.renamed)} tensors taken by the names of their maker",
-        *(f"{name} of the file has no place here: not used" for name in best.unused),
+    row = network.row
+    listed = [
+        n if isinstance(n, Named) else Named("its maker", n) for n in getattr(row, "names", ())
     ]
+    if not listed:
+        raise _misfit("this family is in neither torchvision nor timm", weights)
+    tries = [(_Pairing.of(named.order, network, weights), named) for named in listed]
+    best, named = min(tries, key=lambda t: (len(t[0].strange), len(t[0].wrong)))
+    if best.strange:
+        raise _misfit("no such layers in this family", best.strange)
+    if best.wrong:
+        raise _misfit(f"{len(best.wrong)} of its layers do not fit", best.wrong)
+    other = {k: v for k, v in named.columns.items() if getattr(row, k) != v}
+    if other:
+        theirs = ", ".join(f"{k}={v!r}" for k, v in other.items())
+        ours = ", ".join(f"{k}={getattr(row, k)!r}" for k in other)
+        raise DataError(
+            f"these are {named.whose}'s names, whose network has {theirs} where this one has "
+            f"{ours}: the same tensors, other outputs\nbuild the network with {theirs}, or name "
+            f"the row that has it (`snellen models` lists them)"
+        )
+    return best.renamed, [f"{name} of the file has no place here: not used" for name in best.unused]
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,8 @@ class _Pairing:
         renamed: dict[str, Tensor] = {}
         wrong: list[str] = []
         last = _last_layers(network)
-        logits = {k for k, found in places.items() if found and found[0][1] == len(order) - 1}
+        end = next(reversed(theirs), "")  # the layer of the logits, where the file has it
+        logits = {end} if (places.get(end) or ((0, 0, ""),))[0][1] == len(order) - 1 else set()
         if not last:  # a body alone
             unused += sorted(logits)
             theirs = {k: layer for k, layer in theirs.items() if k not in logits}
@@ -156,6 +162,7 @@ def _difference(
     classes, channels = loose
     if set(one) != set(two):
         return f"{a} has {', '.join(one)}; {b} here has {', '.join(two)}"
+    wrong = []
     for leaf, value in one.items():
         shape, wanted = list(_shaped(value, two[leaf]).shape), list(two[leaf].shape)
         if classes:
@@ -163,8 +170,8 @@ def _difference(
         elif channels and len(shape) == 4:
             shape, wanted = [shape[0], *shape[2:]], [wanted[0], *wanted[2:]]
         if shape != wanted:
-            return f"{a}.{leaf} is {_shape(value)} in the file, {b}.{leaf} {_shape(two[leaf])} here"
-    return None
+            wrong.append(f"{leaf} is {_shape(value)} in the file, {_shape(two[leaf])} here")
+    return f"{a}, here {b}: {', '.join(wrong)}" if wrong else None
 
 
 def _shaped(value: Tensor, like: Tensor | None) -> Tensor:
@@ -198,12 +205,12 @@ def _widen(network: Network, prefix: str, weights: dict[str, Tensor]) -> list[st
     return [f"{prefix}{name}: filters for {given} input channels were fitted to {channels}"]
 
 
-def _network(net: nn.Module) -> tuple[str, Network | None]:
-    """The network of ours in a net, and what its names begin with."""
-    for name, part in net.named_modules():
-        if isinstance(part, Network):
-            return f"{name}." if name else "", part
-    return "", None
+def _refuse_nan(weights: Mapping[str, Tensor]) -> None:
+    bad = [name for name, value in weights.items()
+           if value.is_floating_point() and not value.isfinite().all()]  # fmt: skip
+    if bad:
+        raise DataError(f"numbers that are not finite in {shortlist(bad)}; take an earlier file",
+                        tuple(bad))  # fmt: skip
 
 
 def _unwrapped(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -266,8 +273,12 @@ def _shape(value: Tensor) -> str:
     return str(tuple(value.shape))
 
 
-def _strangers(names: Mapping[str, Any], why: str) -> str:
-    return (
-        f"weights of another network ({why}): {shortlist(names, 6)}\n"
-        "name the model that the file was made with (`snellen models` lists them)"
-    )
+def _misfit(why: str, lines: Collection[str]) -> DataError:
+    """The first lines in the message, all of them in the error."""
+    said = [f"weights of another network ({why}):", *list(lines)[:NAMED]]
+    if len(lines) > NAMED:
+        said.append(f"and {len(lines) - NAMED} more, all in the error's `lines` (Python: except "
+                    "sn.DataError as e)")  # fmt: skip
+    said.append("name the model that the file was made with (`snellen models` lists them), and "
+                "imgsz above 64: smaller images take a smaller first layer")  # fmt: skip
+    return DataError("\n".join(said), tuple(lines))

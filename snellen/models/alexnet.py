@@ -6,10 +6,12 @@ On two GPUs conv 2, 4 and 5 saw only their own half of the maps: two groups. ZFN
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
 from ..nn.response_norm import response_norm_of
+from ._columns import Count, Natural, Share
 from ._network import Network
 from ._parts import classifier, conv_relu, he_init
 from ._row import Row
@@ -19,19 +21,18 @@ from ._row import Row
 class AlexNet(Row):
     """Columns for the five convolutions in order; pooling follows the first, second and fifth."""
 
-    params: int
-    macs: int
-    kernels: tuple[int, int] = (11, 5)  # of the first two convolutions; the others are 3x3
-    strides: tuple[int, int] = (4, 1)
-    paddings: tuple[int, int] = (2, 2)
-    widths: tuple[int, ...] = (64, 192, 384, 256, 256)
-    groups: tuple[int, ...] = (1, 1, 1, 1, 1)
-    norm: str = "none"  # response normalisation before or after the first two pools
+    kernels: tuple[Count, Count] = (11, 5)  # of the first two convolutions; the others are 3x3
+    strides: tuple[Count, Count] = (4, 1)
+    paddings: tuple[Natural, Natural] = (2, 2)
+    widths: tuple[Count, Count, Count, Count, Count] = (64, 192, 384, 256, 256)
+    groups: tuple[Count, Count, Count, Count, Count] = (1, 1, 1, 1, 1)
+    norm: Literal["none", "before", "after"] = (
+        "none"  # response normalisation before or after the first two pools
+    )
     ceil: bool = False  # pooling rounds up
-    hidden: int = 4096
-    dropout: float = 0.5
-    input: tuple[int, int, int] = (3, 224, 224)
-    classes: int = 1000
+    hidden: Count = 4096
+    dropout: Share = 0.5
+    dropout_before: bool = False  # each hidden layer, not after it
     family = "AlexNet"
     paper = "Krizhevsky 2012"
     names = ("features.# classifier.#",)
@@ -52,7 +53,7 @@ class AlexNet(Row):
             )
             stages[f"conv{i + 1}"] = stage.extend(self._pooling(i))
             cin = width
-        fcs = classifier(cin * 36, self.hidden, classes, self.dropout)
+        fcs = classifier(cin * 36, self.hidden, classes, self.dropout, before=self.dropout_before)
         head = nn.Sequential(nn.AdaptiveAvgPool2d(6), nn.Flatten(), *fcs)
         return he_init(Network(stages, head, channels))
 
@@ -63,7 +64,9 @@ class AlexNet(Row):
 
 
 TABLE = {
-    "tv:alexnet": AlexNet(61_100_840, 714_188_480),
+    "tv:alexnet": AlexNet(
+        61_100_840, 714_188_480, dropout_before=True, top1=(56.522, "IMAGENET1K_V1")
+    ),
     "paper:alexnet_2gpu": AlexNet(
         60_965_224,
         724_406_816,
@@ -82,5 +85,7 @@ TABLE = {
         widths=(96, 256, 384, 384, 256),
         norm="after",
         ceil=True,
+        family="ZFNet",
+        paper="arXiv:1311.2901",
     ),
 }

@@ -6,41 +6,39 @@ change the size, and images whose side can be halved M times.
 """
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from torch import nn
 
 from ..core.errors import UsageError
+from ._columns import Count, Natural, Share, Within
 from ._network import Network
 from ._parts import he_init, relu
 from ._row import Row
-
-LIMITS = {"convs": (0, 3), "pools": (0, 6), "fcs": (0, 2)}  # what the notes call usual
 
 
 @dataclass(frozen=True)
 class ConvNet(Row):
     """The width doubles from block to block; `norm` puts batch norm after each convolution."""
 
-    params: int
-    macs: int
-    convs: int = 2
-    pools: int = 3
-    fcs: int = 1
-    kernel: int = 3
-    width: int = 32
-    hidden: int = 128
+    convs: Annotated[int, Within(0, 3)] = 2  # the notes: "usually N <= 3", K < 3
+    pools: Natural = 3
+    fcs: Annotated[int, Within(0, 2)] = 1
+    kernel: Literal[3, 5] = 3
+    width: Count = 32
+    hidden: Count = 128
     norm: bool = False
-    dropout: float = 0.5
-    imgsz: int = 32
-    input: tuple[int, int, int] = (3, 32, 32)
-    classes: int = 10
+    dropout: Share = 0.5
+    imgsz: Count = 32
+    input = (3, 32, 32)
+    classes = 10
     family = "ConvNet"
     paper = "CS231n notes"
     thin = {"width": 8, "hidden": 16}
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK, H = W = imgsz. Raises UsageError where a size rule is broken."""
-        _keep_rules(self)
+        _keep_rule(self)
         stages: dict[str, nn.Module] = {}
         cin = channels
         for i in range(self.pools):
@@ -59,12 +57,7 @@ class ConvNet(Row):
         return he_init(Network(stages, nn.Sequential(*head, nn.Linear(cin, classes)), channels))
 
 
-def _keep_rules(row: ConvNet) -> None:
-    for name, (low, high) in LIMITS.items():
-        if not low <= getattr(row, name) <= high:
-            raise UsageError(f"{name}={getattr(row, name)} is unusual; take {low} to {high}")
-    if row.kernel not in (3, 5):
-        raise UsageError(f"kernel={row.kernel} breaks the template's rule; take 3 or 5")
+def _keep_rule(row: ConvNet) -> None:
     if row.imgsz % 2**row.pools:
         fitting = max(row.imgsz >> row.pools, 1) << row.pools
         raise UsageError(

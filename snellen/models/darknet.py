@@ -5,14 +5,15 @@ x_BCHW -> conv 3x3 -> stages, each starts by halving H and W -> mean over HW -> 
 stride 2. The leak is 0.1 in the papers; timm's darknet53 has PyTorch's 0.01.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
 
 from torch import nn
 
+from ._columns import Count, Share
+from ._names import Named
 from ._network import Network
-from ._parts import Added, conv_bn, he_init, pooled_head
+from ._parts import Added, conv_bn, conv_head, he_init, pooled_head
 from ._row import Row
 
 
@@ -21,16 +22,14 @@ class Darknet(Row):
     """`depths`: convolutions of a stage (plain), or residual pairs (residual)."""
 
     residual: bool
-    depths: tuple[int, ...]
-    params: int
-    macs: int
-    width: int = 32
-    slope: float = 0.1
-    input: tuple[int, int, int] = (3, 224, 224)
-    classes: int = 1000
+    depths: tuple[Count, ...]
+    width: Count = 32
+    slope: Share = 0.1
     family = "Darknet"
-    paper = "arXiv:1612.08242, arXiv:1804.02767"
-    names = ("stem.conv1.* stages.#.(conv_down.* blocks.#.*) head.fc",)
+    paper = "arXiv:1804.02767"
+    names = (
+        Named("timm", "stem.conv1.* stages.#.(conv_down.* blocks.#.*) head.fc", {"slope": 0.01}),
+    )
     thin = {"width": 4}
 
     def build(self, classes: int, channels: int) -> Network:
@@ -40,12 +39,8 @@ class Darknet(Row):
             stage = _residual_stage if self.residual else _plain_stage
             stages[f"stage{i}"] = stage(self.width << (i - 1), depth, self)
         cin = self.width << len(self.depths)
-        head = pooled_head(cin, classes)
-        if not self.residual:  # its classifier is a 1x1 convolution before the mean
-            pool = nn.AdaptiveAvgPool2d(1)
-            fc = nn.Conv2d(cin, classes, 1)
-            head = nn.Sequential(OrderedDict(fc=fc, pool=pool, flatten=nn.Flatten()))
-        return he_init(Network(stages, head, channels))
+        head = pooled_head if self.residual else conv_head
+        return he_init(Network(stages, head(cin, classes), channels))
 
 
 def _conv(cin: int, cout: int, size: int, row: Darknet, stride: int = 1) -> nn.Sequential:
@@ -71,10 +66,18 @@ def _residual_stage(cin: int, depth: int, row: Darknet) -> nn.Sequential:
 
 D53 = (1, 2, 8, 8, 4)
 
-TABLE = {  #                residual  depths     parameters  multiply-adds
-    "paper:darknet19": Darknet(False, (1, 3, 3, 5, 5), 20_842_376, 2_790_989_824),
-    "paper:darknet53": Darknet(True, D53, 41_609_928, 9_285_115_904, input=(3, 256, 256)),
+TABLE = {  #                parameters  multiply-adds  residual  depths
+    "paper:darknet19": Darknet(
+        20_842_376, 2_790_989_824, False, (1, 3, 3, 5, 5), paper="arXiv:1612.08242"
+    ),
+    "paper:darknet53": Darknet(41_609_928, 9_285_115_904, True, D53, input=(3, 256, 256)),
     "timm:darknet53": Darknet(
-        True, D53, 41_609_928, 9_285_115_904, slope=0.01, input=(3, 256, 256)
+        41_609_928,
+        9_285_115_904,
+        True,
+        D53,
+        slope=0.01,
+        input=(3, 256, 256),
+        top1=(80.542, "c2ns_in1k at 288"),
     ),
 }

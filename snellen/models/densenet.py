@@ -5,14 +5,15 @@ mean over HW -> logits_BK
 Each layer adds `growth` maps. "B": a 1x1 to 4 growth first; "C": transitions keep half of the maps.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ._columns import Count, Share, Stem
 from ._network import Network
-from ._parts import conv_bn, he_init, pooled_head, relu
+from ._parts import he_init, image_stem, pooled_head, relu
 from ._row import Row
 
 
@@ -32,16 +33,12 @@ class Dense(nn.Module):
 class DenseNet(Row):
     """`depths` layers in each dense block."""
 
-    growth: int
-    depths: tuple[int, ...]
-    params: int
-    macs: int
-    width: int = 64  # maps of the stem
+    growth: Count
+    depths: tuple[Count, ...]
+    width: Count = 64  # maps of the stem
     compact: bool = True  # the paper's BC
-    stem: str = "imagenet"
-    dropout: float = 0.0
-    input: tuple[int, int, int] = (3, 224, 224)
-    classes: int = 1000
+    stem: Stem = "imagenet"
+    dropout: Share = 0.0
     family = "DenseNet"
     paper = "arXiv:1608.06993"
     names = (
@@ -56,9 +53,9 @@ class DenseNet(Row):
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
         cin = self.width
-        stem: nn.Module = nn.Sequential(nn.Conv2d(channels, cin, 3, 1, 1, bias=False))
-        if self.stem == "imagenet":
-            stem = conv_bn(channels, cin, 7, 2).append(nn.MaxPool2d(3, 2, 1))
+        stem = image_stem(channels, cin, self.stem)
+        if self.stem == "small":  # the first norm is the first layer's
+            stem = nn.Sequential(nn.Conv2d(channels, cin, 3, 1, 1, bias=False))
         stages: dict[str, nn.Module] = {"stem": stem}
         for i, depth in enumerate(self.depths, 1):
             layers = [_layer(cin + k * self.growth, self) for k in range(depth)]
@@ -84,23 +81,29 @@ def _layer(cin: int, row: DenseNet) -> nn.Sequential:
     return layers.append(nn.Dropout(row.dropout)) if row.dropout else layers
 
 
-TV121 = DenseNet(32, (6, 12, 24, 16), 7_978_856, 2_834_161_664)
+TV121 = DenseNet(7_978_856, 2_834_161_664, 32, (6, 12, 24, 16), top1=(74.434, "IMAGENET1K_V1"))
 CIFAR: dict[str, Any] = {"stem": "small", "input": (3, 32, 32), "classes": 10}
 PLAIN: dict[str, Any] = {"width": 16, "compact": False, **CIFAR}
 
-TABLE = {  #         growth  layers in each block  parameters  multiply-adds
+TABLE = {  #      parameters  multiply-adds  growth  layers in each block
     "tv:densenet121": TV121,
-    "timm:densenet121": TV121,
-    "tv:densenet161": DenseNet(48, (6, 12, 36, 24), 28_681_000, 7_727_907_072, width=96),
-    "tv:densenet169": DenseNet(32, (6, 12, 32, 32), 14_149_480, 3_359_843_328),
-    "tv:densenet201": DenseNet(32, (6, 12, 48, 32), 20_013_928, 4_291_365_888),
-    "paper:densenet264": DenseNet(32, (6, 12, 64, 48), 33_337_704, 5_751_653_376),
-    "paper:densenet40_k12_cifar": DenseNet(12, (12,) * 3, 1_019_722, 264_812_928, **PLAIN),
-    "paper:densenet100_k12_cifar": DenseNet(12, (32,) * 3, 6_979_642, 1_769_516_448, **PLAIN),
+    "timm:densenet121": replace(TV121, top1=(76.486, "ra_in1k at 288")),
+    "tv:densenet161": DenseNet(
+        28_681_000, 7_727_907_072, 48, (6, 12, 36, 24), width=96, top1=(77.138, "IMAGENET1K_V1")
+    ),
+    "tv:densenet169": DenseNet(
+        14_149_480, 3_359_843_328, 32, (6, 12, 32, 32), top1=(75.6, "IMAGENET1K_V1")
+    ),
+    "tv:densenet201": DenseNet(
+        20_013_928, 4_291_365_888, 32, (6, 12, 48, 32), top1=(76.896, "IMAGENET1K_V1")
+    ),
+    "paper:densenet264": DenseNet(33_337_704, 5_751_653_376, 32, (6, 12, 64, 48)),
+    "paper:densenet40_k12_cifar": DenseNet(1_019_722, 264_812_928, 12, (12,) * 3, **PLAIN),
+    "paper:densenet100_k12_cifar": DenseNet(6_979_642, 1_769_516_448, 12, (32,) * 3, **PLAIN),
     "paper:densenet_bc100_k12_cifar": DenseNet(
-        12, (16,) * 3, 769_162, 287_929_692, width=24, **CIFAR
+        769_162, 287_929_692, 12, (16,) * 3, width=24, **CIFAR
     ),
     "paper:densenet_bc190_k40_cifar": DenseNet(
-        40, (31,) * 3, 25_624_430, 9_301_945_740, width=80, **CIFAR
+        25_624_430, 9_301_945_740, 40, (31,) * 3, width=80, **CIFAR
     ),
 }

@@ -9,10 +9,12 @@ of the weights that were published (alpha = 1e-4 shared by the five maps, k = 1)
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
 from ..nn.response_norm import response_norm_of
+from ._columns import Count, Share, Stem
 from ._inception import Style, branch, conv, mixed
 from ._network import Network
 from ._parts import he_init, pooled_head
@@ -33,19 +35,16 @@ MODULES = {  # 1x1, reduce 3x3, 3x3, reduce 5x5, 5x5, pool projection
 
 @dataclass(frozen=True)
 class GoogLeNet(Row):
-    """`large` is the kernel of the third branch; `scale` divides every width."""
+    """`large` is the kernel of the third branch; `scale` divides every width of the modules."""
 
-    params: int
-    macs: int
-    aux_params: int = 0
     norm: bool = False
-    large: int = 5
+    large: Literal[3, 5] = 5
     aux: bool = True
     response: bool = True  # response normalisation, only without batch norm
-    scale: int = 1
-    stem: str = "imagenet"
-    dropout: float = 0.4
-    dropout_aux: float = 0.7
+    scale: Count = 1
+    stem: Stem = "imagenet"
+    dropout: Share = 0.4
+    dropout_aux: Share = 0.7
     family = "GoogLeNet/Inception v1"
     paper = "arXiv:1409.4842"
     names = ("conv#.* inception#@.* aux#.* fc",)
@@ -55,17 +54,17 @@ class GoogLeNet(Row):
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
-        style = Style(norm=self.norm, bias=not self.norm)
+        style = Style(norm=self.norm, bias=not self.norm, scale=self.scale)
         stages, cin = _stem(channels, self, style)
         aux: dict[str, nn.Sequential] = {}
         for name, widths in MODULES.items():
             if name in ("4a", "5a"):  # the pools that halve H and W stand before these
                 size = 2 if name == "5a" and self.norm else 3
                 stages[f"pool{int(name[0]) - 1}"] = nn.MaxPool2d(size, 2, ceil_mode=True)
-            a, b, c, d, e, f = (w // self.scale for w in widths)
+            a, b, c, d, e, f = widths
             third = f"1x1 {d} > {self.large}x{self.large} {e}"
-            texts = (f"1x1 {a}", f"1x1 {b} > 3x3 {c}", third, f"max > 1x1 {f}")
-            stages[f"inception{name}"], cin = mixed(cin, *texts, style=style)
+            text = f"1x1 {a} ; 1x1 {b} > 3x3 {c} ; {third} ; max > 1x1 {f}"
+            stages[f"inception{name}"], cin = mixed(cin, text, style)
             if self.aux and name in ("4a", "4d"):
                 aux[f"inception{name}"] = _aux_head(cin, classes, self, style)
         return he_init(Network(stages, pooled_head(cin, classes, self.dropout), channels, aux=aux))
@@ -73,11 +72,11 @@ class GoogLeNet(Row):
 
 def _stem(channels: int, row: GoogLeNet, style: Style) -> tuple[OrderedDict[str, nn.Module], int]:
     """7x7 stride 2, pool, 1x1, 3x3, pool: H/8; "small" keeps H."""
-    narrow, wide, small = 64 // row.scale, 192 // row.scale, row.stem == "small"
+    small = row.stem == "small"
     pool = [] if small else [nn.MaxPool2d(3, 2, ceil_mode=True)]
     norm = [response_norm_of("caffe", k=1.0)] if row.response and not row.norm else []
-    first, _ = conv(channels, f"3x3 {narrow}" if small else f"7x7 {narrow} /2", style)
-    second, _ = branch(narrow, f"1x1 {narrow} > 3x3 {wide}", style)
+    first, narrow = conv(channels, "3x3 64" if small else "7x7 64 /2", style)
+    second, wide = branch(narrow, "1x1 64 > 3x3 192", style)
     first.extend([*pool, *norm])
     second.extend([*norm, *pool])
     return OrderedDict(conv1=first, conv2=second), wide
@@ -85,17 +84,24 @@ def _stem(channels: int, row: GoogLeNet, style: Style) -> tuple[OrderedDict[str,
 
 def _aux_head(cin: int, classes: int, row: GoogLeNet, style: Style) -> nn.Sequential:
     """The paper pools 5x5 with stride 3 (14 -> 4); the pooling to 4x4 lets other sizes in."""
-    width, hidden = 128 // row.scale, 1024 // row.scale
+    hidden = 1024 // row.scale
     pools = [nn.AdaptiveAvgPool2d(4)] if row.norm else [nn.AvgPool2d(5, 3), nn.AdaptiveAvgPool2d(4)]
-    layers = [*pools, conv(cin, f"1x1 {width}", style)[0], nn.Flatten()]
+    narrow, width = conv(cin, "1x1 128", style)
+    layers = [*pools, narrow, nn.Flatten()]
     layers += [nn.Linear(16 * width, hidden), nn.ReLU(inplace=True), nn.Dropout(row.dropout_aux)]
     return nn.Sequential(*layers, nn.Linear(hidden, classes))
 
 
 TABLE = {  #                      parameters  multiply-adds
     "tv:googlenet": GoogLeNet(
-        13_004_888, 1_498_376_192, 6_379_984, norm=True, large=3, dropout=0.2
+        13_004_888,
+        1_498_376_192,
+        aux_params=6_379_984,
+        norm=True,
+        large=3,
+        dropout=0.2,
+        top1=(69.778, "IMAGENET1K_V1"),
     ),
-    "paper:inception_v1_nobn_aux": GoogLeNet(13_378_280, 1_582_671_872, 6_379_728),
+    "paper:inception_v1_nobn_aux": GoogLeNet(13_378_280, 1_582_671_872, aux_params=6_379_728),
     "paper:inception_v1_nobn": GoogLeNet(6_998_552, 1_582_671_872, aux=False),
 }

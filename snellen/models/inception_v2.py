@@ -7,9 +7,11 @@ weights that were published; the paper's figure has 96 in the pools of 4c and 4d
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
+from ._columns import Count, Natural, Share, Stem
 from ._inception import Style, branch, mixed
 from ._network import Network
 from ._parts import SqueezeExcite, he_init, pooled_head
@@ -19,7 +21,8 @@ STEMS = {
     "imagenet": "7x7 64 /2 > max /2 > 1x1 64 > 3x3 192 > max /2",
     "small": "3x3 64 > 1x1 64 > 3x3 192",
 }
-MODULES = {
+Module = Literal["3a", "3b", "3c", "4a", "4b", "4c", "4d", "4e", "5a", "5b"]
+MODULES: dict[Module, str] = {
     "3a": "1x1 64 ; 1x1 64 > 3x3 64 ; 1x1 64 > 3x3 96 > 3x3 96 ; avg > 1x1 32",
     "3b": "1x1 64 ; 1x1 64 > 3x3 96 ; 1x1 64 > 3x3 96 > 3x3 96 ; avg > 1x1 64",
     "3c": "1x1 128 > 3x3 160 /2 ; 1x1 64 > 3x3 96 > 3x3 96 /2 ; max /2",
@@ -35,28 +38,26 @@ MODULES = {
 
 @dataclass(frozen=True)
 class InceptionV2(Row):
-    """`bias` as in the Caffe weights; `modules` lets one leave some out."""
+    """`bias` as in the Caffe weights; `modules` lets one leave some out; `scale` divides widths."""
 
-    params: int
-    macs: int
     bias: bool = False
-    reduction: int = 0  # of a gate after each module; 0: none
-    modules: tuple[str, ...] = tuple(MODULES)
-    stem: str = "imagenet"
-    dropout: float = 0.0
+    reduction: Natural = 0  # of a gate after each module; 0: none
+    modules: tuple[Module, ...] = tuple(MODULES)
+    scale: Count = 1
+    stem: Stem = "imagenet"
+    dropout: Share = 0.0
     family = "Inception v2 (BN-Inception)"
     paper = "arXiv:1502.03167"
     small = {"stem": "small"}
-    thin = {"modules": ("3a", "3c", "4e")}
-    thin_size = 32
+    thin = {"modules": ("3a", "3c", "4e"), "scale": 4}
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
-        style = Style(bias=self.bias, eps=1e-5, ceil=True)
+        style = Style(bias=self.bias, eps=1e-5, ceil=True, scale=self.scale)
         stem, cin = branch(channels, STEMS[self.stem], style)
         stages: dict[str, nn.Module] = {"stem": stem}
         for name in self.modules:
-            module, cin = mixed(cin, *map(str.strip, MODULES[name].split(";")), style=style)
+            module, cin = mixed(cin, MODULES[name], style)
             stages[f"inception{name}"] = module
             if self.reduction:
                 gate = SqueezeExcite(cin, cin // self.reduction)
@@ -65,7 +66,11 @@ class InceptionV2(Row):
 
 
 TABLE = {  #                                     parameters  multiply-adds
-    "paper:inception_v2_bn": InceptionV2(11_285_224, 2_032_600_064),
+    "paper:inception_v2_bn": InceptionV2(
+        11_285_224, 2_032_600_064, top1=(73.9, "TF-Slim README, Inception V2")
+    ),
     "paper:inception_v2_bn_convbias": InceptionV2(11_295_240, 2_032_600_064, bias=True),
-    "paper:se_inception_v2": InceptionV2(11_931_622, 2_033_239_424, reduction=16),
+    "paper:se_inception_v2": InceptionV2(
+        11_931_622, 2_033_239_424, reduction=16, family="SE-BN-Inception", paper="arXiv:1709.01507"
+    ),
 }

@@ -6,15 +6,16 @@ while training one auxiliary head after 6e. No padding in the stem and where the
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
-from ._inception import Style, branch, conv, mixed
+from ._columns import Count, Share
+from ._inception import STEM, Style, branch, conv, mixed
 from ._network import Network
 from ._parts import he_init, pooled_head
 from ._row import Row
 
-STEM = "3x3 32 /2 v > 3x3 32 v > 3x3 64 > max /2 > 1x1 80 > 3x3 192 v > max /2"
 _A = "1x1 64 ; 1x1 48 > 5x5 64 ; 1x1 64 > 3x3 96 > 3x3 96 ; avg > 1x1 {0}"
 _C = (
     "1x1 192 ; 1x1 {0} > 1x7 {0} > 7x1 192 ; "
@@ -24,7 +25,8 @@ _E = (
     "1x1 320 ; 1x1 384 > (1x3 384 | 3x1 384) ; "
     "1x1 448 > 3x3 384 > (1x3 384 | 3x1 384) ; avg > 1x1 192"
 )
-MODULES = {
+Module = Literal["5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e", "7a", "7b", "7c"]
+MODULES: dict[Module, str] = {
     "5b": _A.format(32),
     "5c": _A.format(64),
     "5d": _A.format(64),
@@ -41,46 +43,48 @@ MODULES = {
 
 @dataclass(frozen=True)
 class InceptionV3(Row):
-    """`modules` lets one leave some out."""
+    """`modules` lets one leave some out; `scale` divides every width."""
 
-    params: int
-    macs: int
-    aux_params: int = 0
     aux: bool = True
-    modules: tuple[str, ...] = tuple(MODULES)
-    dropout: float = 0.5
-    input: tuple[int, int, int] = (3, 299, 299)
-    classes: int = 1000
+    modules: tuple[Module, ...] = tuple(MODULES)
+    scale: Count = 1
+    dropout: Share = 0.5
+    input = (3, 299, 299)
     family = "Inception v3"
     paper = "arXiv:1512.00567"
     names = (
         "Conv2d_* Mixed_#@.(branch1x1.* branch5x5_* branch3x3.* branch3x3_* branch7x7_* "
         "branch7x7x3_* branch3x3dbl_* branch7x7dbl_* branch_pool.*) AuxLogits.* fc",
     )
-    thin = {"modules": ("5b", "6a", "6e", "7a"), "aux": False}
-    thin_size = 75
+    thin = {"modules": ("5b", "6e", "7a"), "scale": 8}
+    thin_size = 155  # without 6a; the auxiliary head needs 17x17 after 6e
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
-        stem, cin = branch(channels, STEM, Style())
+        style = Style(scale=self.scale)
+        stem, cin = branch(channels, STEM, style)
         stages: dict[str, nn.Module] = {"stem": stem}
-        aux = {}
+        aux: dict[str, nn.Sequential] = {}
         for name in self.modules:
-            texts = map(str.strip, MODULES[name].split(";"))
-            stages[f"mixed{name}"], cin = mixed(cin, *texts, style=Style())
+            stages[f"mixed{name}"], cin = mixed(cin, MODULES[name], style)
             if self.aux and name == "6e":
-                aux["mixed6e"] = _aux_head(cin, classes)
-        return he_init(Network(stages, pooled_head(cin, classes, self.dropout), channels, aux=aux))
+                aux["mixed6e"] = _aux_head(cin, classes, style)
+        head = pooled_head(cin, classes, self.dropout)
+        return he_init(Network(stages, head, channels, aux=aux, aux_weight=0.4))  # TF-Slim's
 
 
-def _aux_head(cin: int, classes: int) -> nn.Sequential:
-    narrow, cmid = conv(cin, "1x1 128", Style())
-    wide, cout = conv(cmid, "5x5 768 v", Style())
+def _aux_head(cin: int, classes: int, style: Style) -> nn.Sequential:
+    narrow, cmid = conv(cin, "1x1 128", style)
+    wide, cout = conv(cmid, "5x5 768 v", style)
     layers = OrderedDict(shrink=nn.AvgPool2d(5, 3), narrow=narrow, wide=wide)
     return nn.Sequential(OrderedDict(**layers, **pooled_head(cout, classes)._modules))
 
 
-TABLE = {  #                         parameters  multiply-adds  in the auxiliary head
-    "tv:inception_v3": InceptionV3(27_161_264, 5_713_216_096, 3_326_696),
-    "timm:inception_v3": InceptionV3(23_834_568, 5_713_216_096, aux=False, dropout=0.0),
+TABLE = {  #        parameters  multiply-adds
+    "tv:inception_v3": InceptionV3(
+        27_161_264, 5_713_216_096, aux_params=3_326_696, top1=(77.294, "IMAGENET1K_V1")
+    ),
+    "timm:inception_v3": InceptionV3(
+        23_834_568, 5_713_216_096, aux=False, top1=(78.806, "gluon_in1k")
+    ),
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from ._columns import Count, Natural, Share
 from ._inception import Style, branch, mixed
 from ._network import Network
 from ._parts import he_init, pooled_head
@@ -34,23 +35,21 @@ C = (
 
 @dataclass(frozen=True)
 class InceptionV4(Row):
-    """`depths` modules of kind A, B and C."""
+    """`depths` modules of kind A, B and C; `scale` divides every width."""
 
-    params: int
-    macs: int
-    depths: tuple[int, int, int] = (4, 7, 3)
-    dropout: float = 0.2
-    input: tuple[int, int, int] = (3, 299, 299)
-    classes: int = 1000
+    depths: tuple[Natural, Natural, Natural] = (4, 7, 3)
+    scale: Count = 1
+    dropout: Share = 0.2
+    input = (3, 299, 299)
     family = "Inception v4"
     paper = "arXiv:1602.07261"
     names = ("features.* last_linear",)
-    thin = {"depths": (1, 1, 0)}
+    thin = {"depths": (1, 1, 0), "scale": 4}
     thin_size = 75
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
-        style = Style(pad_counts=False)
+        style = Style(pad_counts=False, scale=self.scale)
         a, b, c = self.depths
         texts = [*STEM, *[A] * a, REDUCE_A, *[B] * b, REDUCE_B, *[C] * c]
         names = ["stem1", "stem2", "stem3", "stem4", *[f"a{i}" for i in range(1, a + 1)]]
@@ -59,11 +58,9 @@ class InceptionV4(Row):
         stages: dict[str, nn.Module] = {}
         cin = channels
         for name, text in zip(names, texts, strict=True):
-            if ";" in text:
-                stages[name], cin = mixed(cin, *map(str.strip, text.split(";")), style=style)
-            else:
-                stages[name], cin = branch(cin, text, style)
+            part = mixed if ";" in text else branch
+            stages[name], cin = part(cin, text, style)
         return he_init(Network(stages, pooled_head(cin, classes, self.dropout), channels))
 
 
-TABLE = {"timm:inception_v4": InceptionV4(42_679_816, 12_253_974_624)}
+TABLE = {"timm:inception_v4": InceptionV4(42_679_816, 12_253_974_624, top1=(80.144, "tf_in1k"))}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from ._columns import Count, Share
 from ._network import Network
 from ._parts import conv_bn, he_init
 from ._row import Row
@@ -20,15 +21,13 @@ from ._row import Row
 class LeNet(Row):
     """Five layers; the first linear one is sized for images of `imgsz`."""
 
-    params: int
-    macs: int
     norm: bool = False
-    maps: tuple[int, int] = (6, 16)
-    hidden: tuple[int, int] = (120, 84)
-    dropout: float = 0.0
-    imgsz: int = 32
-    input: tuple[int, int, int] = (1, 32, 32)
-    classes: int = 10
+    maps: tuple[Count, Count] = (6, 16)
+    hidden: tuple[Count, Count] = (120, 84)
+    dropout: Share = 0.0
+    imgsz: Count = 32
+    input = (1, 32, 32)
+    classes = 10
     family = "LeNet"
     paper = "LeCun 1998"
     thin = {}

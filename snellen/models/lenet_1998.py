@@ -86,10 +86,8 @@ class RadialBasis(nn.Module):
 class LeNet1998(Row):
     """One network; nothing to choose."""
 
-    params: int
-    macs: int
-    input: tuple[int, int, int] = (1, 32, 32)
-    classes: int = 10
+    input = (1, 32, 32)
+    classes = 10
     family = "LeNet"
     paper = "LeCun 1998"
     thin = {}

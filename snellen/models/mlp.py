@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from ._columns import Count, Share
 from ._network import Network
 from ._parts import he_init
 from ._row import Row
@@ -17,13 +18,11 @@ from ._row import Row
 class MLP(Row):
     """Hidden layers by width; the first is sized for images of `imgsz`."""
 
-    params: int
-    macs: int
-    hidden: tuple[int, ...] = (256, 128)
-    dropout: float = 0.0
-    imgsz: int = 28
-    input: tuple[int, int, int] = (1, 28, 28)
-    classes: int = 10
+    hidden: tuple[Count, ...] = (256, 128)
+    dropout: Share = 0.0
+    imgsz: Count = 28
+    input = (1, 28, 28)
+    classes = 10
     family = "MLP"
     paper = "Rumelhart 1986"
     thin = {"hidden": (16,), "imgsz": 32}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from ._columns import Factor, Share, Stem
 from ._network import Network
 from ._parts import Added, conv_bn, he_init, pooled_head, relu6, round_width
 from ._row import Row
@@ -24,11 +25,9 @@ GROUPS = (  # expansion, maps, blocks, stride of the first
 class MobileNetV2(Row):
     """Every width of the table times `width`, rounded to a multiple of eight."""
 
-    width: float
-    params: int
-    macs: int
-    stem: str = "imagenet"
-    dropout: float = 0.2
+    width: Factor
+    stem: Stem = "imagenet"
+    dropout: Share = 0.2
     family = "MobileNet v2"
     paper = "arXiv:1801.04381"
     names = (
@@ -63,10 +62,10 @@ def _block(cin: int, cout: int, mid: int, stride: int) -> nn.Module:
     return Added(block) if stride == 1 and cin == cout else block
 
 
-TABLE = {  #                        width  parameters  multiply-adds
-    "tv:mobilenet_v2": MobileNetV2(1.0, 3_504_872, 300_774_272),
-    "timm:mobilenetv2_050": MobileNetV2(0.5, 1_968_680, 97_131_840),
-    "timm:mobilenetv2_075": MobileNetV2(0.75, 2_636_424, 209_069_792),
-    "timm:mobilenetv2_100": MobileNetV2(1.0, 3_504_872, 300_774_272),
-    "timm:mobilenetv2_140": MobileNetV2(1.4, 6_108_776, 582_195_824),
+TABLE = {  #                        parameters  multiply-adds  width
+    "tv:mobilenet_v2": MobileNetV2(3_504_872, 300_774_272, 1.0, top1=(71.878, "IMAGENET1K_V1")),
+    "timm:mobilenetv2_050": MobileNetV2(1_968_680, 97_131_840, 0.5, top1=(65.928, "lamb_in1k")),
+    "timm:mobilenetv2_075": MobileNetV2(2_636_424, 209_069_792, 0.75),
+    "timm:mobilenetv2_100": MobileNetV2(3_504_872, 300_774_272, 1.0, top1=(72.910, "ra_in1k")),
+    "timm:mobilenetv2_140": MobileNetV2(6_108_776, 582_195_824, 1.4, top1=(76.528, "ra_in1k")),
 }

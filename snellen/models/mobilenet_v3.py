@@ -9,14 +9,17 @@ from functools import partial
 
 from torch import nn
 
+from ._columns import Count, Factor, Share, Stem
 from ._network import Network
 from ._parts import Added, SqueezeExcite, conv_bn, he_init, relu, round_width
 from ._row import Row
 
 hardswish = partial(nn.Hardswish, inplace=True)
-EPS = 1e-3
+slow_bn = partial(conv_bn, eps=1e-3, momentum=0.01)  # section 6.1.1 has 0.01 too
 
-Block = tuple[int, int, int, bool, bool, int]  # kernel, widened, maps, gate, hard swish, stride
+Block = tuple[
+    Count, Count, Count, bool, bool, Count
+]  # kernel, widened, maps, gate, hard swish, stride
 LARGE: tuple[Block, ...] = (
     (3, 16, 16, False, False, 1),
     (3, 64, 24, False, False, 2),
@@ -54,12 +57,10 @@ class MobileNetV3(Row):
     """Every width of `blocks` times `width`, rounded to a multiple of eight."""
 
     blocks: tuple[Block, ...]
-    hidden: int
-    params: int
-    macs: int
-    width: float = 1.0
-    stem: str = "imagenet"
-    dropout: float = 0.2
+    hidden: Count
+    width: Factor = 1.0
+    stem: Stem = "imagenet"
+    dropout: Share = 0.2
     family = "MobileNet v3"
     paper = "arXiv:1905.02244"
     names = ("features.* classifier.#",)
@@ -70,12 +71,12 @@ class MobileNetV3(Row):
         """x_BCHW -> logits_BK."""
         cin = round_width(16 * self.width)
         stride = 1 if self.stem == "small" else 2
-        stem = conv_bn(channels, cin, 3, stride, act=hardswish, eps=EPS)
+        stem = slow_bn(channels, cin, 3, stride, act=hardswish)
         stages: dict[str, nn.Module] = {"stem": stem}
         for i, block in enumerate(self.blocks, 1):
             stages[f"block{i}"] = _block(cin, block, self.width)
             cin = round_width(block[2] * self.width)
-        stages["conv"] = conv_bn(cin, 6 * cin, 1, act=hardswish, eps=EPS)
+        stages["conv"] = slow_bn(cin, 6 * cin, 1, act=hardswish)
         layers = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6 * cin, self.hidden)]
         layers += [hardswish(), nn.Dropout(self.dropout), nn.Linear(self.hidden, classes)]
         return he_init(Network(stages, nn.Sequential(*layers), channels))
@@ -84,17 +85,21 @@ class MobileNetV3(Row):
 def _block(cin: int, block: Block, times: float) -> nn.Module:
     size, mid, cout, gate, swish, stride = block
     mid, cout = round_width(mid * times), round_width(cout * times)
-    conv = partial(conv_bn, act=hardswish if swish else relu, eps=EPS)
+    conv = partial(slow_bn, act=hardswish if swish else relu)
     layers: list[nn.Module] = [conv(cin, mid, 1)] if mid != cin else []
     layers.append(conv(mid, mid, size, stride, groups=mid))
     if gate:
         layers.append(SqueezeExcite(mid, round_width(mid // 4), nn.Hardsigmoid))
-    layers.append(conv_bn(mid, cout, 1, act=None, eps=EPS))
+    layers.append(slow_bn(mid, cout, 1, act=None))
     inner = nn.Sequential(*layers)
     return Added(inner) if stride == 1 and cin == cout else inner
 
 
-TABLE = {  #                        blocks  fc   parameters  multiply-adds
-    "tv:mobilenet_v3_large": MobileNetV3(LARGE, 1280, 5_483_032, 216_589_760),
-    "tv:mobilenet_v3_small": MobileNetV3(SMALL, 1024, 2_542_856, 56_510_400),
+TABLE = {  #              parameters  multiply-adds  blocks  fc
+    "tv:mobilenet_v3_large": MobileNetV3(
+        5_483_032, 216_589_760, LARGE, 1280, top1=(74.042, "IMAGENET1K_V1")
+    ),
+    "tv:mobilenet_v3_small": MobileNetV3(
+        2_542_856, 56_510_400, SMALL, 1024, top1=(67.668, "IMAGENET1K_V1")
+    ),
 }

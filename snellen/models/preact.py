@@ -5,14 +5,17 @@ The sum is not rectified, so a signal crosses the whole network unchanged. Where
 the shortcut is a 1x1 convolution of the activated input.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from ._columns import Count, Stem
+from ._names import Named
 from ._network import Network
-from ._parts import conv_bn, he_init, relu
+from ._parts import conv_bn, he_init, pooled_head, relu
+from ._residual import D50, D101, D152, StrideOn, residual_stages
 from ._row import Row
 
 
@@ -35,42 +38,36 @@ class PreActivated(nn.Module):
 class PreAct(Row):
     """`expansion` 1 is the basic block of two 3x3, 4 the bottleneck."""
 
-    expansion: int
-    depths: tuple[int, ...]
-    params: int
-    macs: int
-    width: int = 64
-    stride_on: str = "3x3"
-    stem: str = "imagenet"
-    input: tuple[int, int, int] = (3, 224, 224)
-    classes: int = 1000
+    expansion: Literal[1, 4]
+    depths: tuple[Count, ...]
+    width: Count = 64
+    stride_on: StrideOn = "3x3"
+    stem: Stem = "imagenet"
     family = "PreAct ResNet"
     paper = "arXiv:1603.05027"
-    names = ("stem.conv stages.#.blocks.#.(downsample.conv norm# conv#) norm head.fc",)
+    names = (
+        Named(
+            "timm",
+            "stem.conv stages.#.blocks.#.(downsample.conv norm# conv#) norm head.fc",
+            {"stride_on": "3x3"},
+        ),
+    )
     small = {"stem": "small"}
     thin = {"width": 16, "stem": "small", "depths": (1, 2, 1)}
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
-        stem = nn.Sequential(nn.Conv2d(channels, self.width, 3, 1, 1, bias=False))
-        if self.stem == "imagenet":
-            conv = nn.Conv2d(channels, self.width, 7, 2, 3, bias=False)
-            stem = nn.Sequential(conv, nn.MaxPool2d(3, 2, 1))
-        stages: dict[str, nn.Module] = {"stem": stem}
-        cin = self.width
-        for stage, depth in enumerate(self.depths):
-            width = self.width << stage
-            strides = [2 if stage else 1] + [1] * (depth - 1)
-            blocks = []
-            for stride in strides:
-                blocks.append(_block(cin, width, stride, self))
-                cin = width * self.expansion
-            stages[f"layer{stage + 1}"] = nn.Sequential(*blocks)
+        size, stride = (3, 1) if self.stem == "small" else (7, 2)
+        conv = nn.Conv2d(channels, self.width, size, stride, size // 2, bias=False)
+        pool = [] if self.stem == "small" else [nn.MaxPool2d(3, 2, 1)]
+        stages: dict[str, nn.Module] = {"stem": nn.Sequential(conv, *pool)}
+        layers, cin = residual_stages(partial(_block, row=self), self.width, self.depths)
+        stages |= layers
         stages["norm"] = nn.Sequential(nn.BatchNorm2d(cin), relu())
-        return he_init(Network(stages, _head(cin, classes), channels))
+        return he_init(Network(stages, pooled_head(cin, classes), channels))
 
 
-def _block(cin: int, width: int, stride: int, row: PreAct) -> nn.Module:
+def _block(cin: int, width: int, stride: int, row: PreAct) -> tuple[nn.Module, int]:
     cout = width * row.expansion
     if row.expansion == 1:
         branch = conv_bn(cin, width, 3, stride)
@@ -79,26 +76,31 @@ def _block(cin: int, width: int, stride: int, row: PreAct) -> nn.Module:
         branch = nn.Sequential(conv_bn(cin, width, 1, first), conv_bn(width, width, 3, second))
     size = 3 if row.expansion == 1 else 1
     branch.append(nn.Conv2d(width, cout, size, 1, size // 2, bias=False))
-    return PreActivated(cin, cout, stride, branch, cin != cout or stride != 1)
-
-
-def _head(cin: int, classes: int) -> nn.Sequential:
-    layers = [("pool", nn.AdaptiveAvgPool2d(1)), ("fc", nn.Conv2d(cin, classes, 1))]
-    return nn.Sequential(OrderedDict([*layers, ("flatten", nn.Flatten())]))
+    return PreActivated(cin, cout, stride, branch, cin != cout or stride != 1), cout
 
 
 CIFAR: dict[str, Any] = {"width": 16, "stem": "small", "input": (3, 32, 32), "classes": 10}
 
-TABLE = {  #          expansion  conv2_x..conv5_x  parameters  multiply-adds
-    "timm:resnetv2_18": PreAct(1, (2, 2, 2, 2), 11_687_720, 1_814_073_344),
-    "timm:resnetv2_34": PreAct(1, (3, 4, 6, 3), 21_795_880, 3_663_761_408),
-    "timm:resnetv2_50": PreAct(4, (3, 4, 6, 3), 25_549_352, 4_089_184_256),
-    "timm:resnetv2_101": PreAct(4, (3, 4, 23, 3), 44_541_480, 7_801_405_440),
-    "timm:resnetv2_152": PreAct(4, (3, 8, 36, 3), 60_185_128, 11_513_626_624),
+TABLE = {  #          parameters  multiply-adds  expansion  conv2_x..conv5_x
+    "timm:resnetv2_18": PreAct(
+        11_687_720,
+        1_814_073_344,
+        1,
+        (2, 2, 2, 2),
+        top1=(75.364, "ra4_e3600_r224_in1k at 288"),
+    ),
+    "timm:resnetv2_34": PreAct(
+        21_795_880, 3_663_761_408, 1, D50, top1=(79.070, "ra4_e3600_r224_in1k at 288")
+    ),
+    "timm:resnetv2_50": PreAct(25_549_352, 4_089_184_256, 4, D50, top1=(81.406, "a1h_in1k at 288")),
+    "timm:resnetv2_101": PreAct(
+        44_541_480, 7_801_405_440, 4, D101, top1=(83.002, "a1h_in1k at 288")
+    ),
+    "timm:resnetv2_152": PreAct(60_185_128, 11_513_626_624, 4, D152),
     "paper:preact_resnet164_cifar": PreAct(
-        4, (18,) * 3, 1_703_258, 244_500_992, stride_on="1x1", **CIFAR
+        1_703_258, 244_500_992, 4, (18,) * 3, stride_on="1x1", **CIFAR
     ),
     "paper:preact_resnet1001_cifar": PreAct(
-        4, (111,) * 3, 10_327_706, 1_487_849_984, stride_on="1x1", **CIFAR
+        10_327_706, 1_487_849_984, 4, (111,) * 3, stride_on="1x1", **CIFAR
     ),
 }

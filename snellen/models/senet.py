@@ -6,12 +6,26 @@ on the first 1x1 in the SE-ResNets. timm's `seresnet50` and `seresnext50_32x4d` 
 """
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
 
 from torch import nn
 
+from ._columns import Count, Share, Stem
+from ._names import Named
 from ._network import Network
-from ._parts import SqueezeExcite, conv_bn, he_init, pooled_head, relu
-from ._residual import Residual, bottleneck_branch, skip_over, two_3x3
+from ._parts import SqueezeExcite, conv_bn, he_init, image_stem, pooled_head, relu
+from ._residual import (
+    D50,
+    D101,
+    D152,
+    Residual,
+    StrideOn,
+    bottleneck_branch,
+    residual_stages,
+    skip_over,
+    two_3x3,
+)
 from ._row import Row
 
 
@@ -19,58 +33,47 @@ from ._row import Row
 class SENet(Row):
     """`block` is basic, bottleneck (with groups: ResNeXt's) or double (SENet-154's)."""
 
-    block: str
-    depths: tuple[int, ...]
-    params: int
-    macs: int
-    groups: int = 1
-    base: int = 64
-    width: int = 64
-    reduction: int = 16
-    stride_on: str = "3x3"
-    pool: str = "ceil"  # the stem's: "ceil" rounds up as Caffe does, "pad" is PyTorch's usual
+    block: Literal["basic", "bottleneck", "double"]
+    depths: tuple[Count, ...]
+    groups: Count = 1
+    base: Count = 64
+    width: Count = 64
+    reduction: Count = 16
+    stride_on: StrideOn = "3x3"
+    pool: Literal["ceil", "pad"] = (
+        "ceil"  # the stem's: "ceil" rounds up as Caffe does, "pad" is PyTorch's usual
+    )
     relu_before_gate: bool = False  # timm's basic block has a ReLU there, the paper has none
-    dropout: float = 0.0
-    stem: str = "imagenet"
+    dropout: Share = 0.0
+    stem: Stem = "imagenet"
     family = "SENet"
     paper = "arXiv:1709.01507"
     names = (
-        "layer0.* layer#.#.(conv# bn# se_module.fc# downsample.#) last_linear",  # legacy_
-        "conv1 bn1 layer#.#.(conv# bn# se.fc# downsample.#) fc",
+        Named(
+            "timm's legacy_",
+            "layer0.* layer#.#.(conv# bn# se_module.fc# downsample.#) last_linear",
+            {"pool": "ceil"},
+        ),
+        Named("timm", "conv1 bn1 layer#.#.(conv# bn# se.fc# downsample.#) fc", {"pool": "pad"}),
     )
     small = {"stem": "small"}
-    thin = {"width": 32, "groups": 1, "base": 64, "stem": "small", "depths": (1, 1, 1)}
+    thin = {"width": 32, "stem": "small", "depths": (1, 1, 1)}
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
-        stages: dict[str, nn.Module] = {"stem": _stem(channels, self)}
         cin = self.width * (2 if self.block == "double" else 1)
-        for stage, depth in enumerate(self.depths):
-            blocks = []
-            for i in range(depth):
-                stride = 2 if stage and i == 0 else 1
-                block, cin = _block(cin, self.width << stage, stride, self)
-                blocks.append(block)
-            stages[f"layer{stage + 1}"] = nn.Sequential(*blocks)
-        return he_init(Network(stages, pooled_head(cin, classes, self.dropout), channels))
+        stages, cin = residual_stages(partial(_block, row=self), self.width, self.depths, cin=cin)
+        head = pooled_head(cin, classes, self.dropout)
+        return he_init(Network({"stem": _stem(channels, self), **stages}, head, channels))
 
 
 def _stem(channels: int, row: SENet) -> nn.Sequential:
-    if row.block == "double":
-        width, first = row.width, 1 if row.stem == "small" else 2
-        stem = nn.Sequential(
-            conv_bn(channels, width, 3, first),
-            conv_bn(width, width, 3),
-            conv_bn(width, 2 * width, 3),
-        )
-    elif row.stem == "small":
-        stem = conv_bn(channels, row.width, 3)
-    else:
-        stem = conv_bn(channels, row.width, 7, 2)
-    if row.stem == "small":
-        return stem
-    ceil = row.pool == "ceil"
-    return stem.append(nn.MaxPool2d(3, 2, 0 if ceil else 1, ceil_mode=ceil))
+    width, ceil, size = row.width, row.pool == "ceil", 3 if row.block == "double" else 7
+    stem = image_stem(channels, width, row.stem, size=size, ceil=ceil)
+    if row.block == "double":  # two more 3x3 before the pool
+        more = (conv_bn(width, width, 3), conv_bn(width, 2 * width, 3))
+        stem = nn.Sequential(stem[:3], *more, *list(stem)[3:])
+    return stem
 
 
 def _block(cin: int, width: int, stride: int, row: SENet) -> tuple[nn.Module, int]:
@@ -94,31 +97,40 @@ def _block(cin: int, width: int, stride: int, row: SENet) -> tuple[nn.Module, in
     return Residual(branch, skip), cout
 
 
-D50, D101, D152 = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
+OLD: dict[str, Any] = {"stride_on": "1x1"}
+NEXT: dict[str, Any] = {"groups": 32, "base": 4}
+IN1K = "in1k"
 
-TABLE = {  #                                 block conv2_x..conv5_x parameters multiply-adds
+TABLE = {  #   parameters  multiply-adds  block  conv2_x..conv5_x
     "timm:legacy_seresnet18": SENet(
-        "basic", (2, 2, 2, 2), 11_778_592, 1_814_160_384, relu_before_gate=True
+        11_778_592, 1_814_160_384, "basic", (2, 2, 2, 2), relu_before_gate=True, top1=(71.742, IN1K)
     ),
-    "timm:legacy_seresnet34": SENet("basic", D50, 21_958_868, 3_663_918_592, relu_before_gate=True),
-    "timm:legacy_seresnet50": SENet("bottleneck", D50, 28_088_024, 3_860_488_192, stride_on="1x1"),
+    "timm:legacy_seresnet34": SENet(
+        21_958_868, 3_663_918_592, "basic", D50, relu_before_gate=True, top1=(74.788, IN1K)
+    ),
+    "timm:legacy_seresnet50": SENet(
+        28_088_024, 3_860_488_192, "bottleneck", D50, top1=(77.650, IN1K), **OLD
+    ),
     "timm:legacy_seresnet101": SENet(
-        "bottleneck", D101, 49_326_872, 7_574_937_600, stride_on="1x1"
+        49_326_872, 7_574_937_600, "bottleneck", D101, top1=(78.370, IN1K), **OLD
     ),
     "timm:legacy_seresnet152": SENet(
-        "bottleneck", D152, 66_821_848, 11_288_993_792, stride_on="1x1"
+        66_821_848, 11_288_993_792, "bottleneck", D152, top1=(78.662, IN1K), **OLD
     ),
     "timm:legacy_seresnext50_32x4d": SENet(
-        "bottleneck", D50, 27_559_896, 4_232_994_816, groups=32, base=4
+        27_559_896, 4_232_994_816, "bottleneck", D50, top1=(79.080, IN1K), **NEXT
     ),
     "timm:legacy_seresnext101_32x4d": SENet(
-        "bottleneck", D101, 48_955_416, 7_974_739_968, groups=32, base=4
+        48_955_416, 7_974_739_968, "bottleneck", D101, top1=(80.274, IN1K), **NEXT
     ),
     "timm:legacy_senet154": SENet(
-        "double", D152, 115_088_984, 20_688_363_520, groups=64, dropout=0.2
+        115_088_984, 20_688_363_520, "double", D152, groups=64, dropout=0.2, top1=(81.320, IN1K)
     ),
-    "timm:seresnet50": SENet("bottleneck", D50, 28_088_024, 4_091_699_200, pool="pad"),
+    "timm:seresnet50": SENet(
+        28_088_024, 4_091_699_200, "bottleneck", D50, pool="pad", top1=(81.288, "ra2_in1k at 288")
+    ),
     "timm:seresnext50_32x4d": SENet(
-        "bottleneck", D50, 27_559_896, 4_232_994_816, groups=32, base=4, pool="pad"
+        27_559_896, 4_232_994_816, "bottleneck", D50, pool="pad", **NEXT,
+        top1=(82.186, "racm_in1k at 288"),
     ),
-}
+}  # fmt: skip

@@ -4,12 +4,14 @@ x_BCHW -> conv 3x3 and pool (H/4) -> three stages (to H/32) -> mean over HW -> l
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from ._columns import Count, Factor, Stem
 from ._network import Network
-from ._parts import conv_bn, he_init, pooled_head
+from ._parts import conv_bn, he_init, image_stem, pooled_head
 from ._row import Row
 
 WIDTHS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}  # groups -> maps of the first stage
@@ -41,13 +43,11 @@ class Unit(nn.Module):
 class ShuffleNetV1(Row):
     """Stage widths follow from `groups`, at equal cost, times `width`."""
 
-    groups: int
-    width: float
-    params: int
-    macs: int
-    stem_width: int = 24
-    depths: tuple[int, ...] = DEPTHS
-    stem: str = "imagenet"
+    groups: Literal[1, 2, 3, 4, 8]
+    width: Factor
+    stem_width: Count = 24
+    depths: tuple[Count, ...] = DEPTHS
+    stem: Stem = "imagenet"
     family = "ShuffleNet v1"
     paper = "arXiv:1707.01083"
     small = {"stem": "small"}
@@ -56,7 +56,7 @@ class ShuffleNetV1(Row):
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
         cin = self.stem_width
-        stages: dict[str, nn.Module] = {"stem": _stem(channels, cin, self.stem)}
+        stages: dict[str, nn.Module] = {"stem": image_stem(channels, cin, self.stem, size=3)}
         for stage, depth in enumerate(self.depths):
             cout = int(WIDTHS[self.groups] * self.width) << stage
             units = []
@@ -70,22 +70,34 @@ class ShuffleNetV1(Row):
         return he_init(Network(stages, pooled_head(cin, classes), channels))
 
 
-def _stem(channels: int, width: int, kind: str) -> nn.Sequential:
-    if kind == "small":
-        return conv_bn(channels, width, 3)
-    return conv_bn(channels, width, 3, 2).append(nn.MaxPool2d(3, 2, 1))
+MEGVII = "megvii-model/ShuffleNet-Series README"
 
-
-TABLE = {  #                     groups width parameters multiply-adds
-    "paper:shufflenet_v1_g1_1.0x": ShuffleNetV1(1, 1.0, 1_531_936, 143_078_976),
-    "paper:shufflenet_v1_g2_1.0x": ShuffleNetV1(2, 1.0, 1_733_848, 140_836_512),
-    "paper:shufflenet_v1_g3_1.0x": ShuffleNetV1(3, 1.0, 1_865_728, 137_460_672),
-    "paper:shufflenet_v1_g4_1.0x": ShuffleNetV1(4, 1.0, 1_968_344, 134_339_776),
-    "paper:shufflenet_v1_g8_1.0x": ShuffleNetV1(8, 1.0, 2_434_768, 138_365_952),
-    "paper:shufflenet_v1_g3_0.5x": ShuffleNetV1(3, 0.5, 718_324, 37_589_856, 12),
-    "paper:shufflenet_v1_g3_1.5x": ShuffleNetV1(3, 1.5, 3_442_168, 292_443_552),
-    "paper:shufflenet_v1_g3_2.0x": ShuffleNetV1(3, 2.0, 5_450_776, 524_045_184, 48),
-    "paper:shufflenet_v1_g8_0.5x": ShuffleNetV1(8, 0.5, 1_011_448, 40_469_760, 16),
-    "paper:shufflenet_v1_g8_1.5x": ShuffleNetV1(8, 1.5, 4_269_952, 290_188_800),
-    "paper:shufflenet_v1_g8_2.0x": ShuffleNetV1(8, 2.0, 6_522_232, 521_942_016, 48),
+TABLE = {  #                     parameters multiply-adds groups width
+    "paper:shufflenet_v1_g1_1.0x": ShuffleNetV1(1_531_936, 143_078_976, 1, 1.0),
+    "paper:shufflenet_v1_g2_1.0x": ShuffleNetV1(1_733_848, 140_836_512, 2, 1.0),
+    "paper:shufflenet_v1_g3_1.0x": ShuffleNetV1(
+        1_865_728, 137_460_672, 3, 1.0, top1=(67.8, MEGVII)
+    ),
+    "paper:shufflenet_v1_g4_1.0x": ShuffleNetV1(1_968_344, 134_339_776, 4, 1.0),
+    "paper:shufflenet_v1_g8_1.0x": ShuffleNetV1(
+        2_434_768, 138_365_952, 8, 1.0, top1=(68.0, MEGVII)
+    ),
+    "paper:shufflenet_v1_g3_0.5x": ShuffleNetV1(
+        718_324, 37_589_856, 3, 0.5, 12, top1=(57.3, MEGVII)
+    ),
+    "paper:shufflenet_v1_g3_1.5x": ShuffleNetV1(
+        3_442_168, 292_443_552, 3, 1.5, top1=(71.6, MEGVII)
+    ),
+    "paper:shufflenet_v1_g3_2.0x": ShuffleNetV1(
+        5_450_776, 524_045_184, 3, 2.0, 48, top1=(74.1, MEGVII)
+    ),
+    "paper:shufflenet_v1_g8_0.5x": ShuffleNetV1(
+        1_011_448, 40_469_760, 8, 0.5, 16, top1=(58.8, MEGVII)
+    ),
+    "paper:shufflenet_v1_g8_1.5x": ShuffleNetV1(
+        4_269_952, 290_188_800, 8, 1.5, top1=(71.0, MEGVII)
+    ),
+    "paper:shufflenet_v1_g8_2.0x": ShuffleNetV1(
+        6_522_232, 521_942_016, 8, 2.0, 48, top1=(72.9, MEGVII)
+    ),
 }

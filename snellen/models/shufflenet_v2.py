@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ._columns import Count, Stem
 from ._network import Network
-from ._parts import conv_bn, he_init, pooled_head
+from ._parts import conv_bn, he_init, image_stem, pooled_head
 from ._row import Row
 
 
@@ -43,11 +44,9 @@ class Unit(nn.Module):
 class ShuffleNetV2(Row):
     """`widths`: maps of the stem, the three stages and the last convolution."""
 
-    widths: tuple[int, ...]
-    params: int
-    macs: int
-    depths: tuple[int, ...] = (4, 8, 4)
-    stem: str = "imagenet"
+    widths: tuple[Count, Count, Count, Count, Count]
+    depths: tuple[Count, Count, Count] = (4, 8, 4)
+    stem: Stem = "imagenet"
     family = "ShuffleNet v2"
     paper = "arXiv:1807.11164"
     names = ("conv1.# stage#.#.branch#.# conv5.# fc",)
@@ -57,10 +56,7 @@ class ShuffleNetV2(Row):
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
         cin, *widths, last = self.widths
-        stem = conv_bn(channels, cin, 3, 1 if self.stem == "small" else 2)
-        if self.stem != "small":
-            stem.append(nn.MaxPool2d(3, 2, 1))
-        stages: dict[str, nn.Module] = {"stem": stem}
+        stages: dict[str, nn.Module] = {"stem": image_stem(channels, cin, self.stem, size=3)}
         for stage, (depth, cout) in enumerate(zip(self.depths, widths, strict=True), 2):
             units = [Unit(cin, cout, 2)] + [Unit(cout, cout, 1) for _ in range(depth - 1)]
             stages[f"stage{stage}"] = nn.Sequential(*units)
@@ -69,9 +65,17 @@ class ShuffleNetV2(Row):
         return he_init(Network(stages, pooled_head(last, classes), channels))
 
 
-TABLE = {  #                                  stem, three stages, last   parameters  multiply-adds
-    "tv:shufflenet_v2_x0_5": ShuffleNetV2((24, 48, 96, 192, 1024), 1_366_792, 40_476_448),
-    "tv:shufflenet_v2_x1_0": ShuffleNetV2((24, 116, 232, 464, 1024), 2_278_604, 144_907_992),
-    "tv:shufflenet_v2_x1_5": ShuffleNetV2((24, 176, 352, 704, 1024), 3_503_624, 295_759_392),
-    "tv:shufflenet_v2_x2_0": ShuffleNetV2((24, 244, 488, 976, 2048), 7_393_996, 583_253_464),
+TABLE = {  #      parameters  multiply-adds  stem, three stages, last
+    "tv:shufflenet_v2_x0_5": ShuffleNetV2(
+        1_366_792, 40_476_448, (24, 48, 96, 192, 1024), top1=(60.552, "IMAGENET1K_V1")
+    ),
+    "tv:shufflenet_v2_x1_0": ShuffleNetV2(
+        2_278_604, 144_907_992, (24, 116, 232, 464, 1024), top1=(69.362, "IMAGENET1K_V1")
+    ),
+    "tv:shufflenet_v2_x1_5": ShuffleNetV2(
+        3_503_624, 295_759_392, (24, 176, 352, 704, 1024), top1=(72.996, "IMAGENET1K_V1")
+    ),
+    "tv:shufflenet_v2_x2_0": ShuffleNetV2(
+        7_393_996, 583_253_464, (24, 244, 488, 976, 2048), top1=(76.23, "IMAGENET1K_V1")
+    ),
 }

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ._columns import Count, Natural, Share
+from ._names import Named
 from ._network import Network
-from ._parts import conv_relu, he_init, relu
+from ._parts import conv_head, conv_relu, he_init
 from ._row import Row
 
 
@@ -36,17 +38,21 @@ class Fire(nn.Module):
 class SqueezeNet(Row):
     """`pools` names the fire modules (0: the stem) that a pool follows."""
 
-    params: int
-    macs: int
-    stem: tuple[int, int]  # kernel and width of the first convolution
-    pools: tuple[int, ...]
-    squeezes: tuple[int, ...] = (16, 16, 32, 32, 48, 48, 64, 64)
-    expand: int = 4  # expanded maps for each squeezed one, 1x1 and 3x3 each
+    stem: tuple[Count, Count]  # kernel and width of the first convolution
+    pools: tuple[Natural, ...]
+    squeezes: tuple[Count, ...] = (16, 16, 32, 32, 48, 48, 64, 64)
+    expand: Count = 4  # expanded maps for each squeezed one, 1x1 and 3x3 each
     bypass: bool = False
-    dropout: float = 0.5
+    dropout: Share = 0.5
     family = "SqueezeNet"
     paper = "arXiv:1602.07360"
-    names = ("features.# features.#.(squeeze expand1x1 expand3x3) classifier.#",)
+    names = (
+        Named(
+            "torchvision",
+            "features.# features.#.(squeeze expand1x1 expand3x3) classifier.#",
+            {"bypass": False},
+        ),
+    )
     thin = {"squeezes": (4, 4, 8, 8), "pools": (0, 3)}
 
     def build(self, classes: int, channels: int) -> Network:
@@ -61,20 +67,22 @@ class SqueezeNet(Row):
         for i, stage in enumerate(list(stages.values())):
             if i in self.pools:
                 stage.append(nn.MaxPool2d(3, 2, ceil_mode=True))  # type: ignore[operator]
-        conv = nn.Conv2d(cin, classes, 1)
-        pool = nn.AdaptiveAvgPool2d(1)
-        head = nn.Sequential(nn.Dropout(self.dropout), conv, relu(), pool, nn.Flatten())
-        net = he_init(Network(stages, head, channels))
+        head = conv_head(cin, classes, dropout=self.dropout, act=True)
+        net, conv = he_init(Network(stages, head, channels)), head.get_submodule("fc")
         # The ReLU stands on the logits: a class whose map is negative on every image stays at 0
         # without a gradient. From 0 two to six of ten classes died so in the first steps.
-        nn.init.normal_(conv.weight, std=0.01)
+        nn.init.normal_(conv.weight, std=0.01)  # type: ignore[arg-type]
         nn.init.ones_(conv.bias)  # type: ignore[arg-type]
         return net
 
 
 TABLE = {
-    "tv:squeezenet1_0": SqueezeNet(1_248_424, 818_924_576, stem=(7, 96), pools=(0, 3, 7)),
-    "tv:squeezenet1_1": SqueezeNet(1_235_496, 349_151_936, stem=(3, 64), pools=(0, 2, 4)),
+    "tv:squeezenet1_0": SqueezeNet(
+        1_248_424, 818_924_576, stem=(7, 96), pools=(0, 3, 7), top1=(58.092, "IMAGENET1K_V1")
+    ),
+    "tv:squeezenet1_1": SqueezeNet(
+        1_235_496, 349_151_936, stem=(3, 64), pools=(0, 2, 4), top1=(58.178, "IMAGENET1K_V1")
+    ),
     "squeezenet1_0_bypass": SqueezeNet(
         1_248_424, 818_924_576, stem=(7, 96), pools=(0, 3, 7), bypass=True
     ),

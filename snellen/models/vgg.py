@@ -4,12 +4,16 @@ x_BCHW -> five blocks, each halves H and W -> fc 4096 -> fc 4096 -> logits_BK
 The pooling to 7x7 before the first fc does nothing at 224x224 and lets other sizes in.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from ._columns import Count, Share
+from ._names import Named
 from ._network import Network
-from ._parts import classifier, he_init, relu
+from ._parts import classifier, conv_relu, he_init, pooled_head, relu
 from ._row import Row
 
 
@@ -17,20 +21,19 @@ from ._row import Row
 class VGG(Row):
     """`depths` convolutions in each block; `last` is the kernel of a block's third one."""
 
-    depths: tuple[int, ...]
-    params: int
-    macs: int
+    depths: tuple[Count, Count, Count, Count, Count]
     norm: bool = False
-    last: int = 3  # 1 in the paper's configuration C
-    widths: tuple[int, ...] = (64, 128, 256, 512, 512)
-    pooled: int = 7  # side of the maps that the first fc sees
-    hidden: int = 4096
-    dropout: float = 0.5
+    last: Literal[1, 3] = 3  # 1 in the paper's configuration C
+    widths: tuple[Count, Count, Count, Count, Count] = (64, 128, 256, 512, 512)
+    pooled: Count = 7  # side of the maps that the first fc sees
+    hidden: Count = 4096
+    dropout: Share = 0.5
+    slide: bool = False  # timm: the fcs slide over larger maps, and their answers are averaged
     family = "VGG"
     paper = "arXiv:1409.1556"
     names = (
-        "features.# classifier.#",
-        "features.# pre_logits.fc# head.fc",  # timm
+        Named("torchvision", "features.# classifier.#", {"slide": False}),
+        Named("timm", "features.# pre_logits.fc# head.fc", {"slide": True}),
     )
     small = {"pooled": 1, "hidden": 512}
     thin = {"widths": (8, 8, 16, 16, 16), "hidden": 32, "pooled": 1}
@@ -47,22 +50,50 @@ class VGG(Row):
                 layers += [nn.BatchNorm2d(width), relu()] if self.norm else [relu()]
                 cin = width
             stages[f"block{i}"] = nn.Sequential(*layers, nn.MaxPool2d(2))
-        fcs = classifier(cin * self.pooled**2, self.hidden, classes, self.dropout)
-        head = nn.Sequential(nn.AdaptiveAvgPool2d(self.pooled), nn.Flatten(), *fcs)
-        return he_init(Network(stages, head, channels))
+        head = _sliding_head if self.slide else _head
+        return he_init(Network(stages, head(cin, classes, self), channels))
 
 
-VGG16 = VGG((2, 2, 3, 3, 3), 138_357_544, 15_470_264_320)
+def _head(cin: int, classes: int, row: VGG) -> nn.Sequential:
+    fcs = classifier(cin * row.pooled**2, row.hidden, classes, row.dropout)
+    return nn.Sequential(nn.AdaptiveAvgPool2d(row.pooled), nn.Flatten(), *fcs)
 
-TABLE = {  #         convs in each block  parameters  multiply-adds
-    "tv:vgg11": VGG((1, 1, 2, 2, 2), 132_863_336, 7_609_090_048),
-    "tv:vgg13": VGG((2, 2, 2, 2, 2), 133_047_848, 11_308_466_176),
+
+def _sliding_head(cin: int, classes: int, row: VGG) -> nn.Sequential:
+    fcs: list[nn.Module] = []
+    for size, width in ((row.pooled, cin), (1, row.hidden)):
+        fcs += [conv_relu(width, row.hidden, size, padding=0), nn.Dropout(row.dropout)]
+    mean = pooled_head(row.hidden, classes)
+    return nn.Sequential(PoolUpTo(row.pooled), *fcs, *mean)
+
+
+class PoolUpTo(nn.Module):
+    """x_BCHW -> the same, or with a side below `size` averaged up to it."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x_BCHW -> (B, C, max(H, size), max(W, size))."""
+        height, width = (max(side, self.size) for side in x.shape[2:])
+        return x if (height, width) == x.shape[2:] else F.adaptive_avg_pool2d(x, (height, width))
+
+
+V1 = "IMAGENET1K_V1"
+VGG16 = VGG(138_357_544, 15_470_264_320, (2, 2, 3, 3, 3), top1=(71.592, V1))
+
+BN: dict[str, Any] = {"norm": True, "family": "VGG-BN"}
+
+TABLE = {  #     parameters  multiply-adds  convs in each block
+    "tv:vgg11": VGG(132_863_336, 7_609_090_048, (1, 1, 2, 2, 2), top1=(69.02, V1)),
+    "tv:vgg13": VGG(133_047_848, 11_308_466_176, (2, 2, 2, 2, 2), top1=(69.928, V1)),
     "tv:vgg16": VGG16,
-    "timm:vgg16": VGG16,
-    "tv:vgg19": VGG((2, 2, 4, 4, 4), 143_667_240, 19_632_062_464),
-    "tv:vgg11_bn": VGG((1, 1, 2, 2, 2), 132_868_840, 7_609_090_048, norm=True),
-    "tv:vgg13_bn": VGG((2, 2, 2, 2, 2), 133_053_736, 11_308_466_176, norm=True),
-    "tv:vgg16_bn": VGG((2, 2, 3, 3, 3), 138_365_992, 15_470_264_320, norm=True),
-    "tv:vgg19_bn": VGG((2, 2, 4, 4, 4), 143_678_248, 19_632_062_464, norm=True),
-    "paper:vgg_c": VGG((2, 2, 3, 3, 3), 133_638_952, 11_770_888_192, last=1),
+    "timm:vgg16": replace(VGG16, slide=True, top1=(71.594, "tv_in1k")),
+    "tv:vgg19": VGG(143_667_240, 19_632_062_464, (2, 2, 4, 4, 4), top1=(72.376, V1)),
+    "tv:vgg11_bn": VGG(132_868_840, 7_609_090_048, (1, 1, 2, 2, 2), top1=(70.37, V1), **BN),
+    "tv:vgg13_bn": VGG(133_053_736, 11_308_466_176, (2, 2, 2, 2, 2), top1=(71.586, V1), **BN),
+    "tv:vgg16_bn": VGG(138_365_992, 15_470_264_320, (2, 2, 3, 3, 3), top1=(73.36, V1), **BN),
+    "tv:vgg19_bn": VGG(143_678_248, 19_632_062_464, (2, 2, 4, 4, 4), top1=(74.218, V1), **BN),
+    "paper:vgg_c": VGG(133_638_952, 11_770_888_192, (2, 2, 3, 3, 3), last=1),
 }

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ._columns import Count, Natural, Share
 from ._network import Network
 from ._parts import conv_bn, he_init, pooled_head, relu
 from ._row import Row
@@ -29,14 +30,11 @@ class Block(nn.Module):
 class Xception(Row):
     """`widths`: stem, three entry blocks, exit block; `last` the two layers after it."""
 
-    params: int
-    macs: int
-    widths: tuple[int, ...] = (64, 128, 256, 728, 1024)
-    last: tuple[int, int] = (1536, 2048)
-    depth: int = 8
-    dropout: float = 0.0
-    input: tuple[int, int, int] = (3, 299, 299)
-    classes: int = 1000
+    widths: tuple[Count, Count, Count, Count, Count] = (64, 128, 256, 728, 1024)
+    last: tuple[Count, Count] = (1536, 2048)
+    depth: Natural = 8
+    dropout: Share = 0.0
+    input = (3, 299, 299)
     family = "Xception"
     paper = "arXiv:1610.02357"
     names = ("conv1 bn1 conv2 bn2 block#.(skip skipbn rep.*) conv3.* bn3 conv4.* bn4 fc",)
@@ -78,4 +76,6 @@ def _block(widths: tuple[int, ...], stride: int = 1, starts_active: bool = False
     return Block(nn.Sequential(*layers), skip)
 
 
-TABLE = {"timm:legacy_xception": Xception(22_855_952, 8_357_403_496)}
+TABLE = {"timm:legacy_xception": Xception(
+    22_855_952, 8_357_403_496, top1=(79.058, "tf_in1k")
+)}  # fmt: skip

@@ -171,8 +171,8 @@ def load(net: nn.Module, file: str, note: Note) -> None:
 
 
 def freeze(net: nn.Module, prefix: str | None) -> None:
-    """freeze=: hold still all up to a stage of the network, what a prefix names, or all but the last
-    layer ("backbone").
+    """freeze=: hold still all up to a stage, what a prefix names, or all but the last layer
+    ("backbone").
 
     >>> net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     >>> freeze(net, "backbone"); [p.requires_grad for p in net.parameters()]
