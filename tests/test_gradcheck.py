@@ -108,6 +108,7 @@ class Counting(nn.Module):
         (nn.Linear(3, 2), torch.ones(1, 4), "cannot be multiplied"),
         (torch.log, -torch.ones(3), "not finite in 3 of 3"),
         (torch.argmax, torch.ones(3), "no floats that a gradient"),
+        (nn.Linear(3, 2), torch.ones(0, 3), "nothing comes out of Linear"),
         (Counting(), torch.ones(3), "not deterministic"),
         (nn.Embedding(3, 2).requires_grad_(False), torch.tensor([1]), "nothing to check"),
         (lambda x: torch.from_numpy((x.detach().numpy() / 3).astype("float32")), torch.ones(3),
@@ -128,6 +129,16 @@ def test_kinks_are_counted_and_a_tensor_of_kinks_alone_is_not_passed():
     assert not report
     assert report.named.band == "not tested"
     assert "3 kinks, first at [0]" in report.verdict
+
+
+def test_a_slope_that_rounding_hides_is_not_passed():
+    report = sn.gradcheck(lambda x: 1e14 + HALF.apply(x), torch.ones(3))
+    assert report.named.band == "not tested"
+    assert "3 rounding" in report.verdict
+    assert sn.gradcheck(lambda x: 1e-30 * torch.sin(x), torch.ones(3)).worst.error < 1e-7
+    flat = sn.gradcheck(nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)), X)  # a bias for nothing
+    assert flat
+    assert abs(flat.rows[1].place.analytic) < 1e-12
 
 
 def test_a_kink_beside_the_place_is_stepped_under():

@@ -105,6 +105,9 @@ class Given:
                 f"{self.what} does not run forward and backward on a copy in float64: {said}; it "
                 "must take floats of any type, and a function find the modules and tensors that it "
                 "uses in its closure or its globals") from error  # fmt: skip
+        if not len(one_N):
+            raise UsageError(f"nothing comes out of {self.what}: its output has no numbers; give x "
+                             "at least one row")  # fmt: skip
         bad = int((~one_N.isfinite()).sum())
         if bad:
             raise UsageError(f"the output of {self.what} is not finite in {bad} of {len(one_N)} "

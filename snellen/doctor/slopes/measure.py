@@ -5,6 +5,7 @@ try 1e-4 or 1e-6), and the pair that agrees best is believed. A kink shows in th
 one-sided slopes, which falls with the step where a function is smooth and stays where it has one.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,7 +16,7 @@ from .rules import Rules
 from .subject import Subject
 
 STEP = 2.0**-17  # a power of two: x + h and x - h are then exact
-LADDER = [STEP * 8.0**k for k in (2, 1, 0, -1, -2, -3)]
+SHORTER, LONGER = ([STEP * 8.0**k for k in steps] for steps in ((0, -1, -2, -3), (2, 1, 0)))
 SURE, AGREE, FLAT = 1e-6, 1e-3, 4.0
 
 
@@ -73,6 +74,7 @@ class Ruler:
         self.here_N = self._out()
         self.eps = torch.finfo(self.here_N.dtype).eps
         self.faint = 64 * self.eps * largest
+        self.dull = AGREE * (largest or float("inf"))  # rounding beyond this hides all slopes
         self.weights_N = subject.weights_N.to(self.here_N)
 
     def _out(self) -> Tensor:
@@ -86,18 +88,21 @@ class Ruler:
             one = self._look(line, (self.rules.step or STEP) * scale)
             return Slope(one.slope, one.noise, one.noise) if one else Slope(None)
         h = self.rules.step or STEP
-        found = self._best(line, [h * scale, h / 2 * scale])
+        found = Slope(None)
         is_free = self.rules.steps and self.rules.step is None
-        if is_free and not _settled(found, analytic, SURE):
-            found = self._best(line, [h * scale for h in LADDER])
-        if _settled(found, analytic, AGREE):
+        for steps in ([h, h / 2], SHORTER, LONGER) if is_free else ([h, h / 2],):
+            new = self._best(line, [step * scale for step in steps], analytic)
+            found = min(found, new, key=lambda s: math.inf if s.numeric is None else s.doubt)
+            if self._is_settled(found, analytic, SURE):
+                break
+        if self._is_settled(found, analytic, AGREE):
             return found
         is_rounding = found.numeric is not None and found.noise > found.doubt / 2
         return Slope(None, why="rounding" if is_rounding else "kink")
 
-    def _best(self, line: Line, steps: list[float]) -> Slope:
+    def _best(self, line: Line, steps: list[float], analytic: float) -> Slope:
         """Of neighbouring steps those whose slopes differ least, kinks left out."""
-        looks = [(h, self._look(line, h)) for h in steps]
+        looks = ((h, self._look(line, h)) for h in steps)
         best = Slope(None)
         for (wide, before), (h, now) in pairwise(looks):
             if before is None or now is None or _is_kinked(before, now, wide / h):
@@ -105,7 +110,20 @@ class Ruler:
             doubt = abs(now.slope - before.slope) + now.noise
             if best.numeric is None or doubt < best.doubt:
                 best = Slope(now.slope, doubt, now.noise)
+            if self._is_settled(best, analytic, SURE):
+                break
         return best
+
+    def _is_settled(self, found: Slope, analytic: float, share: float) -> bool:
+        """Whether the doubt is a small share of the slope, or both slopes are but rounding.
+
+        Where autograd says NaN or infinity any slope will do.
+        """
+        if found.numeric is None or not abs(analytic) < math.inf:
+            return found.numeric is not None
+        numeric, said = abs(found.numeric), abs(analytic)
+        is_flat = said <= found.noise <= self.dull and numeric <= FLAT * found.noise
+        return is_flat or found.doubt <= share * max(numeric, said)
 
     def _look(self, line: Line, h: float) -> _Look | None:
         """One difference; None where the function has no finite value, or one of another shape."""
@@ -131,18 +149,6 @@ class Ruler:
         rounded = 2 * float((sizes_N * (change_N != 0)).norm()) + float(sizes_N.max())
         noise = 4 * self.eps * rounded / width + self.faint
         return _Look(slope, bend, noise)
-
-
-def _settled(found: Slope, analytic: float, share: float) -> bool:
-    """Whether the doubt is a small share of the slope, or both slopes are but rounding.
-
-    Where autograd says NaN or infinity any slope will do.
-    """
-    if found.numeric is None or not abs(analytic) < float("inf"):
-        return found.numeric is not None
-    numeric, said = abs(found.numeric), abs(analytic)
-    is_flat = said <= found.noise and numeric <= FLAT * found.noise
-    return is_flat or found.doubt <= share * max(numeric, said)
 
 
 def _is_kinked(before: _Look, now: _Look, ratio: float) -> bool:

@@ -57,6 +57,9 @@ class Twins:
         for name, thing in given.items():
             self.modules |= _modules_of(name, thing)
         for name, module in self.modules.items():
+            if isinstance(module, torch.jit.ScriptModule):
+                raise UsageError(f"{name or 'the module'} is compiled by torch.jit; "
+                                 "give the module that it was compiled from")  # fmt: skip
             refuse([*module.parameters(), *module.buffers()],
                    f"a tensor of {name or type(module).__name__}")  # fmt: skip
         self.twins = _copied(self.modules)
