@@ -20,6 +20,8 @@ from _doctor_behaviour import BEHAVIOUR
 from _doctor_behaviour_healthy import TEMPTING
 from _doctor_data import FAULTY as DATA_FAULTY
 from _doctor_data import HEALTHY as DATA_HEALTHY
+from _doctor_families import FAMILIES
+from _doctor_families_healthy import FAMILIES_WELL
 from _doctor_faulty import FAULTY
 from _doctor_faulty_more import MORE as MORE_FAULTY
 from _doctor_healthy import HEALTHY
@@ -56,8 +58,10 @@ def main() -> None:
 def matrix(seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     """One seed -> a row for each training."""
     rows = []
-    faulty = {**FAULTY, **MORE_FAULTY, **DATA_FAULTY, **BEHAVIOUR, **SCRIPT_FAULTY}
-    healthy = {**HEALTHY, **MORE, **DATA_HEALTHY, **TEMPTING, **SCRIPT_HEALTHY}
+    faulty = {**FAULTY, **MORE_FAULTY, **DATA_FAULTY, **BEHAVIOUR, **FAMILIES,
+              **SCRIPT_FAULTY}  # fmt: skip
+    healthy = {**HEALTHY, **MORE, **DATA_HEALTHY, **TEMPTING, **FAMILIES_WELL,
+               **SCRIPT_HEALTHY}  # fmt: skip
     for name, (ids, train) in faulty.items():
         if options.only in name or options.only in ids:
             rows.append(judged(name, ids, seed, run(train, seed), options))
