@@ -9,12 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The objects of one image; `ignored_N` are neither to be found nor missed."""
+    """The objects of one image; `ignored_N` are neither to be found nor missed.
+
+    >>> Truth(torch.tensor([[0.0, 0, 4, 4], [2, 2, 2, 9]]), torch.tensor([1, 0])).sound().labels_N
+    tensor([1])
+    """
 
     boxes_N4: Tensor
     labels_N: Tensor
@@ -31,7 +36,11 @@ class Truth:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Candidates of one image, before suppression."""
+    """Candidates of one image, before suppression.
+
+    >>> len(Found(torch.zeros(2, 4), torch.ones(2), torch.tensor([0, 1])).scores_N)
+    2
+    """
 
     boxes_N4: Tensor
     scores_N: Tensor

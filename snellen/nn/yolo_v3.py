@@ -25,7 +25,7 @@ from .iou import aligned_giou, aligned_iou, box_iou
 
 PARTS = {
     "YOLO v3": Part(
-        "Detection and segmentation", "sn.nn.YoloV3",
+        "Detection and segmentation", "sn.nn.YoloV3, sn.nn.Truth, sn.nn.Found",
         "three scales, nine anchors, logistic classes", "001",
     )
 }  # fmt: skip
