@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 
@@ -17,6 +16,7 @@ from torch import Tensor
 class Truth:
     """The objects of one image; `ignored_N` are neither to be found nor missed.
 
+    >>> import torch
     >>> Truth(torch.tensor([[0.0, 0, 4, 4], [2, 2, 2, 9]]), torch.tensor([1, 0])).sound().labels_N
     tensor([1])
     """
@@ -38,6 +38,7 @@ class Truth:
 class Found:
     """Candidates of one image, before suppression.
 
+    >>> import torch
     >>> len(Found(torch.zeros(2, 4), torch.ones(2), torch.tensor([0, 1])).scores_N)
     2
     """
