@@ -45,7 +45,7 @@ def am_softmax(
 
 
 class CosineLinear(nn.Module):
-    """x_*I -> (*, O): scale * the cosine of x with each output's vector; lengths do not count.
+    """x_BI -> (B, O): scale * the cosine of x with each output's vector; more axes may lead.
 
     >>> layer = CosineLinear(8, 3)
     >>> layer(torch.randn(5, 8)).abs().max() <= layer.scale
