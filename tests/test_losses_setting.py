@@ -1,5 +1,9 @@
 """`loss=` of a recipe: every loss by name trains, is found again, and fits or says why not."""
 
+import re
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -107,3 +111,21 @@ def test_a_task_that_takes_no_loss_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(Classify, "settings", ("label_smoothing",))
     with pytest.raises(sn.UsageError, match="loss=hinge says nothing to task=classify"):
         sn.train(data(), model=net(), loss="hinge", project=tmp_path, epochs=1, **TINY)
+
+
+def test_a_loss_of_ones_own_is_a_file_as_the_page_of_parts_shows_it(monkeypatch, tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "parts.md").read_text(encoding="utf-8")
+    (code,) = [
+        block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "LOSSES" in block
+    ]
+    (tmp_path / "nn").mkdir()
+    (tmp_path / "nn" / "brier.py").write_text(code)
+    monkeypatch.setenv("SNELLEN_PATH", str(tmp_path))
+    collect.cache_clear()
+    try:
+        run = sn.train(data(), model=net(), loss="brier", epochs=6, project=tmp_path / "r",
+                       doctor=False, **TINY)  # fmt: skip
+    finally:
+        collect.cache_clear()
+        sys.modules.pop("snellen.nn.brier", None)
+    assert run.metrics["accuracy"] > 0.9
