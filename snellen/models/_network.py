@@ -23,7 +23,8 @@ class Network(nn.Module):
     """x_BCHW -> logits_BK in both modes; `aux_logits` holds the auxiliary heads' logits_BK.
 
     `aux` maps a stage's name to the head that branches off its output while training;
-    `aux_weight` is the weight of each such loss beside the main one. What is frozen as a whole
+    `aux_weight` is the weight of each such loss beside the main one. With `taps` the head takes the
+    list of these stages' outputs and gives what its task reads, boxes for example. What is frozen as a whole
     stays in eval mode, so that its statistics rest.
 
     >>> head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
@@ -38,11 +39,12 @@ class Network(nn.Module):
     def __init__(
         self,
         stages: Mapping[str, nn.Module],
-        head: nn.Sequential,
+        head: nn.Module,
         channels: int,
         *,
         aux: Mapping[str, nn.Sequential] | None = None,
         aux_weight: float = 0.3,
+        taps: Sequence[str] = (),
     ) -> None:
         super().__init__()
         for name, stage in stages.items():
@@ -50,11 +52,11 @@ class Network(nn.Module):
         self.aux = nn.ModuleDict(aux) if aux else None
         self.aux_weight = aux_weight
         self.head = head
-        self.stages = tuple(stages)
+        self.stages, self.taps = tuple(stages), tuple(taps)
         self.channels = channels
         self.aux_logits: tuple[Tensor, ...] = ()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         """x_BCHW -> logits_BK. Raises UsageError for a size that the architecture cannot take."""
         try:
             return self._run(x)
@@ -64,14 +66,16 @@ class Network(nn.Module):
                 raise
             raise UsageError(wrong) from error
 
-    def _run(self, x: Tensor) -> Tensor:
-        aux_logits = []
+    def _run(self, x: Tensor) -> Any:
+        aux_logits, seen = [], []
         for name in self.stages:
             x = getattr(self, name)(x)
+            if name in self.taps:
+                seen.append(x)
             if self.training and self.aux is not None and name in self.aux:
                 aux_logits.append(self.aux[name](x))
         self.aux_logits = tuple(aux_logits)
-        return self.head(x)
+        return self.head(seen if self.taps else x)
 
     def features(self, x: Tensor, names: Sequence[str] | None = None) -> dict[str, Tensor]:
         """x_BCHW -> outputs by name, in order: of every stage, or of the layers that are named.
@@ -95,8 +99,11 @@ class Network(nn.Module):
         outputs: dict[str, Tensor] = {}
         hooks = [parts[n].register_forward_hook(_keeper(n, outputs)) for n in wanted]
         try:
+            seen = []
             for name in order[: last + 1]:
-                x = parts[name](x)
+                x = parts[name](seen if self.taps and name == "head" else x)
+                if name in self.taps:
+                    seen.append(x)
         except (RuntimeError, ValueError, TypeError) as error:
             if (wrong := wrong_images(self, x)) is not None:
                 raise UsageError(wrong) from error
@@ -150,9 +157,10 @@ def replace_head(net: Network, classes: int | None) -> Network:
         net.aux = None
     else:
         classes = fitted("classes", classes, Count)
+    of = getattr(net.head, "outputs", int)  # a detector's last layers say more than classes
     for head in heads(net):
         name, layer = last_layer(head)
-        fresh = Removed(layer) if classes is None else _with_outputs(layer, classes)
+        fresh = Removed(layer) if classes is None else _with_outputs(layer, of(classes))
         head.set_submodule(name, fresh)
     return net
 
@@ -170,8 +178,8 @@ class Removed(nn.Identity):
 
 
 def heads(net: Network) -> list[nn.Module]:
-    """The main head, then the auxiliary ones."""
-    return [net.head, *(net.aux.values() if net.aux is not None else ())]
+    """The main head (each of its `outs`, where it has several), then the auxiliary ones."""
+    return [*getattr(net.head, "outs", [net.head]), *(net.aux.values() if net.aux is not None else ())]
 
 
 def last_layer(head: nn.Module) -> tuple[str, nn.Module]:

@@ -35,6 +35,7 @@ class Row(ABC):
     aux_params: int = 0
     top1: tuple[float, str] | None = None
 
+    task: ClassVar[str] = "classify"  # what the network gives: logits, or what that task reads
     thin: ClassVar[Mapping[str, Any]]  # columns of a small network of the same kind, for tests
     thin_size: ClassVar[int] = 32  # the image side that the thin network is tested at
     small: ClassVar[Mapping[str, Any]] = {}  # columns for small images, where that is customary
