@@ -15,8 +15,8 @@ TEXTS = {  # a value that each type of setting takes, as it is typed
     "weight_decay": "1e-4", "label_smoothing": "0.1", "seed": "12345678901234567", "workers": "0",
     "threads": "1", "patience": "3", "save_minutes": "0.5", "optim": "adamw", "amp": "bf16",
     "schedule": "cosine", "speed": "off", "malloc": "keep", "doctor": "no", "compile": "yes",
-    "channels_last": "no", "precise_norm": "no", "preflight": "full", "momentum_end": "0.99", "half_life": "5",
-    "l1": "1e-4", "max_norm": "3", "clip": "1", "loss": "hinge",
+    "channels_last": "no", "precise_norm": "no", "preflight": "full", "momentum_end": "0.99",
+    "half_life": "5", "l1": "1e-4", "max_norm": "3", "clip": "1", "loss": "hinge", "bins": "8",
 }  # fmt: skip
 text_of = {f.name: TEXTS.get(f.name, "word") for f in settings()}
 
