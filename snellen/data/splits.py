@@ -8,6 +8,22 @@ import torch
 from torch import Tensor
 
 from ..core.errors import UsageError
+from ..core.parts import Part
+
+PARTS = {
+    "Train/val/test split": Part(
+        "Preprocessing",
+        "sn.data.splits.stratified_split, sn.data.splits.split_three",
+        "the same rows for the same seed, each class in proportion",
+        "003",
+    ),
+    "k-fold cross-validation": Part(
+        "Preprocessing",
+        "sn.data.splits.stratified_k_fold, sn.data.splits.k_fold",
+        "each row held out once; 3, 5 or 10 folds are usual",
+        "002 003",
+    ),
+}
 
 
 def stratified_split(labels_N: Tensor, share: float, seed: int) -> tuple[list[int], list[int]]:
@@ -54,6 +70,46 @@ def k_fold(count: int, k: int, seed: int) -> list[tuple[list[int], list[int]]]:
         raise UsageError(f"{k} folds of {count} samples; between 2 and {count} are possible")
     parts = np.array_split(generator(seed).permutation(count), k)
     return [(_rest(count, val.tolist()), sorted(val.tolist())) for val in parts]
+
+
+def stratified_k_fold(labels_N: Tensor, k: int, seed: int) -> list[tuple[list[int], list[int]]]:
+    """labels_N, folds -> k pairs (train rows, val rows), each class in proportion in every fold.
+
+    Each row is held out once. The counts of a class differ by one at most between folds, and so do
+    the sizes of the folds: sorted by class, rows are dealt to the folds in turn.
+
+    >>> folds = stratified_k_fold(torch.tensor([0] * 6 + [1] * 3), 3, seed=0)
+    >>> [sorted(int(row >= 6) for row in val) for _, val in folds]
+    [[0, 0, 1], [0, 0, 1], [0, 0, 1]]
+    """
+    labels = labels_N.numpy()
+    if not 2 <= k <= len(labels):
+        raise UsageError(
+            f"{k} folds of {len(labels)} samples; between 2 and {len(labels)} are possible"
+        )
+    shuffled = generator(seed).permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    return [
+        (_rest(len(labels), val), sorted(val))
+        for val in (by_class[i::k].tolist() for i in range(k))
+    ]
+
+
+def split_three(
+    labels_N: Tensor, val: float, test: float, seed: int
+) -> tuple[list[int], list[int], list[int]]:
+    """labels_N, two shares -> (train rows, val rows, test rows), each class in proportion.
+
+    Choose by val, measure once on test. Raises UsageError where nothing would be left to learn.
+
+    >>> [len(rows) for rows in split_three(torch.arange(40) % 4, 0.2, 0.1, seed=0)]
+    [28, 8, 4]
+    """
+    if not val + test < 1:
+        raise UsageError(f"val={val:g} and test={test:g} leave nothing to learn from; shrink them")
+    rest, held = stratified_split(labels_N, test, seed)
+    learn, choose = stratified_split(labels_N[rest], val / (1 - test), seed + 1)
+    return [rest[i] for i in learn], [rest[i] for i in choose], held
 
 
 def generator(seed: int) -> np.random.RandomState:
