@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Generator
 
+import snellen as sn
 from snellen.core.errors import UsageError
 from snellen.data.augment import compose
 from snellen.data.augment import scale as scaling
@@ -16,6 +17,7 @@ from snellen.data.augment.window import Window
 from snellen.data.sample import Batch
 from snellen.data.sets import ArraySet
 from snellen.data.statistics import colour_covariance
+from snellen.tasks.classify import Classify
 
 
 def seeded(seed=0):
@@ -181,3 +183,49 @@ def test_a_turn_about_the_middle_of_an_odd_picture_is_exact():
     x = torch.arange(9.0).view(1, 1, 3, 3)
     assert torch.equal(turn(batch_of(x), torch.tensor([1])).x[0], torch.rot90(x[0], 1, (1, 2)))
     assert about_middle(torch.eye(2)[None], (3, 5)).tolist() == [[[1, 0, 0], [0, 1, 0]]]
+
+
+class AnySize(torch.nn.Module):
+    """Takes pictures of any size and notes the sizes of its training."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = torch.nn.Conv2d(1, 4, 3, 4), torch.nn.Linear(4, 2)
+        self.sizes = []
+
+    def forward(self, x):
+        if self.training:
+            self.sizes.append(tuple(x.shape[2:]))
+        return self.head(self.conv(x).relu().mean((2, 3)))
+
+
+def test_a_training_changes_size_every_ten_steps(tmp_path):
+    x = (torch.rand(24, 96, 96, generator=seeded()) * 255).to(torch.uint8).numpy()
+    y = (torch.arange(24) % 2).numpy()
+    net = AnySize()
+    sn.train(((x, y), (x, y)), model=net, augment="multiscale", batch=2, epochs=5, speed="off",
+             project=str(tmp_path), preflight="off")  # fmt: skip
+    steps = net.sizes[-60:]
+    assert {len(set(steps[i : i + 10])) for i in range(0, 60, 10)} == {1}
+    assert set(steps) == {(96, 96), (128, 128)}
+
+
+def test_a_training_logs_how_many_things_left_their_pictures(tmp_path, monkeypatch):
+    """One box of two pixels in the corner and one in the middle; crop moves by two at most."""
+    plain = Classify.encode
+
+    def encode(task, samples):
+        batch = plain(task, samples)
+        boxes = torch.tensor([[0.0, 0, 2, 2], [6, 6, 10, 10]])
+        batch.y["boxes"] = [boxes for _ in samples]
+        return batch
+
+    monkeypatch.setattr(Classify, "encode", encode)
+    x = torch.randint(0, 256, (800, 16, 16), dtype=torch.uint8, generator=seeded()).numpy()
+    data = x, (torch.arange(800) % 2).numpy()
+    run = sn.train((data, data), model="lenet5_bn", augment="crop", epochs=1, batch=200,
+                   project=str(tmp_path), speed="off", preflight="off")  # fmt: skip
+    rows = [line.split(",") for line in (run.path / "metrics.csv").read_text().splitlines()]
+    logged = [float(row[4]) for row in rows if row[2:4] == ["train", "things_dropped"]]
+    assert len(logged) == 1
+    assert abs(logged[0] - 9 / 25) < 0.05  # shifts of -2 in x or in y: 1 - (4 / 5)^2

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
+from ...core.parts import Part
 from ..sample import Batch
 from ._base import Augment
 from ._follow import follow
@@ -42,4 +43,12 @@ def draw_matrices(count: int, size: tuple[int, ...], generator: Generator) -> Te
     return torch.cat([linear, (middle + shift - linear @ middle)[:, :, None]], 2)
 
 
+PARTS = {
+    "Affine augmentation": Part(
+        "Augmentations",
+        "sn.data.augment.affine.Affine",
+        "augment=affine: rotation, scale, shear and shift in one bilinear pass",
+        "004",
+    ),
+}
 AUGMENTS = {"affine": Affine()}

@@ -4,6 +4,7 @@ import torch
 from torch import Generator
 from torch.nn import functional as F
 
+from ...core.parts import Part
 from ..sample import Batch
 from ._base import Augment
 from ._cut import cut, shifts
@@ -27,4 +28,12 @@ class Crop(Augment):
         return follow(batch, moved, shifts(right - left_B, down - top_B))
 
 
+PARTS = {
+    "Random crop of a padded picture": Part(
+        "Augmentations",
+        "sn.data.augment.crop.Crop",
+        "augment=crop: a shift by whole pixels; the size stays",
+        "001 003 004",
+    ),
+}
 AUGMENTS = {"crop": Crop()}

@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor
 
+from ...core.parts import Part
 from ..sample import Batch
 from ._base import Augment
 
@@ -37,4 +38,11 @@ def _stretch(size_B: Tensor, place_B: Tensor, length: int) -> Tensor:
     return (steps >= start[:, None]) & (steps < (start + width)[:, None])
 
 
+PARTS = {
+    "Random erasing, cutout": Part(
+        "Augmentations",
+        "sn.data.augment.erase.Erase",
+        "augment=erase: a rectangle becomes the mean",
+    ),
+}
 AUGMENTS = {"erase": Erase()}

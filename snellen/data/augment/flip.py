@@ -3,6 +3,7 @@
 import torch
 from torch import Generator
 
+from ...core.parts import Part
 from ..sample import Batch
 from ._base import Augment
 from ._follow import follow
@@ -26,6 +27,14 @@ class Flip(Augment):
         return follow(batch, torch.where(mask, x.flip(self.axis), x), matrix_B23)
 
 
+PARTS = {
+    "Horizontal mirror, vertical flip": Part(
+        "Augmentations",
+        "sn.data.augment.flip.Flip",
+        "augment=flip, vflip: every second picture; left and right key points change places",
+        "001 003 004",
+    ),
+}
 AUGMENTS = {
     "flip": Flip("flip", -1, "mirror left and right, every second time"),
     "vflip": Flip("vflip", -2, "mirror up and down, every second time"),

@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor
 
+from ...core.parts import Part
 from ..sample import Batch
 from ._base import Augment, keep_type
 
@@ -74,4 +75,18 @@ def root(covariance_CC: Tensor) -> Tensor:
     return (values.clamp(min=0).sqrt()[:, None] * vectors.T).float()
 
 
+PARTS = {
+    "Colour jitter": Part(
+        "Augmentations",
+        "sn.data.augment.jitter.Jitter",
+        "augment=jitter: brightness, contrast, saturation",
+        "001 003 004",
+    ),
+    "PCA colour shift (lighting)": Part(
+        "Augmentations",
+        "sn.data.augment.jitter.Lighting, sn.data.statistics.colour_covariance",
+        "augment=lighting: covariance 0.01 times that of the pixels (AlexNet)",
+        "001 003",
+    ),
+}
 AUGMENTS = {"jitter": Jitter(), "lighting": Lighting()}

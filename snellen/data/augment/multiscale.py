@@ -11,6 +11,7 @@ from torch import Generator
 from torch.nn import functional as F
 
 from ...core.errors import UsageError
+from ...core.parts import Part
 from ..sample import Batch
 from ._base import Augment, keep_type
 from ._follow import follow
@@ -61,4 +62,12 @@ def sizes(height: int, width: int) -> list[tuple[int, int]]:
     return [(h, max(1, round(width * h / height / STRIDE)) * STRIDE) for h in heights]
 
 
+PARTS = {
+    "Multi-scale training": Part(
+        "Augmentations",
+        "sn.data.augment.multiscale.MultiScale",
+        "augment=multiscale: every 10 batches another multiple of 32 (YOLO v2)",
+        "001",
+    ),
+}
 AUGMENTS = {"multiscale": MultiScale()}

@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Generator
 
+from ...core.parts import Part
 from ..sample import Batch
 from ._base import Augment, keep_type, reach
 
@@ -40,4 +41,12 @@ class Noise(Augment):
         return replace(batch, x=keep_type(x, batch.x))
 
 
+PARTS = {
+    "Gaussian noise": Part(
+        "Augmentations",
+        "sn.data.augment.noise.Noise",
+        "augment=noise: mean and deviation as shares of the pixels' range",
+        "003 004",
+    ),
+}
 AUGMENTS = {"noise": Noise()}

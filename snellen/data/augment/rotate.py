@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
+from ...core.parts import Part
 from ..sample import Batch
 from ._base import Augment
 from ._follow import follow
@@ -74,4 +75,12 @@ def _turned(cos_B: Tensor, sin_B: Tensor) -> Tensor:
     return torch.stack([cos_B, -sin_B, sin_B, cos_B], 1).view(-1, 2, 2)
 
 
+PARTS = {
+    "Rotation": Part(
+        "Augmentations",
+        "sn.data.augment.rotate.Rotate, sn.data.augment.rotate.QuarterTurns",
+        "augment=rotate, rot90: by any small angle; by quarters, pixel for pixel",
+        "004",
+    ),
+}
 AUGMENTS = {"rot90": QuarterTurns(), "rotate": Rotate()}

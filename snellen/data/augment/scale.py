@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Generator
 
+from ...core.parts import Part
 from ..sample import Batch
 from ._base import Augment
 from ._follow import follow
@@ -52,4 +53,18 @@ class Zoom(Augment):
         return follow(batch, moved, matrix_B23)
 
 
+PARTS = {
+    "Scaling": Part(
+        "Augmentations",
+        "sn.data.augment.scale.Scale",
+        "augment=scale: about the middle",
+        "003 004",
+    ),
+    "Random resized crop": Part(
+        "Augmentations",
+        "sn.data.augment.scale.Zoom",
+        "augment=zoom: a window stretched to the old size (GoogLeNet)",
+        "003",
+    ),
+}
 AUGMENTS = {"scale": Scale(), "zoom": Zoom()}

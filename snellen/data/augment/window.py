@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from ...core.errors import UsageError
+from ...core.parts import Part
 from ..sample import Batch
 from ._base import Augment
 from ._cut import cut, shifts
@@ -70,4 +71,12 @@ def fits(x_BCHW: Tensor, size: tuple[int, int]) -> None:
         )
 
 
+PARTS = {
+    "Random crop, centre crop": Part(
+        "Augmentations",
+        "sn.data.augment.window.Window",
+        "augment=window, centre: a smaller picture, AlexNet's 224 of 256",
+        "001 003 004",
+    ),
+}
 AUGMENTS = {"window": Window(), "centre": Window(centred=True)}
