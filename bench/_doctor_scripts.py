@@ -160,6 +160,31 @@ for epoch in range(4):
         optimizer.step()
 """
 ADAM = "optimizer = torch.optim.Adam(net.parameters())\n"
+VALIDATED = """
+{data}
+train_set, val_set = TensorDataset(x[:rows], y[:rows]), TensorDataset(x[1200:], y[1200:])
+train_loader, val_loader = DataLoader(train_set, 32, shuffle=True), DataLoader(val_set, 128)
+net = {net}
+optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+for epoch in range(25):
+    net.train()
+    for a, b in train_loader:
+        optimizer.zero_grad()
+        F.cross_entropy(net(a), b).backward()
+        optimizer.step()
+    net.eval()
+    with torch.no_grad():
+        {score}
+"""
+SCORES = {
+    "argmax": "print(sum((net(a).argmax(1) == b).sum().item() for a, b in val_loader))",
+    "loss": "print(sum(F.cross_entropy(net(a), b).item() for a, b in val_loader))",
+    "tensors": "print(F.cross_entropy(net(x[1200:]), y[1200:]).item())",
+}
+NOISY = """
+rows, x = 150, x + 1.5 * torch.randn_like(x)
+y = torch.where(torch.rand(len(y)) < 0.3, (y + 1) % 10, y)
+"""
 MISSING = ("optim-missing-params",)
 
 
@@ -233,6 +258,9 @@ SCRIPT_FAULTY: dict[str, tuple[tuple[str, ...], Callable[[], Any]]] = {
             SWEEP, rates="0.05, 0.1, 0.2", net="made.pop(0)",
             before="made = [Net(), mlp(64, 32, 10), Net(32)]\n"
             "for p in made[1].parameters(): nn.init.zeros_(p)")),
+    **{f"script: overfit, {k}": (
+        ("gen-overfit", "label-noise"), script(VALIDATED, data=NOISY, net="Net(128)", score=v))
+       for k, v in SCORES.items()},
     "script: optimizer of another": (
         MISSING, script(WRONG, change="optimizer = torch.optim.SGD(other.parameters(), 0.1)")),
     "script: rebuilt after": (
@@ -245,6 +273,10 @@ SCRIPT_FAULTY: dict[str, tuple[tuple[str, ...], Callable[[], Any]]] = {
 
 SCRIPT_HEALTHY: dict[str, Callable[[], Any]] = {
     **{f"script: healthy, {k}": v for k, v in parts_of("").items()},
+    **{f"script: small set, {k}": script(VALIDATED, data="rows = 300", net="Net()", score=v)
+       for k, v in SCORES.items()},
+    **{f"script: validated, {k}": script(VALIDATED, data="rows = 1200", net="Net()", score=v)
+       for k, v in SCORES.items()},
     "script: sweep": script(SWEEP, rates="0.01, 0.03, 0.1", **SWEPT),
     "script: sweep of widths": script(
         SWEEP, rates="16, 64, 256", before="from functools import partial\n"

@@ -23,8 +23,8 @@ from .patient import Patient
 from .probes._probe import Feed, Probe, Stepper
 from .schedule import Schedule
 from .stepping import gradients_finite, name_parameters, row
+from .validation import Validation
 
-EVAL_EVERY = 20  # evaluation batches between two that are measured
 ROWS = 200  # step rows before they are thinned: about this many for each factor e of steps
 
 
@@ -37,7 +37,8 @@ class Engine:
         self.patients: list[Patient] = []
         self.steppers: dict[int, Stepper] = {}
         self.loaders = Loaders()
-        self.calls = Calls(lambda *call: self.tell("called", *call))
+        self.validation = Validation(self)
+        self.calls = Calls(self.validation.called)
         self.schedule = Schedule()
         self.probes: list[Probe] = []
         self.notes: list[str] = []
@@ -53,7 +54,6 @@ class Engine:
         self.on_nonfinite: Callable[[str, Feed | None, Tensor | None], None] | None = None
         self._late: tuple[Tensor, Feed] | None = None  # a loss on a GPU, read one step late
         self._sampling = True
-        self._evaluations = 0
         self._since = time.perf_counter()
         self._row_at = 0
         self._best = math.inf
@@ -84,6 +84,7 @@ class Engine:
     def close(self) -> None:
         """Let the probes take their hooks away, read what is still late, forget the batches."""
         self.calls.stop()
+        self.guarded(self.validation.end)
         self.guarded(self.by_hand.look)
         self.tell("close")
         if self._late is not None:
@@ -132,9 +133,7 @@ class Engine:
             if not torch.is_grad_enabled():
                 if patient.is_inner:
                     return
-                self._evaluations += 1
-                if self._evaluations < 4 or self._evaluations % EVAL_EVERY == 1:
-                    self.tell("evaluation", feed)
+                self.validation.evaluated(feed)
                 return
             if patient.fresh:
                 patient.keep_statistics()
@@ -165,6 +164,7 @@ class Engine:
             if self.calls.on:
                 self.calls.stop()
             value = self.last_loss = self._value(loss, feed)
+            self.validation.trained(value)
             self.unclaimed = self.unclaimed[0] + 1, self.unclaimed[1] + value
             if self._sampling:
                 self.tell("backward", feed, loss)

@@ -20,7 +20,7 @@ from .live import live_of
 from .loader import dataset_of, tensors_of
 from .probes._measure import first_tensor
 from .probes._probe import Feed
-from .probes.dealt import Dealt, DealtSets, pairs_of
+from .probes.dealt import DealtSets, pairs_of
 
 Progress = Callable[[int, int, str], None]  # done, of how many, what
 FEW, QUICK = 2000, 4000  # samples answered after a training; samples read in a quick look
@@ -158,6 +158,7 @@ def after(doc: Any) -> None:
                 case.parts[name] = part
         if not case.parts and (pairs := pairs_of(probe)):
             case.parts["train"] = of_tensors("batch", *pairs)
+            case.parts["train"].more["inputs"] = pairs[0]
         case.answers = _answers(doc, probe, time.monotonic() + seconds)
         for name, look in exams("after").items():
             if name not in engine.chart.exams:
@@ -174,6 +175,8 @@ def _waits(doc: Any) -> None:
 def _answers(doc: Any, probe: DealtSets, end: float) -> Callable[[Part], Any] | None:
     """How to ask the network about a part; None where its inputs are not the data set's items."""
     train = probe.sets.get("train")
+    if train is None and probe.patient is not None and not probe.patient.is_partial:
+        return lambda part: _ask(probe.patient, default_collate, part, end)
     told = "train" in doc.sets and train is not None and train.looks == 0
     if train is None or train.patient.is_partial:
         return None
@@ -184,21 +187,26 @@ def _answers(doc: Any, probe: DealtSets, end: float) -> Callable[[Part], Any] | 
         dealt = probe.sets.get(part.name)
         if part.dataset is None or (dealt is not None and not dealt.is_plain and not told):
             return None
-        return _ask(train, part, end)
+        return _ask(train.patient, train.record.collate or default_collate, part, end)
 
     return answers
 
 
-def _ask(train: Dealt, part: Part, end: float) -> tuple[Tensor, Tensor] | None:
-    collate = train.record.collate or default_collate
+def _ask(
+    patient: Any, collate: Callable[[Any], Any], part: Part, end: float
+) -> tuple[Tensor, Tensor] | None:
+    given = part.more.get("inputs", part.dataset)
+    if given is None:
+        return None
     order = torch.randperm(len(part), generator=torch.Generator().manual_seed(2))[:FEW]
     found: list[Tensor] = []
     done = 0
-    with train.patient.replayed() as net:
+    with patient.replayed() as net:
         device = next(net.parameters()).device
         for places in order.split(256):
-            items = [part.dataset[i] for i in part.places_N[places].tolist()]
-            x = first_tensor((collate(items),), {})
+            at = part.places_N[places]
+            items = given[at] if isinstance(given, Tensor) else [given[i] for i in at.tolist()]
+            x = items if isinstance(items, Tensor) else first_tensor((collate(items),), {})
             out = net(x.to(device)) if x is not None else None
             if not isinstance(out, Tensor) or len(out) != len(places):
                 return None

@@ -102,7 +102,7 @@ class Doctor:
 
     def tell(self, *, train: Any, val: Any, loss_fn: Any, classes: int | None) -> None:
         """What only the user knows: the data sets, the loss and the number of classes."""
-        self.search.loss_fn = loss_fn
+        self.search.loss_fn = self.engine.validation.loss_fn = loss_fn
         self.loaders = {k: v for k, v in (("train", train), ("val", val)) if v is not None}
         self.sets = {k: dataset_of(v) for k, v in (("train", train), ("val", val)) if v is not None}
         if classes:

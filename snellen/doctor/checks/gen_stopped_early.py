@@ -23,8 +23,8 @@ class StoppedEarly(Check):
     good = "for epoch in range(50): ...       # stop when validation has not risen for 5"
 
     def look(self, chart: Chart) -> Finding | None:
-        """From the epochs where they were recorded, else from the steps and the score after."""
-        if num_optimizers(chart) > 1:
+        """From epochs that the training reports; a loop that only evaluates may mean to go on."""
+        if num_optimizers(chart) > 1 or any(row.get("seen") for row in chart.epochs):
             return None
         train = _series(chart, ("train_loss", "train/loss", "loss"))
         val = _series(chart, ("val_loss", "val/loss", "valid_loss"))

@@ -26,6 +26,9 @@ class ValTooGood(Check):
         """Accuracies of the same network."""
         exam = chart.exams.get("skill") or {}
         train, val, count = (num(exam, k) for k in ("train_accuracy", "val_accuracy", "val_count"))
+        last = chart.epochs[-1] if len(chart.epochs) else {}
+        if val is None and last.get("seen"):  # a loop without a loader for it
+            val, count = num(last, "val_accuracy"), num(last, "val_count")
         if train is None or val is None or not count or count < LEAST:
             return None
         if any("dropout" in kind_of(trace) for trace in chart.layers.values()):
@@ -43,7 +46,9 @@ class ValTooGood(Check):
 
 def sick() -> list[Chart]:
     """12 points better."""
-    return [_skilled(0.8, 0.92)]
+    seen = {"val_accuracy": 0.93, "val_count": 300, "val_loss": 0.2, "seen": True}
+    heard = {"kind": "epoch", "step": 40, "metrics": seen}
+    return [_skilled(0.8, 0.92), training(sick=(examined("skill", train_accuracy=0.8), heard))]
 
 
 def healthy() -> list[Chart]:
