@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,6 +17,7 @@ from ..data.inputs import Inputs
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ..nn.losses import Loss, fit_head
+from .drawing import draw_label
 from .task import Metric, Task
 
 
@@ -210,26 +211,6 @@ class Confusion(Metric):
         mean = {"precision": precision, "recall": recall, "f1": f1}
         scores = {name: float(v[seen].mean()) if seen.any() else 0.0 for name, v in mean.items()}
         return {"accuracy": float(hit.sum() / counts.sum().clamp(min=1)), **scores}
-
-
-def draw_label(image_CHW: Tensor, words: str) -> Image.Image:
-    """image_CHW -> a picture at least 128 pixels wide with words under it."""
-    array = image_CHW if image_CHW.dtype == torch.uint8 else _to_uint8(image_CHW)
-    hwc = array.permute(1, 2, 0).numpy()
-    picture = Image.fromarray(hwc[..., 0] if hwc.shape[2] == 1 else hwc[..., :3]).convert("RGB")
-    scale = max(1, -(-128 // max(picture.width, 1)))
-    big = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
-    canvas = Image.new("RGB", (big.width, big.height + 16), "white")
-    canvas.paste(big, (0, 0))
-    ImageDraw.Draw(canvas).text((2, big.height + 2), words, fill="black")
-    return canvas
-
-
-def _to_uint8(image_CHW: Tensor) -> Tensor:
-    """Floats of any range -> 0..255, smallest black; NaN becomes black."""
-    finite = torch.nan_to_num(image_CHW.float(), 0.0, 0.0, 0.0)
-    low, high = finite.min(), finite.max()
-    return ((finite - low) / (high - low).clamp(min=1e-12) * 255).to(torch.uint8)
 
 
 TASKS = {"classify": Classify}

@@ -1,0 +1,48 @@
+"""Pictures with what is true or said of them: words below, boxes on them."""
+
+from collections.abc import Sequence
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+LEAST = 128  # pixels that a drawing is wide at least
+LINE = 14  # pixels from one line of words to the next
+COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080")
+
+
+def draw_label(image_CHW: Tensor, words: str) -> Image.Image:
+    """image_CHW -> a picture at least 128 pixels wide with words under it."""
+    return draw_lines(image_CHW, [words])
+
+
+def draw_lines(
+    image_CHW: Tensor, lines: Sequence[str], boxes_N4: Tensor | None = None
+) -> Image.Image:
+    """image_CHW -> a picture with boxes_N4 (xyxy, its own pixels) on it and lines under it.
+
+    >>> draw_lines(torch.zeros(1, 8, 8, dtype=torch.uint8), ["a", "b"]).size
+    (128, 158)
+    """
+    array = image_CHW if image_CHW.dtype == torch.uint8 else _to_uint8(image_CHW)
+    hwc = array.permute(1, 2, 0).numpy()
+    picture = Image.fromarray(hwc[..., 0] if hwc.shape[2] == 1 else hwc[..., :3]).convert("RGB")
+    scale = max(1, -(-LEAST // max(picture.width, 1)))
+    big = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+    canvas = Image.new("RGB", (big.width, big.height + 2 + LINE * len(lines)), "white")
+    canvas.paste(big, (0, 0))
+    pen = ImageDraw.Draw(canvas)
+    for i, line in enumerate(lines):
+        pen.text((2, big.height + 2 + LINE * i), line, fill="black")
+    for i, box in enumerate([] if boxes_N4 is None else boxes_N4.tolist()):
+        x1, y1, x2, y2 = (v * scale for v in box)
+        if x1 < x2 and y1 < y2:
+            pen.rectangle((x1, y1, x2 - 1, y2 - 1), outline=COLOURS[i % len(COLOURS)], width=2)
+    return canvas
+
+
+def _to_uint8(image_CHW: Tensor) -> Tensor:
+    """Floats of any range -> 0..255, smallest black; NaN becomes black."""
+    finite = torch.nan_to_num(image_CHW.float(), 0.0, 0.0, 0.0)
+    low, high = finite.min(), finite.max()
+    return ((finite - low) / (high - low).clamp(min=1e-12) * 255).to(torch.uint8)
