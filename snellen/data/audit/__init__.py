@@ -9,10 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ...core.parts import Part
+
 if TYPE_CHECKING:
     from ..source import Problem, SampleSet
 
 Progress = Callable[[int, int], None]  # done, of how many
+
+PARTS = {
+    "Dirty data": Part(
+        "Preprocessing",
+        "sn.data.audit.audit",
+        "`snellen check`: odd sizes, rare classes, blanks in labels, copies, broken files ...",
+        "000",
+    ),
+}
 
 
 def audit(data: Any, *, progress: Progress | None = None) -> list[Problem]:
