@@ -24,8 +24,8 @@ class Network(nn.Module):
 
     `aux` maps a stage's name to the head that branches off its output while training;
     `aux_weight` is the weight of each such loss beside the main one. With `taps` the head takes the
-    list of these stages' outputs and gives what its task reads, boxes for example. What is frozen as a whole
-    stays in eval mode, so that its statistics rest.
+    list of these stages' outputs and gives what its task reads, boxes for example. What is frozen
+    as a whole stays in eval mode, so that its statistics rest.
 
     >>> head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
     >>> net = Network({"stem": nn.Conv2d(3, 4, 3)}, head, 3)
@@ -179,7 +179,8 @@ class Removed(nn.Identity):
 
 def heads(net: Network) -> list[nn.Module]:
     """The main head (each of its `outs`, where it has several), then the auxiliary ones."""
-    return [*getattr(net.head, "outs", [net.head]), *(net.aux.values() if net.aux is not None else ())]
+    main = getattr(net.head, "outs", [net.head])
+    return [*main, *(net.aux.values() if net.aux is not None else ())]
 
 
 def last_layer(head: nn.Module) -> tuple[str, nn.Module]:
