@@ -99,7 +99,7 @@ class Network(nn.Module):
         outputs: dict[str, Tensor] = {}
         hooks = [parts[n].register_forward_hook(_keeper(n, outputs)) for n in wanted]
         try:
-            seen = []
+            seen: list[Tensor] = []
             for name in order[: last + 1]:
                 x = parts[name](seen if self.taps and name == "head" else x)
                 if name in self.taps:
