@@ -35,6 +35,30 @@ def from_arrays(
     return Source(name, "arrays", train, classes, problems=problems, facts=facts)
 
 
+def from_numbers(x: Any, y: Any, task: str, *, name: str = "arrays") -> Source:
+    """Images x, a row of numbers y for each -> Source: attributes for "tag", values for others.
+
+    >>> y = np.array([[0.5, 3.0]] * 4)
+    >>> from_numbers(np.zeros((4, 8, 8), np.uint8), y, "regress").train[1].target.values_V
+    tensor([0.5000, 3.0000])
+    """
+    x_NCHW = images_tensor(x, name)
+    rows = as_tensor(np.asarray(y) if isinstance(y, list | tuple) else y, f"{name}: the numbers")
+    rows = rows.float()[:, None] if rows.ndim == 1 else rows.float()
+    if rows.ndim != 2 or len(rows) != len(x_NCHW):
+        raise DataError(
+            f"{name}: {len(x_NCHW)} images and numbers of shape {tuple(rows.shape)}; "
+            f"a row for each image, ({len(x_NCHW)}, how many), is wanted for task={task}"
+        )
+    names = tuple(str(i) for i in range(rows.shape[1]))
+    facts = {"images": len(x_NCHW), "shape": list(x_NCHW.shape[1:]), "dtype": str(x_NCHW.dtype)}
+    if task == "tag":
+        train = ArraySet(x_NCHW, attributes_NA=rows)
+        return Source(name, "arrays", train, (), facts=facts, attributes=names)
+    train = ArraySet(x_NCHW, values_NV=rows)
+    return Source(name, "arrays", train, (), facts=facts, values=names)
+
+
 def images_tensor(x: Any, name: str) -> Tensor:
     """Images in any usual layout -> x_NCHW, uint8 or float32; raises DataError where in doubt.
 

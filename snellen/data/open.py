@@ -12,11 +12,14 @@ from torch.utils.data import DataLoader, Dataset
 from ..core import registry
 from ..core.errors import DataError
 from ._unknown import unknown
-from .arrays import from_arrays
+from .arrays import from_arrays, from_numbers
 from .classes import match_classes
+from .columns import ordered
 from .datasets import from_dataset
 from .source import Format, Part, SampleSet, Source
 from .splits import random_split, stratified_split
+
+OF_NUMBERS = ("tag", "regress")  # tasks of columns in place of classes
 
 
 def open_data(
@@ -37,13 +40,13 @@ def open_data(
         if val is not None:
             raise DataError("data is a (train, val) pair and val= is given too; leave one out")
         data, val = data
-    source = _open(data).of(task)
+    source = _open(data, task).of(task)
     if split and len(source.classes) == 1 and source.train.labels() is not None:
         raise DataError(
             f"{source.name} has one class, {source.classes[0]!r}; two are the least to tell apart"
         )
     if val is not None:
-        return _with_val(source, _open(val).of(task))
+        return _with_val(source, _open(val, task).of(task), task)
     if source.val is not None or not split:
         return source
     return _hold_out(source, split, seed)
@@ -71,7 +74,7 @@ def _is_whole(data: Any) -> bool:
     return dims[0] is not None and dims[0] >= 2 and dims[1] in (None, 1, 2)
 
 
-def _open(data: Any) -> Source:
+def _open(data: Any, task: str) -> Source:
     if isinstance(data, Source):
         return data
     if isinstance(data, str | Path):
@@ -81,7 +84,8 @@ def _open(data: Any) -> Source:
     if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "targets")):
         return from_dataset(data)
     if isinstance(data, tuple | list) and len(data) == 2:
-        return from_arrays(*data)
+        x, y = data
+        return from_numbers(x, y, task) if task in OF_NUMBERS else from_arrays(x, y)
     size = f" of {len(data)}" if isinstance(data, tuple | list) else ""
     raise DataError(
         f"data is a {type(data).__name__}{size}; a path, a word such as digits, (x, y) arrays, "
@@ -116,12 +120,15 @@ def _hold_out(source: Source, split: float, seed: int) -> Source:
     return replace(source, train=train, val=val, facts={**source.facts, "split": split})
 
 
-def _with_val(source: Source, other: Source) -> Source:
+def _with_val(source: Source, other: Source, task: str) -> Source:
     """The other source's validation part, or all of it, under this one's class numbers."""
     part = other.val or other.test or other.train
     if (part.labels() is None) != (source.train.labels() is None):
         has, wants = ("boxes", "classes") if part.labels() is None else ("classes", "boxes")
         raise DataError(f"val={other.name} has {has} where {source.name} has {wants}; "
                         "both must be the same kind of data")  # fmt: skip
+    if task in OF_NUMBERS and (other.attributes or other.values):
+        named = {"tag": {"attributes": source.attributes}, "regress": {"values": source.values}}
+        part = ordered(part, other, **named[task])
     val, problems = match_classes(source.classes, other.classes, part)
     return replace(source, val=val, problems=(*source.problems, *other.problems, *problems))

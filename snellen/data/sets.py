@@ -17,21 +17,36 @@ from .source import SampleSet
 
 
 class FileSet(SampleSet):
-    """Pictures on a disk, one class each; a picture is read when asked for, never before."""
+    """Pictures on a disk; a picture is read when asked for, never before. What is true of each is
+    a row: its class, its attributes, its numbers, whichever are given.
+    """
 
-    def __init__(self, paths: Sequence[str], labels_N: Tensor, channels: int = 3) -> None:
+    def __init__(
+        self,
+        paths: Sequence[str],
+        labels_N: Tensor | None,
+        channels: int = 3,
+        *,
+        attributes_NA: Tensor | None = None,
+        values_NV: Tensor | None = None,
+    ) -> None:
         self.paths, self.labels_N, self.channels = list(paths), labels_N, channels
+        self.attributes_NA, self.values_NV = attributes_NA, values_NV
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, i: int) -> Sample:
         image = read_image(self.paths[i], self.channels)
-        return Sample(image, Target(label=int(self.labels_N[i])), i, self.paths[i])
+        return Sample(image, self.target(i), i, self.paths[i])
 
-    def labels(self) -> Tensor:
+    def labels(self) -> Tensor | None:
         """labels_N int64."""
         return self.labels_N
+
+    def target(self, i: int) -> Target:
+        """What is true of sample i."""
+        return _row(self, i)
 
     def path(self, i: int) -> str:
         """The file of sample i."""
@@ -39,25 +54,37 @@ class FileSet(SampleSet):
 
 
 class ArraySet(SampleSet):
-    """Images x_NCHW and labels_N in memory.
+    """Images x_NCHW and labels_N (or rows of attributes or numbers) in memory.
 
     >>> import torch
     >>> ArraySet(torch.zeros(5, 1, 8, 8), torch.arange(5))[3].target.label
     3
     """
 
-    def __init__(self, x_NCHW: Tensor, labels_N: Tensor) -> None:
+    def __init__(
+        self,
+        x_NCHW: Tensor,
+        labels_N: Tensor | None = None,
+        *,
+        attributes_NA: Tensor | None = None,
+        values_NV: Tensor | None = None,
+    ) -> None:
         self.x_NCHW, self.labels_N = x_NCHW, labels_N
+        self.attributes_NA, self.values_NV = attributes_NA, values_NV
 
     def __len__(self) -> int:
         return len(self.x_NCHW)
 
     def __getitem__(self, i: int) -> Sample:
-        return Sample(self.x_NCHW[i], Target(label=int(self.labels_N[i])), i)
+        return Sample(self.x_NCHW[i], self.target(i), i)
 
-    def labels(self) -> Tensor:
+    def labels(self) -> Tensor | None:
         """labels_N int64."""
         return self.labels_N
+
+    def target(self, i: int) -> Target:
+        """What is true of sample i."""
+        return _row(self, i)
 
     def stacked(self) -> Tensor:
         """x_NCHW itself, not a copy."""
@@ -95,3 +122,12 @@ class DatasetSet(SampleSet):
     def labels(self) -> Tensor:
         """labels_N int64."""
         return self.labels_N
+
+
+def _row(told: FileSet | ArraySet, i: int) -> Target:
+    """Row i of whatever tables a set has."""
+    return Target(
+        label=None if told.labels_N is None else int(told.labels_N[i]),
+        attributes_A=None if told.attributes_NA is None else told.attributes_NA[i],
+        values_V=None if told.values_NV is None else told.values_NV[i],
+    )

@@ -50,6 +50,11 @@ class Classify(Task):
     @classmethod
     def from_source(cls, source: Source, imgsz: int | None = None) -> "Classify":
         """Classes from the data, the input from the training part's images."""
+        if not source.classes and (source.attributes or source.values):
+            raise DataError(
+                f"{source.name} has no label column but columns of numbers; task=tag learns those "
+                "of 0 and 1, task=regress the others"
+            )
         if not source.classes:
             raise DataError(
                 f"{source.name} has no labels; classification wants a folder a class, "

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ...core.errors import DataError
 from ..images import is_image_name
+from ._columns import column_of
 
-TABLES = ("labels", "train", "index", "annotations", "data")
+TABLES = ("labels", "train", "index", "annotations", "data", "metadata")
 SUFFIXES = (".csv", ".tsv")
 DELIMITERS = (",", ";", "\t", "|")
 PATH_WORDS = ("path", "file", "filename", "file_name", "filepath", "file_path", "image",
@@ -25,9 +26,10 @@ class Table:
     file: Path
     rows: tuple[tuple[int, list[str]], ...]
     path: int
-    label: int
+    label: int | None  # None where other columns say what is true
     part: int | None
     width: int
+    head: tuple[str, ...] = ()  # names of the columns as they are written
 
 
 def read_table(file: Path) -> Table:
@@ -40,12 +42,12 @@ def read_table(file: Path) -> Table:
         raise DataError(
             f"{file} line {line} has one column, {first[0][:40]!r}; path and label are wanted"
         )
-    header = [cell.lower() for cell in first]
+    header = [cell.lower().strip() for cell in first]
     if any(is_image_name(cell) for cell in first) or not _known(header):
         return _without_header(file, rows)
     if len(rows) == 1:
         raise DataError(f"{file} has a header and no rows; a line for each picture is wanted")
-    return _with_header(file, header, rows[1:])
+    return _with_header(file, first, rows[1:])
 
 
 def _rows(file: Path) -> list[tuple[int, list[str]]]:
@@ -59,7 +61,8 @@ def _rows(file: Path) -> list[tuple[int, list[str]]]:
         raise DataError(f"{file} line {reader.line_num} is no row of a table: {error}") from error
 
 
-def _with_header(file: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> Table:
+def _with_header(file: Path, head: list[str], rows: list[tuple[int, list[str]]]) -> Table:
+    header = [cell.lower() for cell in head]
     if {"x1", "xmin"} & set(header):
         raise DataError(
             f"{file} is a table of boxes, which is written and not read; give COCO, VOC or YOLO"
@@ -70,12 +73,19 @@ def _with_header(file: Path, header: list[str], rows: list[tuple[int, list[str]]
     if label is None:
         others = [i for i in range(len(header)) if i not in (path, part)]
         label = others[0] if len(others) == 1 else None
-    if path is None or label is None:
+    others = [i for i in range(len(header)) if i not in (path, part)]
+    if path is None or (label is None and not any(_is_number(rows, i) for i in others)):
         missing = "path" if path is None else "label"
         raise DataError(
             f"{file} has the columns {', '.join(header)}, none of them {missing}; name one so"
         )
-    return Table(file, tuple(rows), path, label, part, len(header))
+    return Table(file, tuple(rows), path, label, part, len(header), tuple(head))
+
+
+def _is_number(rows: list[tuple[int, list[str]]], column: int, looks: int = 100) -> bool:
+    """Whether a column holds numbers, by its first rows."""
+    words = [row[column] for _, row in rows[:looks] if len(row) > column]
+    return column_of("", words) is not None
 
 
 def decode(file: Path) -> str:

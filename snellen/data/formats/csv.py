@@ -1,17 +1,23 @@
 """A table of paths and labels (comma, semicolon or tab), perhaps with a column that says the part.
 
 Paths count from the table's folder. A folder with labels.csv, or train.csv and val.csv, works too.
+Columns of 0 and 1 are attributes (task=tag), columns of other numbers values (task=regress).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from ...core.errors import DataError
 from ..classes import number_labels
 from ..sets import FileSet
 from ..source import Format, Problem, Source
+from ._columns import Column, column_of, split_kinds, table_of
 from ._folders import channels_of
 from ._index import SUFFIXES, Table, index_file, read_table, resolve
 from ._layout import layout
@@ -22,7 +28,7 @@ class Csv(Format):
     """A line a picture: path, label and perhaps train, val or test."""
 
     name = "csv"
-    about = "a table (.csv, .tsv) with the columns path and label, perhaps split"
+    about = "a table (.csv, .tsv): path and label, or columns of numbers; perhaps split"
 
     def detect(self, path: Path) -> bool:
         """A table by its ending, or a folder whose table lists pictures that are there."""
@@ -41,8 +47,9 @@ class Csv(Format):
                     if beside.is_file():
                         more = list_files(read_table(beside))
                         listing.parts[part] = [r for rows in more.parts.values() for r in rows]
+                        listing.columns[part] = more.columns["train"]
                         listing.problems += more.problems
-        return _source(path, listing)
+        return source_of(path, listing)
 
     def example(self, folder: Path) -> Path:
         """Six pictures of two classes, four to train on."""
@@ -56,20 +63,33 @@ class Csv(Format):
         return folder / "tiny.csv"
 
 
+class Row(NamedTuple):
+    """A picture: its file, its label ("" where the table has none), its row in the columns."""
+
+    file: str
+    label: str
+    number: int
+
+
 @dataclass
 class Listing:
-    """part -> [(file, label)], and the rows that could not be used."""
+    """part -> its rows and the columns that they count in, and what could not be used."""
 
-    parts: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    label: str | None  # the label column's name
+    has_labels: bool
+    parts: dict[str, list[Row]] = field(default_factory=dict)
+    columns: dict[str, list[Column]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
 def list_files(table: Table) -> Listing:
     """Table -> Listing; raises DataError where no row names a file that is there."""
     folder, ending = resolve(table)
-    listing, missing = Listing(), None
+    name = None if table.label is None or not table.head else table.head[table.label]
+    listing, missing = Listing(name, table.label is not None), None
+    columns = _columns(table, listing)
     labels: dict[str, str] = {}
-    for line, row in table.rows:
+    for number, (line, row) in enumerate(table.rows):
         wrong = _row_problem(table, row)
         if wrong:
             listing.problems.append(_problem(table, line, "row-incomplete", wrong))
@@ -80,24 +100,44 @@ def list_files(table: Table) -> Listing:
             message = f"{row[table.path]!r} is not there; the row is left out"
             listing.problems.append(_problem(table, line, "file-missing", message))
             continue
-        label = row[table.label]
+        label = "" if table.label is None else row[table.label]
         if labels.setdefault(str(file), label) != label:
             message = f"{row[table.path]!r} is labelled {labels[str(file)]!r} above and {label!r}"
             listing.problems.append(_problem(table, line, "label-conflict", message))
         part = part_of(row[table.part]) if table.part is not None else "train"
-        listing.parts.setdefault(part or "train", []).append((str(file), label))
+        listing.parts.setdefault(part or "train", []).append(Row(str(file), label, number))
     if not listing.parts:
+        unlabelled = "" if name else f"; of its columns {', '.join(table.head)} none is a label"
         raise DataError(
             f"{table.file}: none of its {len(table.rows)} rows can be used; the first: "
             + (f"{missing} is not there" if missing else listing.problems[0].message)
+            + (unlabelled if table.label is None else "")
         )
+    listing.columns = dict.fromkeys(listing.parts, columns)
     return listing
+
+
+def _columns(table: Table, listing: Listing) -> list[Column]:
+    """The columns of numbers; cells that are none are said with their line."""
+    found = []
+    for i, name in enumerate(table.head):
+        if i in (table.path, table.part):
+            continue
+        column = column_of(name, [row[i] if len(row) > i else "" for _, row in table.rows])
+        if column is None:
+            continue
+        found.append(column)
+        for slip in column.slips:
+            line, row = table.rows[slip]
+            message = f"{name} is {row[i]!r}, no number; it counts as not known"
+            listing.problems.append(_problem(table, line, "value-not-a-number", message))
+    return found
 
 
 def _row_problem(table: Table, row: list[str]) -> str | None:
     if len(row) != table.width:
         return f"{len(row)} columns where {table.width} are wanted; the row is left out"
-    if not row[table.path] or not row[table.label]:
+    if not row[table.path] or (table.label is not None and not row[table.label]):
         return "no path or no label; the row is left out"
     if table.part is not None and part_of(row[table.part]) is None:
         return f"{row[table.part]!r} is none of train, val, test; the row is left out"
@@ -108,18 +148,58 @@ def _problem(table: Table, line: int, id: str, message: str) -> Problem:
     return Problem(id, message, file=str(table.file), line=line, do="correct this line")
 
 
-def _source(path: Path, listing: Listing) -> Source:
-    every = [file for rows in listing.parts.values() for file, _ in rows]
+def source_of(path: Path, listing: Listing, task: str = "") -> Source:
+    """Listing -> Source for a task: "tag" sees attributes, "regress" values, others labels."""
+    every = [row.file for rows in listing.parts.values() for row in rows]
     channels = channels_of(every)
+    attributes, values = split_kinds(listing.columns.get("train", []), listing.label)
+    names = {"tag": attributes, "regress": values}.get(task, ())
     parts = {}
     for part, rows in listing.parts.items():
-        values = _values([label for _, label in rows])
-        labels, classes, problems = number_labels(values, None, str(path))
-        files = FileSet([file for file, _ in rows], labels, channels)
-        parts[part] = Source(str(path), "csv", files, classes, problems=problems)
-    facts = {"images": len(every), "channels": channels}
+        told = _labels(rows, listing.has_labels, str(path))
+        if task:
+            told = _numbers(rows, listing.columns[part], names, task, f"{path}, part {part}")
+        files = FileSet([row.file for row in rows], told.labels_N, channels,
+                        attributes_NA=told.attributes_NA, values_NV=told.values_NV)  # fmt: skip
+        parts[part] = Source(str(path), "csv", files, told.classes, problems=told.problems)
+    counts = {"attributes": len(attributes), "values": len(values)}
+    facts = {"images": len(every), "channels": channels, **{k: n for k, n in counts.items() if n}}
     source = join_parts(str(path), "csv", parts)
-    return replace(source, facts=facts, problems=(*listing.problems, *source.problems))
+    variants = {t: partial(source_of, path, listing, t) for t in ("tag", "regress")}
+    return replace(
+        source, facts=facts, problems=(*listing.problems, *source.problems),
+        attributes=attributes, values=values, variants={} if task else variants,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the rows of one part say."""
+
+    labels_N: Tensor | None = None
+    attributes_NA: Tensor | None = None
+    values_NV: Tensor | None = None
+    classes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def _labels(rows: Sequence[Row], has_labels: bool, where: str) -> Told:
+    if not has_labels:
+        return Told()
+    words = _values([row.label for row in rows])
+    labels_N, classes, problems = number_labels(words, None, where)
+    return Told(labels_N, classes=classes, problems=problems)
+
+
+def _numbers(
+    rows: Sequence[Row], columns: Sequence[Column], names: Sequence[str], task: str, where: str
+) -> Told:
+    numbers = [row.number for row in rows]
+    try:
+        table = table_of(columns, names, numbers, task == "tag")
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+    return Told(attributes_NA=table) if task == "tag" else Told(values_NV=table)
 
 
 def _values(labels: list[str]) -> np.ndarray:
