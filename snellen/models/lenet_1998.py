@@ -21,6 +21,20 @@ C3_TABLE = (  # table I: the maps of S2 that each map of C3 sees
     (0, 2, 3, 5), (0, 1, 2, 3, 4, 5),
 )  # fmt: skip
 CODE = 84  # 7x12 pixels, as many as F6 has units
+DIGITS = """
+.#####. ...#... .#####. .#####. ....##. ####### ..####. ####### .#####. .#####.
+##...## ..##... ##...## ##...## ...###. ##..... .##.... .....## ##...## ##...##
+##...## .###... .....## .....## ..####. ##..... ##..... .....## ##...## ##...##
+##...## ...#... .....## .....## .##.##. ##..... ##..... ....##. ##...## ##...##
+##...## ...#... ....##. ..####. ##..##. ######. ######. ....##. .#####. ##...##
+##...## ...#... ...##.. ..####. ##..##. ##...## ##...## ...##.. .#####. .######
+##...## ...#... ..##... .....## ####### .....## ##...## ...##.. ##...## .....##
+##...## ...#... .##.... .....## ....##. .....## ##...## ..##... ##...## .....##
+##...## ...#... ##..... ##...## ....##. ##...## ##...## ..##... ##...## ....##.
+.#####. .#####. ####### .#####. ....##. .#####. .#####. ..##... .#####. .####..
+....... ....... ....... ....... ....... ....... ....... ....... ....... .......
+....... ....... ....... ....... ....... ....... ....... ....... ....... .......
+"""  # 0 to 9 as figure 3 draws them, 7 wide and 12 high
 
 
 class Squash(nn.Module):
@@ -62,7 +76,12 @@ class TableConv(nn.Module):
 class RadialBasis(nn.Module):
     """x_BD -> logits_BK: minus the squared distance to each class's code of +-1, which is fixed.
 
-    The paper's codes are pictures of printed digits; these are drawn once, for any classes.
+    The codes of ten classes are pictures of printed digits, as the paper's; other classes have
+    codes that were drawn once.
+
+    >>> pictures = RadialBasis(84, 10).code_KD.view(10, 12, 7)
+    >>> "".join(".#"[int(pixel > 0)] for pixel in pictures[7, 0])
+    '#######'
     """
 
     code_KD: Tensor
@@ -71,6 +90,10 @@ class RadialBasis(nn.Module):
         super().__init__()
         draw = torch.Generator().manual_seed(1998)
         codes = torch.randint(0, 2, (classes, inputs), generator=draw, device="cpu")
+        if (classes, inputs) == (10, CODE):
+            rows = [line.split() for line in DIGITS.split("\n") if line]
+            ink = [[pixel == "#" for row in rows for pixel in row[k]] for k in range(10)]
+            codes = torch.tensor(ink, device="cpu").long()
         self.register_buffer("code_KD", (2.0 * codes - 1.0).to(torch.empty(0).device))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -157,10 +157,16 @@ class _Reach(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         seen = [a for a in tree_leaves(args) if hasattr(a, "reach")]
+        if func.overloadpacket is torch.ops.aten.mul and seen:  # a gate is no way through the image
+            seen = [max(seen, key=torch.numel)]
         reach, stride = _largest(a.reach for a in seen), _largest(a.stride_ for a in seen)
         name = func.overloadpacket.__name__
-        if name in ("mm", "addmm", "bmm", "mean", "_adaptive_avg_pool2d"):
+        if name in ("mm", "addmm", "bmm", "mean"):
             reach = _largest((reach, self.size))
+        elif name == "_adaptive_avg_pool2d":
+            bins = [_bin(int(n), out) for n, out in zip(args[0].shape[2:], args[1], strict=True)]
+            height, width = (r + (k - 1) * s for r, s, k in zip(reach, stride, bins, strict=True))
+            reach = height, width
         elif name in ("convolution", "avg_pool2d", "max_pool2d_with_indices"):
             sides = zip(reach, stride, *_window(name, args), strict=True)
             steps = [(r + (k - 1) * d * s, s * step) for r, s, k, step, d in sides]
@@ -184,6 +190,11 @@ def _window(name: str, args: Any) -> tuple[Pair, Pair, Pair]:
     if name == "convolution":
         return _pair(args[1].shape[2:]), _pair(args[3]), _pair(args[5])
     return _pair(args[1]), _pair(args[2] if len(args) > 2 and args[2] else args[1]), (1, 1)
+
+
+def _bin(size: int, out: int) -> int:
+    """The widest bin where `size` pixels are averaged to `out`; 1 where they stay."""
+    return max(-(-(i + 1) * size // out) - i * size // out for i in range(out))
 
 
 def _pair(sides: Sequence[int]) -> Pair:
