@@ -92,8 +92,9 @@ def models() -> list[str]:
     return sorted(_rows())
 
 
-def listing() -> list[str]:
-    """One name for each different network: the bare ones, and the variants that differ from them.
+def listing(task: str | None = "classify") -> list[str]:
+    """One name for each different network of a task, or of all: the bare ones, and the variants
+    that differ from them.
 
     >>> "resnet50" in listing(), "tv:resnet50" in listing()
     (True, False)
@@ -103,7 +104,8 @@ def listing() -> list[str]:
     known = _rows()
     first: dict[Any, str] = {}
     for name in sorted(known, key=lambda name: (":" in name, _turn(name), name)):
-        first.setdefault(identity(known[name]), name)
+        if task in (None, known[name].task):
+            first.setdefault(identity(known[name]), name)
     return sorted(first.values())
 
 
@@ -232,6 +234,7 @@ def describe(name: str, **words: Any) -> dict[str, Any]:
     return {
         "name": name,
         "family": found.family,
+        "task": found.task,
         "params": params,
         "params_without_aux": params - aux_params,
         "macs": macs,
