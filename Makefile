@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND ?= Agg
 
-.PHONY: help demo test check format style bench docs parity
+.PHONY: help demo test check format style bench docs lessons parity
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -45,6 +45,10 @@ parity: $(VENV)/.core .oracles/.made  ## compare every network with torchvision'
 
 bench: $(VENV)/.core  ## measure speed and scores again
 	@$(RUN) bench/run.py
+
+lessons: $(VENV)/.core  ## measure and draw the pictures of the notes' lessons again
+	@$(RUN) examples/lessons all --out docs/lessons
+	@$(RUN) tools/docs.py
 
 docs: $(VENV)/.core  ## write the catalogue pages from the code
 	@$(RUN) tools/docs.py

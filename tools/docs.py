@@ -17,7 +17,7 @@ from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run as a script, it finds its neighbour too
-from tools import byhand_page, models_plot  # noqa: E402
+from tools import byhand_page, lessons_page, models_plot  # noqa: E402
 
 PICTURE = ROOT / "docs" / "models.svg"
 BLOCK = re.compile(
@@ -235,6 +235,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "face": face,
     "byhand-contents": byhand_page.contents,
     "byhand": byhand_page.derivations,
+    "lessons": lessons_page.lessons,
 }
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What course notes tell in words, measured and drawn: one file a lesson."""

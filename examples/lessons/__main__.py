@@ -1,0 +1,86 @@
+"""`python examples/lessons [NAME] [--out FILE]`: lists the lessons, or measures and draws one.
+
+A lesson is a file of this folder. `all` draws every one into a folder. FILE ends in .svg or .png.
+"""
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))  # run by its path, the folder is no package yet
+
+import torch  # noqa: E402
+
+from lessons import _paper  # noqa: E402
+from snellen.core.errors import SnellenError, UnknownName, UsageError  # noqa: E402
+from snellen.report import figure  # noqa: E402
+
+
+def main(words: Sequence[str]) -> int:
+    """Words of the command line -> exit code: 0, or 2 for what is not known."""
+    parser = argparse.ArgumentParser(prog="lessons", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("name", nargs="?", help="a lesson, or all")
+    parser.add_argument("--out", type=Path, help="the file (.svg or .png); of all: the folder")
+    asked = parser.parse_args(words)
+    try:
+        if asked.name is None:
+            print(listing())
+        elif asked.name == "all":
+            for name in lessons():
+                draw(name, (asked.out or Path("lessons")) / f"{name}.svg")
+        else:
+            draw(asked.name, asked.out or Path(f"{asked.name}.svg"))
+    except SnellenError as error:
+        print(f"{error}; `python examples/lessons` lists them", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def lessons() -> dict[str, ModuleType]:
+    """Name -> lesson, in the order in which they are best read."""
+    names = [info.name for info in pkgutil.iter_modules([str(HERE)]) if info.name[0] != "_"]
+    files = {name: importlib.import_module(f"lessons.{name}") for name in names}
+    return dict(sorted(files.items(), key=lambda item: item[1].ORDER))
+
+
+def listing() -> str:
+    """The lessons, a line each."""
+    lines = ["The notes' lessons as pictures: python examples/lessons NAME [--out FILE]", ""]
+    lines += [f"  {name:16} {title(lesson)}" for name, lesson in lessons().items()]
+    return "\n".join(lines)
+
+
+def title(lesson: ModuleType) -> str:
+    """What a lesson is of: the first line of its file."""
+    return (lesson.__doc__ or "").splitlines()[0].rstrip(".")
+
+
+def draw(name: str, out: Path) -> None:
+    """Measure a lesson, write its picture, print what it says.
+
+    Raises UnknownName, UsageError for a file of another kind.
+    """
+    known = lessons()
+    if name not in known:
+        raise UnknownName(name, [*known, "all"], "lessons")
+    if out.suffix not in (".svg", ".png"):
+        raise UsageError(f"--out {out}; a name that ends in .svg or .png is wanted")
+    torch.set_num_threads(1)  # the same sums in the same order
+    lesson = known[name]
+    facts = lesson.measure()
+    drawn, caption = lesson.draw(facts), lesson.caption(facts)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".svg":
+        out.write_text(_paper.svg(drawn, caption), encoding="utf-8")
+    else:
+        out.write_bytes(figure.png(drawn))
+    print(f"{out}: {caption}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
