@@ -95,7 +95,12 @@ class Pyramid(nn.Module):
         """The facts of `sn.nn.YoloV3`; anchors by how many they are."""
         nine = anchors[str(SCALES * ANCHORS)]
         split = [nine[i : i + ANCHORS] for i in range(0, len(nine), ANCHORS)]
-        return {"name": "yolo_v3", "classes": classes, "anchors": split, "strides": self.strides}
+        return {
+            "name": "yolo_v3",
+            "classes": classes,
+            "anchors": split,
+            "strides": list(self.strides),
+        }
 
 
 def _neck(cin: int, half: int) -> nn.Sequential:

@@ -45,8 +45,8 @@ class YoloV3(Style):
     """
 
     classes: int
-    anchors: tuple[tuple[tuple[float, float], ...], ...]
-    strides: tuple[int, ...] = ()
+    anchors: Sequence[Sequence[Sequence[float]]]
+    strides: Sequence[int] = ()
     reach: float = 0.5
     ignore: float = 0.7  # overlap with an object from which an unassigned box is not punished
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)  # box, objectness, class

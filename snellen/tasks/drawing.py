@@ -17,9 +17,14 @@ def draw_label(image_CHW: Tensor, words: str) -> Image.Image:
 
 
 def draw_lines(
-    image_CHW: Tensor, lines: Sequence[str], boxes_N4: Tensor | None = None
+    image_CHW: Tensor,
+    lines: Sequence[str],
+    boxes_N4: Tensor | None = None,
+    *,
+    words: Sequence[str] = (),
 ) -> Image.Image:
-    """image_CHW -> a picture with boxes_N4 (xyxy, its own pixels) on it and lines under it.
+    """image_CHW -> a picture with boxes_N4 (xyxy, its own pixels) on it and lines under it; a box
+    may have a word of its own.
 
     >>> draw_lines(torch.zeros(1, 8, 8, dtype=torch.uint8), ["a", "b"]).size
     (128, 158)
@@ -37,7 +42,9 @@ def draw_lines(
     for i, box in enumerate([] if boxes_N4 is None else boxes_N4.tolist()):
         x1, y1, x2, y2 = (v * scale for v in box)
         if x1 < x2 and y1 < y2:
-            pen.rectangle((x1, y1, x2 - 1, y2 - 1), outline=COLOURS[i % len(COLOURS)], width=2)
+            colour = COLOURS[i % len(COLOURS)]
+            pen.rectangle((x1, y1, x2 - 1, y2 - 1), outline=colour, width=2)
+            pen.text((x1 + 3, y1 + 1), words[i] if words else "", fill=colour)
     return canvas
 
 

@@ -1,0 +1,120 @@
+"""COCO's scores, counted by pycocotools: mean average precision of boxes, masks or key points."""
+
+import contextlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..data.sample import Prediction, Target
+from .task import Metric
+
+NAMES = {  # of COCOeval.stats, by what is compared
+    "bbox": (
+        "mAP50-95", "mAP50", "mAP75", "mAP-small", "mAP-medium", "mAP-large",
+        "mAR1", "mAR10", "mAR100", "mAR-small", "mAR-medium", "mAR-large",
+    ),
+    "keypoints": (
+        "mAP50-95", "mAP50", "mAP75", "mAP-medium", "mAP-large",
+        "mAR20", "mAR20-50", "mAR20-75", "mAR20-medium", "mAR20-large",
+    ),
+}  # fmt: skip
+NAMES["segm"] = NAMES["bbox"]
+
+
+class CocoScores(Metric):
+    """Predictions against targets as COCO counts them; `table` is COCO's own words.
+
+    >>> box = torch.tensor([[0.0, 0, 8, 8]])
+    >>> m = CocoScores(["cell"])
+    >>> found = Prediction(labels=torch.tensor([0]), boxes_N4=box, scores_N=torch.tensor([0.9]))
+    >>> m.update([found], [Target(labels=torch.tensor([0]), boxes_N4=box)])
+    >>> m.compute()["mAP50-95"]
+    1.0
+    """
+
+    def __init__(self, classes: Sequence[str], kind: str = "bbox") -> None:
+        self.classes, self.kind = list(classes), kind
+        self.truths: list[dict[str, Any]] = []
+        self.found: list[dict[str, Any]] = []
+        self.images = 0
+        self.table = ""
+
+    def update(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
+        """Take in a batch; crowds and difficult objects are neither to be found nor missed."""
+        for prediction, target in zip(predictions, targets, strict=True):
+            self.images += 1
+            self.truths += self._truths(target)
+            self.found += self._answers(prediction)
+
+    def compute(self) -> dict[str, float]:
+        """The scores that exist: a size without objects has none. Without any object, 0."""
+        zero = {"mAP50-95": 0.0, "mAP50": 0.0, "mAP75": 0.0}
+        if not any(not t["iscrowd"] for t in self.truths):
+            return zero
+        evaluation = self._evaluate()
+        scores = dict(zip(NAMES[self.kind], evaluation.stats.tolist(), strict=True))
+        precision = evaluation.eval["precision"][:, :, :, 0, -1]  # IoU, recall, class
+        for k, name in enumerate(self.classes):
+            valid = precision[:, :, k][precision[:, :, k] > -1]
+            if len(valid) and len(self.classes) > 1:
+                scores[f"mAP50-95/{name}"] = float(valid.mean())
+        return zero | {name: round(float(v), 12) for name, v in scores.items() if v >= 0}
+
+    def _evaluate(self) -> Any:
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            truth = COCO()
+            truth.dataset = {
+                "images": [{"id": i} for i in range(1, self.images + 1)],
+                "annotations": [{**t, "id": i} for i, t in enumerate(self.truths, 1)],
+                "categories": [{"id": k, "name": name} for k, name in enumerate(self.classes)],
+            }
+            truth.createIndex()
+            answer = truth.loadRes(self.found) if self.found else COCO()
+            if not self.found:
+                answer.dataset = {**truth.dataset, "annotations": []}
+                answer.createIndex()
+            evaluation = COCOeval(truth, answer, self.kind)
+            evaluation.evaluate()
+            evaluation.accumulate()
+            said.seek(0)
+            said.truncate()
+            evaluation.summarize()
+        self.table = said.getvalue()
+        return evaluation
+
+    def _truths(self, target: Target) -> list[dict[str, Any]]:
+        assert target.boxes_N4 is not None
+        assert target.labels is not None
+        boxes = _xywh(target.boxes_N4)
+        ignored = target.ignored_N if target.ignored_N is not None else np.zeros(len(boxes), bool)
+        return [
+            {
+                "image_id": self.images,
+                "category_id": int(label),
+                "bbox": box,
+                "area": box[2] * box[3],
+                "iscrowd": int(crowd),
+            }
+            for box, label, crowd in zip(boxes, target.labels, ignored, strict=True)
+        ]
+
+    def _answers(self, found: Prediction) -> list[dict[str, Any]]:
+        if found.boxes_N4 is None or found.labels is None or found.scores_N is None:
+            return []
+        rows = zip(_xywh(found.boxes_N4), found.labels, found.scores_N, strict=True)
+        return [
+            {"image_id": self.images, "category_id": int(k), "bbox": box, "score": float(score)}
+            for box, k, score in rows
+        ]
+
+
+def _xywh(boxes_N4: torch.Tensor) -> list[list[float]]:
+    low, high = boxes_N4[:, :2].double(), boxes_N4[:, 2:].double()
+    return [[float(v) for v in row] for row in torch.cat([low, high - low], 1).tolist()]

@@ -1,0 +1,245 @@
+"""Detection: a box, a class and a score for each thing. Notes 001 and 003.
+
+x_BCHW -> raw maps -> candidates -> non-maximum suppression -> boxes in pixels of the picture.
+What the maps mean is said by a style (`sn.nn.YoloV3` ...) that the network names.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ..core import registry
+from ..core.errors import DataError, UsageError
+from ..data.inputs import Inputs
+from ..data.letterbox import Letterbox, input_size
+from ..data.sample import Batch, Prediction, Sample, Target
+from ..data.source import Problem, SampleSet, Source
+from ..nn.anchors import kmeans_anchors
+from ..nn.detector import Found, Style, Truth
+from ..nn.nms import non_maximum_suppression
+from ..nn.yolo_v3 import YoloV3
+from ._coco import CocoScores
+from .drawing import draw_lines
+from .task import Metric, Task
+
+LIMIT, MULTIPLE = 320, 32  # of the input's sides, in pixels
+LEAST, OVERLAP, MOST = 0.005, 0.6, 100  # of a box that is said: score; overlap; how many an image
+SHOWN = 0.3  # the least score that is drawn
+LOOKS = 300  # samples whose boxes tell the anchors and the baseline
+COUNTS = (9, 5)  # anchors that styles ask for
+
+
+class Detect(Task):
+    """Boxes with classes.
+
+    spec: {"classes": [...], "inputs": Inputs.as_dict(), "anchors": {"9": [[w, h], ...], ...},
+    "style": {"name": ..., ...}}; the style is the usual network's until one is built.
+    """
+
+    name = "detect"
+    about = "a box, a class and a score for each thing in an image"
+    score = "mAP50-95"
+    default_model = "yolov3-small"
+    usual = {"augment": "flip", "batch": 32, "lr": 3e-3, "clip": 10.0}
+    ceiling = 0.97  # things of a class that overlap by more than OVERLAP are told as one
+
+    @property
+    def classes(self) -> list[str]:
+        """The class names."""
+        return list(self.spec["classes"])
+
+    @property
+    def style(self) -> Style:
+        """What the network's raw maps mean."""
+        facts = dict(self.spec["style"])
+        kind: type[Style] = registry.get("snellen.nn", "STYLES", facts.pop("name"))
+        return kind(**facts)
+
+    @classmethod
+    def from_source(cls, source: Source, imgsz: int | None = None) -> "Detect":
+        """Classes from the data, the input from the pictures' size, anchors from the boxes."""
+        looked = _looks(source.train)
+        if all(sample.target.boxes_N4 is None for sample in looked):
+            raise DataError(
+                f"{source.name} ({source.format}) has no boxes; task=detect wants COCO, VOC or "
+                "YOLO annotations beside the pictures; for one class an image task=classify"
+            )
+        size = _size([sample.size for sample in looked], imgsz)
+        inputs = replace(Inputs.of(source.train, max(size)), height=size[0], width=size[1])
+        anchors = _anchors(looked, size)
+        nine = anchors["9"]
+        usual = YoloV3(len(source.classes), [nine[:3], nine[3:6], nine[6:]], [4, 8, 16])
+        return cls(
+            {
+                "classes": list(source.classes),
+                "inputs": inputs.as_dict(),
+                "anchors": anchors,
+                "style": {"name": usual.name, **usual.as_dict()},
+            }
+        )
+
+    def check(self, sample: Sample) -> list[Problem]:
+        """A class outside the known ones, or a box that has no area or is not finite."""
+        target, found = sample.target, []
+        place: dict[str, Any] = {"file": sample.path, "samples": (sample.index,)}
+        if target.boxes_N4 is None or target.labels is None:
+            text = "no boxes; an image without objects has an empty list of them"
+            return [Problem("box-missing", text, do="give boxes and labels", **place)]
+        for i, (box, label) in enumerate(zip(target.boxes_N4, target.labels, strict=True)):
+            said = [round(v, 2) for v in box.tolist()]
+            if not 0 <= int(label) < len(self.classes):
+                text, do = (
+                    f"box {i} has class {int(label)}",
+                    f"0..{len(self.classes) - 1} are known",
+                )
+                found.append(Problem("label-out-of-range", text, do=do, **place))
+            if not bool((box[2:] > box[:2]).all()):  # false for NaN as well
+                text = f"box {i} is {said}: x1 y1 x2 y2 without an area"
+                found.append(Problem("box-degenerate", text, do="left out of the loss", **place))
+        return found
+
+    def build(self, backbone: nn.Module | None) -> nn.Module:
+        """The network as it is; its style, with the data's anchors, is noted in the spec."""
+        kind = getattr(getattr(backbone, "head", None), "style", None)
+        if backbone is None or kind is None:
+            have = type(backbone).__name__
+            raise UsageError(f"{have} is no detector; task=detect wants one, {self.default_model} "
+                             "for example; `snellen models` lists them")  # fmt: skip
+        self.spec["style"] = kind(len(self.classes), self.spec["anchors"])
+        return backbone
+
+    def encode(self, samples: Sequence[Sample]) -> Batch:
+        """Samples -> x_BCHW padded to the input; boxes in its pixels, a list of tensors a batch."""
+        inputs = self.inputs()
+        frames = [Letterbox(s.size, (inputs.height, inputs.width)) for s in samples]
+        x = torch.stack([f.fit(s.image_CHW, inputs) for f, s in zip(frames, samples, strict=True)])
+        truths = [_truth(s, f) for f, s in zip(frames, samples, strict=True)]
+        y: dict[str, Any] = {
+            "boxes": [t.boxes_N4 for t in truths],
+            "labels": [t.labels_N for t in truths],
+        }
+        if any(t.ignored_N is not None for t in truths):
+            y["ignored"] = [_ignored(t) for t in truths]
+        index = torch.tensor([s.index for s in samples])
+        return Batch(x, y, index, torch.tensor([s.size for s in samples]))
+
+    def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """The style's parts."""
+        return self.style.loss(net(batch.x), _truths(batch), _hw(batch))
+
+    def decode(self, out: Any, batch: Batch) -> list[Prediction]:
+        """Raw maps -> the best boxes of each image, class by class without doubles."""
+        found = self.style.decode(_floats(out), _hw(batch), LEAST)
+        return [
+            _told(one, Letterbox((int(size[0]), int(size[1])), _hw(batch)))
+            for one, size in zip(found, batch.sizes_B2.tolist(), strict=True)
+        ]
+
+    def metric(self) -> Metric:
+        """COCO's table."""
+        return CocoScores(self.classes)
+
+    def draw(self, sample: Sample, target: Target | None = None) -> Image.Image:
+        """The picture with boxes and names; of a prediction those that score 0.3 or more."""
+        target = target or sample.target
+        boxes_N4, labels = target.boxes_N4, target.labels
+        if boxes_N4 is None or labels is None:
+            return draw_lines(sample.image_CHW, [])
+        scores = getattr(target, "scores_N", None)
+        rows = torch.arange(len(labels)) if scores is None else (scores >= SHOWN).nonzero()[:, 0]
+        words = [self.classes[k] for k in labels[rows].tolist()]
+        if scores is not None:
+            said = zip(words, scores[rows].tolist(), strict=True)
+            words = [f"{word} {score:.2f}" for word, score in said]
+        return draw_lines(sample.image_CHW, [], boxes_N4[rows], words=words)
+
+    def oracle(self, batch: Batch) -> Any:
+        """The raw maps that mean the truth."""
+        return self.style.oracle(_truths(batch), _hw(batch))
+
+    def baseline(self, train: SampleSet) -> dict[str, float]:
+        """Always the same boxes: for each class its mean box, in every image."""
+        looked = [sample.target for sample in _looks(train)]
+        boxes = torch.cat([t.boxes_N4 for t in looked if t.boxes_N4 is not None])
+        labels = torch.cat([t.labels for t in looked if t.labels is not None])
+        known = [k for k in range(len(self.classes)) if bool((labels == k).any())]
+        mean = torch.stack([boxes[labels == k].mean(0) for k in known])
+        share = torch.tensor([float((labels == k).sum()) for k in known]) / max(len(labels), 1)
+        always = Prediction(labels=torch.tensor(known), boxes_N4=mean, scores_N=share)
+        metric = self.metric()
+        metric.update([always] * len(looked), looked)
+        return {type(self).score: metric.compute()[type(self).score]}
+
+    @classmethod
+    def tiny(cls) -> dict[str, Any]:
+        """Drawn scenes, the small network, two epochs."""
+        return {"data": "shapes", "model": "yolov3-small", "epochs": 2, "batch": 32}
+
+
+def _hw(batch: Batch) -> tuple[int, int]:
+    return batch.x.shape[-2], batch.x.shape[-1]
+
+
+def _floats(out: Any) -> Any:
+    return [m.float() for m in out] if isinstance(out, list | tuple) else out.float()
+
+
+def _truths(batch: Batch) -> list[Truth]:
+    ignored = batch.y.get("ignored") or [None] * len(batch)
+    rows = zip(batch.y["boxes"], batch.y["labels"], ignored, strict=True)
+    return [Truth(*row) for row in rows]
+
+
+def _truth(sample: Sample, frame: Letterbox) -> Truth:
+    target = sample.target
+    if target.boxes_N4 is None or target.labels is None:
+        raise DataError(f"{sample.path or f'sample {sample.index}'} has no boxes; a detector is "
+                        "trained and judged on pictures with boxes")  # fmt: skip
+    boxes_N4 = frame.there(target.boxes_N4)
+    high, wide = frame.inner
+    limit = boxes_N4.new_tensor([wide, high, wide, high])
+    return Truth(torch.minimum(boxes_N4.clamp(min=0), limit), target.labels, target.ignored_N)
+
+
+def _ignored(truth: Truth) -> Tensor:
+    none = torch.zeros(len(truth.labels_N), dtype=torch.bool)
+    return none if truth.ignored_N is None else truth.ignored_N
+
+
+def _told(found: Found, frame: Letterbox) -> Prediction:
+    boxes, scores, labels = found.boxes_N4.cpu(), found.scores_N.cpu(), found.labels_N.cpu()
+    rows = non_maximum_suppression(boxes, scores, OVERLAP, labels_N=labels)[:MOST]
+    return Prediction(labels=labels[rows], boxes_N4=frame.back(boxes[rows]), scores_N=scores[rows])
+
+
+def _looks(part: SampleSet) -> list[Sample]:
+    """A spread of samples, enough to tell sizes."""
+    return [part[i] for i in range(0, len(part), max(1, len(part) // LOOKS))]
+
+
+def _size(sizes: Sequence[tuple[int, int]], imgsz: int | None) -> tuple[int, int]:
+    """H, W of the input: of the pictures' shape where they have one, else a square."""
+    if len(set(sizes)) == 1:
+        return input_size(sizes[0], imgsz or min(LIMIT, max(sizes[0])), MULTIPLE)
+    side = imgsz or min(LIMIT, max(max(size) for size in sizes))
+    return input_size((side, side), side, MULTIPLE)
+
+
+def _anchors(looked: Sequence[Sample], size: tuple[int, int]) -> dict[str, list[list[float]]]:
+    """For each count of COUNTS that many widths and heights in the input's pixels."""
+    sizes = [torch.zeros(0, 2)]
+    for sample in looked:
+        truth = _truth(sample, Letterbox(sample.size, size)).sound()
+        sizes.append(truth.boxes_N4[:, 2:] - truth.boxes_N4[:, :2])
+    sizes_N2 = torch.cat(sizes)
+    while len(sizes_N2.unique(dim=0)) < max(COUNTS):  # few boxes, or all of one size
+        spare = sizes_N2 if len(sizes_N2) else torch.tensor([[16.0, 16.0]])
+        sizes_N2 = torch.cat([spare, spare * 1.25, spare * 0.8])
+    return {str(count): kmeans_anchors(sizes_N2, count)[0].tolist() for count in COUNTS}
+
+
+TASKS = {"detect": Detect}
