@@ -38,7 +38,7 @@ class Localise(Task):
     score = "mIoU"
     default_model = "resnet10_w32"
     settings = ("loss",)
-    usual = {"augment": "flip+crop", "epochs": 30, "batch": 32}
+    usual = {"augment": "flip+zoom", "samples": 30_000, "batch": 32}
 
     @property
     def classes(self) -> list[str]:

@@ -62,7 +62,8 @@ class Task(ABC):
     default_model: ClassVar[str]
     ceiling: ClassVar[float] = 1.0  # what a perfect answer scores
     settings: ClassVar[tuple[str, ...]] = ()  # of the recipe's that go into `spec`
-    usual: ClassVar[Mapping[str, Any]] = {}  # settings (augment, epochs ...) where none are typed
+    # Settings (augment, batch ...) where none are typed; "samples" seen in all give the epochs.
+    usual: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
         self.spec = dict(spec)

@@ -14,6 +14,7 @@ from ..optim.schedules import DECAYS
 from .recipe import Recipe, settings
 from .speed import Choice, Facts, Machine, choose
 
+SAMPLES = 100_000  # seen in a training, where neither user nor task says
 FEW_STEPS = 300  # in fewer, running statistics lag behind weights that move fast
 
 
@@ -86,7 +87,8 @@ def _usual(recipe: Recipe, facts: Facts) -> list[Choice]:
     batch = recipe.batch or facts.usual.get("batch") or usual_batch(facts.num_samples)
     epochs = recipe.epochs
     if epochs is None:
-        epochs = facts.usual.get("epochs") or usual_epochs(facts.num_samples)
+        total = facts.usual.get("samples", SAMPLES)
+        epochs = facts.usual.get("epochs") or usual_epochs(facts.num_samples, total)
     usual = {
         "model": facts.model,
         "optim": optim,
@@ -100,7 +102,8 @@ def _usual(recipe: Recipe, facts: Facts) -> list[Choice]:
         "augment": "crop" if facts.pictures else "off",
         "precise_norm": epochs * -(-facts.num_samples // batch) < FEW_STEPS,
     }
-    usual |= {k: v for k, v in facts.usual.items() if facts.pictures or k != "augment"}
+    said = {k: v for k, v in facts.usual.items() if k != "samples"}
+    usual |= {k: v for k, v in said.items() if facts.pictures or k != "augment"}
     return [Choice(name, value, "the usual value", "default") for name, value in usual.items()]
 
 
@@ -113,10 +116,10 @@ def usual_batch(num_samples: int) -> int:
     return next((b for b in (16, 32, 64) if num_samples < b * 25), 128)
 
 
-def usual_epochs(num_samples: int) -> int:
-    """About 100,000 samples in all, at least 5 and at most 40 passes.
+def usual_epochs(num_samples: int, total: int = SAMPLES) -> int:
+    """About 100,000 samples in all (or another total), at least 5 and at most 40 passes.
 
     >>> usual_epochs(600), usual_epochs(60_000)
     (40, 5)
     """
-    return max(5, min(40, 100_000 // max(1, num_samples)))
+    return max(5, min(40, total // max(1, num_samples)))
