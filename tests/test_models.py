@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 
@@ -62,11 +63,14 @@ def test_thin_network_learns_with_every_parameter(name):
     for parameter, value in net.named_parameters():
         assert value.grad is not None, parameter
         assert value.grad.isfinite().all(), parameter
+        assert value.grad.any(), parameter
     copy.deepcopy(net)  # the graph of aux_logits must not forbid it
     first = net.eval()(x[:1])
     assert first.shape == (1, 7)
     assert net.aux_logits == ()
-    assert list(net.features(x)) == list(net.stages)
+    found = net.features(x[:1])
+    assert list(found) == list(net.stages)
+    assert torch.equal(net.head(found[net.stages[-1]]), first)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -84,11 +88,81 @@ def test_same_seed_same_network_and_state_dict_round_trip(name):
 @pytest.mark.parametrize("name", KINDS)
 def test_head_and_stages_are_handled_by_name(name):
     net = thin(name)
+    before = {k: v.clone() for k, v in net.state_dict().items()}
     assert replace_head(net, 3)(images(name)).shape == (2, 3)
-    first = net.stages[0]
-    prefixes = tuple(freeze_through(net, first))
+    replaced = {k for k, v in net.state_dict().items() if "num_batches" not in k and (
+        k not in before or before[k].shape != v.shape)}  # fmt: skip
+    assert len(replaced) <= 2 * (1 + len(net.aux or ()))
+    same = {k: v for k, v in net.state_dict().items() if k not in replaced}
+    assert all(torch.equal(v, before[k]) for k, v in same.items() if "running" not in k
+               and "num_batches" not in k)  # fmt: skip
+    middle = net.stages[len(net.stages) // 2]
+    prefixes = tuple(freeze_through(net.train(), middle))
+    assert len(prefixes) == len(net.stages) // 2 + 1
+    held = {k: v.clone() for k, v in net.state_dict().items() if k.startswith(prefixes)}
+    net.train()(images(name))
     for parameter, value in net.named_parameters():
         assert value.requires_grad != parameter.startswith(prefixes), parameter
+    assert all(torch.equal(net.state_dict()[k], v) for k, v in held.items())
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_body_gives_the_vector_before_the_logits(name):
+    net = replace_head(thin(name), None)
+    vector = net.train()(images(name))
+    assert vector.dim() == 2
+    assert net.aux_logits == ()
+    assert replace_head(net, 4)(images(name)).shape == (2, 4)
+
+
+def test_features_are_asked_for_by_name():
+    net = thin("resnet18").eval()
+    x = images("resnet18")
+    found = net.features(x, ["layer3.0", "stem.bn", "head.flatten"])
+    assert list(found) == ["layer3.0", "stem.bn", "head.flatten"]
+    assert torch.equal(found["stem.bn"], net.stem.bn(net.stem.conv(x)))  # before ReLU in place
+    assert torch.equal(net.head.fc(found["head.flatten"]), net(x))
+    ran = []
+    net.layer2.register_forward_hook(lambda *_: ran.append(1))
+    assert list(net.features(x, "layer1")) == ["layer1"]
+    assert ran == []
+    with pytest.raises(UnknownName, match="did you mean layer3"):
+        net.features(x, ["layer33"])
+    with pytest.raises(UsageError, match="channels=1"):
+        net.features(x[:, :1])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [("resnet18", {"stem": "smal"}, "did you mean small"),
+     ("densenet121", {"stem": "smal"}, "did you mean small"),
+     ("resnet50", {"stride_on": "2x2"}, "there are: 1x1, 3x3"),
+     ("resnet18", {"shortcut": "A"}, "there are: none, pad, projection"),
+     ("alexnet", {"norm": "befor"}, "did you mean before"),
+     ("resnet18", {"block": "botleneck"}, "did you mean bottleneck"),
+     ("seresnet50", {"pool": "ciel"}, "did you mean ceil"),
+     ("shufflenet_v1_g3_1.0x", {"groups": 5}, "groups=5 is not one of 1, 2, 3, 4, 8"),
+     ("inception_v3", {"modules": ("5z",)}, "modules="),
+     ("vgg11", {"depths": (1, 1)}, "a list of 5"),
+     ("resnet18", {"width": 8.0}, "not a whole number from 1 up"),
+     ("resnet18", {"width": 0}, "not a whole number from 1 up"),
+     ("resnet18", {"width": True}, "not a whole number"),
+     ("mobilenet_v2", {"dropout": 1.5}, "from 0 to 1"),
+     ("mobilenet_v2", {"width": float("nan")}, "from 0.001 up"),
+     ("vgg11", {"norm": "yes"}, "not yes or no"),
+     ("alexnet", {"groups": (7, 1, 1, 1, 1)}, "make no AlexNet"),
+     ("resnet18", {"classes": True}, "classes=True"), ("resnet18", {"channels": 0}, "channels=0"),
+     ("resnet18", {"imgsz": 32.0}, "imgsz=32.0")],
+)  # fmt: skip
+def test_wrong_values_of_options_say_what_may_be(name, options, said):
+    with pytest.raises(UsageError, match=said):
+        sn.model(name, **options)
+
+
+def test_values_of_other_makes_are_taken():
+    net = sn.model("resnet18", classes=np.int64(3), imgsz=np.int32(32), depths=[1, 1, 1, 1])
+    assert net.head.fc.out_features == 3
+    assert net.row.depths == (1, 1, 1, 1)
 
 
 def test_wrong_inputs_say_which_would_do():
@@ -104,6 +178,17 @@ def test_wrong_inputs_say_which_would_do():
         sn.model("alexnet", imgsz=32)
     with pytest.raises(UsageError, match="two images or more"):
         sn.model("resnet18").train()(torch.zeros(1, 3, 32, 32))
+    with pytest.raises(UsageError, match="aux=False"):
+        sn.model("inception_v3", imgsz=128)  # in training mode
+    with pytest.raises(UsageError, match="imgsz=320 where it is made"):
+        sn.model("lenet5", classes=10)(torch.zeros(2, 3, 320, 320))
+    with pytest.raises(UsageError, match=r"give x.to\(torch.float32\)"):
+        sn.model("resnet18")(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
+    with pytest.raises(UsageError, match="ndarray; a tensor is wanted"):
+        sn.model("resnet18")(np.zeros((2, 3, 32, 32)))
+    with pytest.raises(UsageError, match="classes=0"):
+        replace_head(sn.model("lenet5"), 0)
+    assert replace_head(sn.model("lenet5").double(), 3).head.fc.weight.dtype == torch.float64
     with pytest.raises(UsageError, match="classes=0"):
         sn.model("resnet18", classes=0)
 
@@ -161,11 +246,18 @@ def test_wrong_words_name_the_right_ones():
         sn.model("resnet5o")
     with pytest.raises(UnknownName, match="did you mean stem"):
         sn.model("resnet50", stm="small")
+    with pytest.raises(UsageError, match="a name is wanted"):
+        sn.model(5)
+    with pytest.raises(UsageError, match="'resnet18' is the one there is"):
+        sn.model("paper:resnet18")
 
 
 def test_bare_names_are_torchvisions_then_the_papers():
     assert describe("resnet50")["macs"] == 4_089_184_256
     assert row("lenet5") is row("paper:lenet5")
+    assert row("darknet53") is row("paper:darknet53") is not row("timm:darknet53")
+    assert row("inception_v3") is row("tv:inception_v3") is not row("timm:inception_v3")
+    assert "mobilenetv2_100" not in listing()  # torchvision's mobilenet_v2 by another name
     assert {"tv:resnet50", "resnet50", "lenet5_bn"} <= set(sn.models())
 
 
@@ -180,6 +272,13 @@ def test_family_dropped_in_as_one_file_is_found(tmp_path, monkeypatch):
         assert isinstance(net, Network)
         assert net(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
         assert describe("tiny")["params"] == count_params(sn.model("tiny", classes=5))
+        assert {"tiny", "mine:wide"} <= set(listing())
+        (tmp_path / "models" / "other.py").write_text(
+            "from snellen.models.mlp import MLP\nTABLE = {'resnet18': MLP(1, 1)}"
+        )
+        registry.collect.cache_clear()
+        with pytest.raises(UsageError, match=r"mlp\.py declares 'resnet18', which .*resnet\.py"):
+            sn.models()
     finally:
         registry.collect.cache_clear()
 
@@ -202,7 +301,7 @@ class Tiny(Row):
         stages = {"a": conv_bn(channels, self.width, 3)}
         return Network(stages, pooled_head(self.width, classes), channels)
 
-TABLE = {"tiny": Tiny()}
+TABLE = {"tiny": Tiny(), "mine:wide": Tiny(width=8)}
 """
 
 
@@ -220,7 +319,8 @@ def test_layer_table_counts_and_reaches():
 
 @pytest.mark.parametrize(
     ("name", "layer", "pixels"),
-    [("alexnet", "conv5.2", 195), ("vgg16", "block5.6", 212), ("paper:resnet50", "layer4", 483),
+    [("alexnet", "conv5.2", 195), ("alexnet", "head.0", 195), ("vgg16", "head.0", 212),
+     ("legacy_seresnet18", "layer4.1.branch.2", 435), ("paper:resnet50", "layer4", 483),
      ("paper:resnet101", "layer4", 1027), ("mobilenet_v1_1.0", "block13", 315),
      ("inception_v3", "mixed7c", 1311), ("inception_v4", "c3", 2071),
      ("inception_resnet_v2", "conv", 3039)],

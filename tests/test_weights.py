@@ -14,8 +14,9 @@ from torch import nn
 
 import snellen as sn
 from snellen.core.errors import DataError
-from snellen.models import load_weights, row
-from snellen.models._row import changed
+from snellen.models import describe, listing, load_weights, models, replace_head, row
+from snellen.models._names import Named
+from snellen.models._row import changed, options
 
 
 def thin(name, classes=7, channels=3, **change):
@@ -138,8 +139,7 @@ class Detector(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.body = fresh()
-        self.body.head = nn.Sequential()
+        self.body = replace_head(fresh(), None)
         self.boxes = nn.Conv2d(64, 4, 1)
 
 
@@ -274,3 +274,61 @@ def test_lenet_of_1998_takes_its_own_file_for_other_classes(tmp_path):
     torch.save(sn.model("lenet5_1998", 10, 1).state_dict(), tmp_path / "weights.pth")
     notes = load_weights(sn.model("lenet5_1998", 7, 1), tmp_path / "weights.pth")
     assert [note.split()[0] for note in notes] == ["head.rbf.code_KD"]
+
+
+BLOCKS = ("stem.conv1", "stages.0.conv_down", "stages.0.blocks.0.conv1", "stages.0.blocks.0.conv2")
+DARKNET = [*(f"{block}.{leaf}" for block in BLOCKS for leaf in ("conv", "bn")), "head.fc"]
+
+
+def test_a_librarys_file_is_refused_where_its_network_computes_something_else(tmp_path):
+    theirs = thin("timm:darknet53", depths=(1,))
+    torch.save(renamed(theirs, DARKNET), tmp_path / "timm.pth")
+    with pytest.raises(
+        DataError, match=r"timm's names, whose network has slope=0\.01 where .* slope=0\.1"
+    ):
+        load_weights(thin("darknet53", depths=(1,)), tmp_path / "timm.pth")
+    ours = thin("darknet53", depths=(1,), slope=0.01)
+    load_weights(ours, tmp_path / "timm.pth")
+    assert equal(ours, theirs)
+
+
+def unlike(a, b):
+    """What two rows of one family compute differently, with tensors of the same sizes."""
+    if type(a) is not type(b) or a.params - a.aux_params != b.params - b.aux_params:
+        return {}
+    one, two = options(a), options(b)
+    return {k for k in one if one[k] != two[k] and not k.startswith(("dropout", "aux"))}
+
+
+def test_lists_of_names_tell_networks_of_equal_tensors_apart():
+    """Torchvision's ResNet-50 and the paper's, timm's Darknet-53 and the paper's, and so on."""
+    told = 0
+    for theirs in (row(n) for n in models() if n.startswith(("tv:", "timm:"))):
+        lists = [n for n in theirs.names if isinstance(n, Named)
+                 and all(getattr(theirs, k) == v for k, v in n.columns.items())]  # fmt: skip
+        for name in listing():
+            if unlike(theirs, row(name)):
+                told += 1
+                for named in lists:
+                    other = [k for k, v in named.columns.items() if getattr(row(name), k) != v]
+                    assert other, (describe(name), named)
+    assert told > 8
+
+
+def test_all_tensors_that_do_not_fit_are_in_the_error(tmp_path):
+    torch.save(sn.model("resnet18", 5, width=4).state_dict(), tmp_path / "own.pth")
+    torch.save(as_torchvision(sn.model("resnet18", 5, width=4)), tmp_path / "theirs.pth")
+    for file, kinds in (("own.pth", 100), ("theirs.pth", 40)):
+        with pytest.raises(DataError, match="all") as caught:
+            load_weights(sn.model("resnet18", 5, width=8), tmp_path / file)
+        assert len(caught.value.lines) >= kinds
+        assert str(caught.value).count("\n") < 25
+    assert any("layer4.1.bn2" in line and "running_var" in line for line in caught.value.lines)
+
+
+def test_numbers_that_are_not_finite_are_refused(tmp_path):
+    state = fresh().state_dict()
+    state["layer2.0.branch.0.conv.weight"][0, 0, 0, 0] = float("nan")
+    torch.save(state, tmp_path / "weights.pth")
+    with pytest.raises(DataError, match=r"not finite in layer2\.0\.branch\.0\.conv\.weight"):
+        load_weights(fresh(), tmp_path / "weights.pth")

@@ -148,7 +148,7 @@ def model(
     found = chosen(name, classes=classes, channels=channels, imgsz=imgsz, **options)
     net = found.make()
     if imgsz is not None:
-        from ._network import wrong_input
+        from ._sizes import wrong_input
 
         wrong = wrong_input(net, (2, *found.input))
         if wrong:

@@ -7,16 +7,13 @@ Parameter names start with their stage's name, so a stage is frozen by that pref
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..core.errors import UnknownName, UsageError
-from ..nn.count import device_of, probe_copy
 from ._columns import Count, fitted
-
-REACH = 320  # pixels that a larger size is looked for; no family here needs more than 299
+from ._sizes import wrong_images
 
 
 class Network(nn.Module):
@@ -27,6 +24,7 @@ class Network(nn.Module):
     list of these stages' outputs and gives what its task reads, boxes for example. What is frozen
     as a whole stays in eval mode, so that its statistics rest.
 
+    >>> import torch
     >>> head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
     >>> net = Network({"stem": nn.Conv2d(3, 4, 3)}, head, 3)
     >>> net(torch.zeros(2, 3, 8, 8)).shape, list(net.features(torch.zeros(2, 3, 8, 8)))
@@ -83,7 +81,7 @@ class Network(nn.Module):
         A name is a stage's ("layer3"), a layer's in it ("layer3.1"), or one in the head
         ("head.flatten" is the vector before the logits); what comes after the last is not run.
 
-        >>> import snellen as sn
+        >>> import torch, snellen as sn
         >>> net = sn.model("resnet18", classes=10, imgsz=32).eval()
         >>> found = net.features(torch.zeros(1, 3, 32, 32), ["layer2.0", "head.flatten"])
         >>> {name: list(output.shape) for name, output in found.items()}
@@ -147,7 +145,7 @@ def replace_head(net: Network, classes: int | None) -> Network:
     With None the network is a body: it gives the vector that the last layer saw, x_BCHW -> x_BD,
     and has no auxiliary heads.
 
-    >>> import snellen as sn
+    >>> import torch, snellen as sn
     >>> replace_head(sn.model("lenet5_bn", classes=10), 3).head.fc.out_features
     3
     >>> replace_head(sn.model("resnet18"), None)(torch.zeros(2, 3, 64, 64)).shape
@@ -224,96 +222,3 @@ def find_network(net: nn.Module) -> tuple[str, Network | None]:
         if isinstance(part, Network):
             return f"{name}." if name else "", part
     return "", None
-
-
-def wrong_images(net: Network, x: Any) -> str | None:
-    """What is wrong with a batch, its type included; None where nothing is."""
-    if not isinstance(x, Tensor):
-        return f"x is a {type(x).__name__}; a tensor is wanted: torch.from_numpy(x).float()"
-    kind = next((p.dtype for p in net.parameters()), x.dtype)
-    if x.dtype != kind and not (x.is_floating_point() and torch.is_autocast_enabled(x.device.type)):
-        return f"x holds {x.dtype}, the weights are {kind}: give x.to({kind})"
-    return wrong_input(net, tuple(x.shape))
-
-
-def wrong_input(net: Network, shape: tuple[int, ...]) -> str | None:
-    """What is wrong with an input of this shape and which would do; None where nothing is."""
-    wanted = f"(B, {net.channels}, H, W)"
-    if len(shape) != 4:
-        return f"x has shape {shape}; a batch of images {wanted} is wanted (one image is x[None])"
-    batch, channels, height, width = shape
-    if channels != net.channels:
-        return (
-            f"x has shape {shape}, this network takes {wanted}; "
-            f"build it with channels={channels} or convert the images"
-        )
-    probe = _Probe(net, height * width)
-    if probe.takes(height, width, batch):
-        return None
-    if probe.takes(height, width):
-        return (
-            f"one image of {height}x{width} leaves batch norm a single value a channel while "
-            "training; give two images or more a batch (drop a last batch of one)"
-        )
-    sizes = probe.near_sizes(height, width)
-    if not sizes:
-        return None
-    return (
-        f"images of {height}x{width} do not fit this architecture; "
-        f"{' and '.join(f'{s}x{s}' for s in sizes)} would: resize them (imgsz={sizes[-1]}) "
-        f"{_instead(net, probe, height, width)}or take another model"
-    )
-
-
-def _instead(net: Network, probe: "_Probe", height: int, width: int) -> str:
-    """What else would do: another build of the same network."""
-    if probe.takes(height, width, aux=False):
-        return "or build it without its auxiliary head (aux=False), which alone is in the way, "
-    if height == width and hasattr(net.row, "imgsz"):
-        try:
-            from ._row import changed
-
-            sized = changed(net.row, "", {"imgsz": height}).make(1, net.channels)
-        except UsageError:
-            return ""
-        if _Probe(sized, height * width).takes(height, width):
-            return f"or build it for these (imgsz={height} where it is made) "
-    return ""
-
-
-class _Probe:
-    """Tries sizes on a copy. Most sizes meet again after some stages, and are then known."""
-
-    def __init__(self, net: Network, pixels: int) -> None:
-        self.net = cast(Network, probe_copy(net, pixels))
-        kind = next((p.dtype for p in self.net.parameters()), torch.float32)
-        self.one = torch.zeros((), device=device_of(self.net), dtype=kind)
-        self.known: dict[tuple[str, tuple[int, ...]], tuple[int, ...] | None] = {}
-
-    def takes(self, height: int, width: int, batch: int = 2, *, aux: bool = True) -> bool:
-        """Whether the network runs on such a batch."""
-        shape: tuple[int, ...] = (batch, self.net.channels, height, width)
-        beside = self.net.aux if aux and self.net.training and self.net.aux is not None else ()
-        for name in (*self.net.stages, "head"):
-            after = self._after(name, shape)
-            if after is None or (name in beside and self._after(f"aux.{name}", after) is None):
-                return False
-            shape = after
-        return True
-
-    def _after(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...] | None:
-        if (name, shape) not in self.known:
-            part, x = self.net.get_submodule(name), self.one.expand(shape).clone()
-            try:
-                with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                    self.known[name, shape] = tuple(part(x).shape)
-            except (RuntimeError, ValueError):
-                self.known[name, shape] = None
-        return self.known[name, shape]
-
-    def near_sizes(self, height: int, width: int) -> list[int]:
-        """The next square below the longer side and the next above the shorter one that run."""
-        least, most = min(height, width), max(height, width)
-        below = next((s for s in range(most, 0, -1) if self.takes(s, s)), None)
-        above = next((s for s in range(least, least + REACH) if self.takes(s, s)), None)
-        return sorted({s for s in (below, above) if s is not None})

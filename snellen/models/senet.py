@@ -57,7 +57,7 @@ class SENet(Row):
         Named("timm", "conv1 bn1 layer#.#.(conv# bn# se.fc# downsample.#) fc", {"pool": "pad"}),
     )
     small = {"stem": "small"}
-    thin = {"width": 32, "stem": "small", "depths": (1, 1, 1)}
+    thin = {"width": 32, "reduction": 4, "stem": "small", "depths": (1, 1, 1)}
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
