@@ -98,4 +98,4 @@ def svg(drawn: Any, caption: str) -> str:
 
 def _hundredths(attribute: re.Match[str]) -> str:
     """Coordinates to a hundredth of a point; what stands in words is left alone."""
-    return re.sub(r"(\d\.\d\d)\d+", r"\1", attribute[0])
+    return re.sub(r"(\d\.\d\d)\d+", r"\1", re.sub(r"\s+", " ", attribute[0]))
