@@ -54,7 +54,7 @@ class YoloV3(Style):
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
-        return asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     def loss(self, raw: Any, truths: Sequence[Truth], size: tuple[int, int]) -> dict[str, Tensor]:
         """box: 1 - GIoU of who answers; objectness: against the overlap reached; class."""
