@@ -15,15 +15,20 @@ from .core.errors import DataError, UsageError
 from .core.events import read_events
 from .core.runfolder import find
 from .data.sample import Prediction
+from .data.source import SampleSet
 from .doctor.finding import Finding
 from .doctor.report import html as findings_html
+from .serve.bench import Row, bench
+from .serve.export import COMPARED, Exported, Wish, batch_size, export, spread
 from .serve.predict import Predictor, restore
+from .serve.runtime import pick
 from .tasks.compute import Compute, is_here
-from .tasks.objects import objects
 from .train import checkpoint, verb
 from .train.evaluate import evaluate
 from .train.feed import Streamed
 from .train.logbook import plan_of, read_config
+from .train.prepare import read_source
+from .train.recipe import Recipe
 
 
 class Run:
@@ -87,13 +92,8 @@ class Run:
 
     def evaluate(self, data: Any = None) -> dict[str, float]:
         """The scores on other data, or on the run's own validation part."""
-        recipe = verb.whereabouts(self.config, plan_of(self.config).recipe)
-        if data is None and recipe.data is None:
-            raise UsageError(
-                f"{self.path} was trained on arrays, which it did not keep; give data="
-            )
+        recipe, task = self._recipe(data), self.predictor.task
         part, source = verb.part_to_judge(recipe, data, _warn)
-        task = self.predictor.task
         part = task.aligned(part, source)
         here = is_here(recipe.device)
         compute = Compute.of(recipe.device, recipe.amp, recipe.channels_last) if here else (
@@ -101,17 +101,62 @@ class Run:
         net = compute.place(self.predictor.net)
         return evaluate(net, task, Streamed(part, task, recipe.batch or 64, 0), compute).metrics
 
+    def export(
+        self,
+        format: str = "onnx",
+        *,
+        precision: str = "fp32",
+        out: str | Path | None = None,
+        batch: int | str = "dynamic",
+        data: Any = None,
+        **checks: Any,
+    ) -> Exported:
+        """The best network in a file of format onnx, openvino or torch, pictures to raw outputs;
+        compared with the network and scored before it stays. `checks`: tolerance, calibration.
+
+        A run of arrays, which are not kept, needs `data`. Needs `pip install 'snellen[export]'`.
+        """
+        size = batch_size(batch)
+        wish = Wish(format, precision, out, size, **checks)
+        pick(format, precision)  # before the data are read
+        return export(self.predictor, wish, self.path, self.parts(data))
+
+    def bench(self, *, data: Any = None, **how: Any) -> tuple[list[Row], list[str]]:
+        """How fast the network answers in each runtime that is here, and notes on the others.
+
+        `how`: batch, seconds, compiled. One thread, taking turns.
+        """
+        train, judged = self.parts(data)
+        samples = spread(judged, COMPARED), spread(train, COMPARED)
+        return bench(self.predictor, samples, **how)
+
+    def parts(self, data: Any = None) -> tuple[SampleSet, SampleSet]:
+        """The run's own training part and the one it is judged on; of other data, all for both."""
+        recipe, task = self._recipe(data), self.predictor.task
+        if data is not None:
+            part, source = verb.part_to_judge(recipe, data, _warn)
+            return (task.aligned(part, source),) * 2
+        source = read_source(recipe, None, _warn)
+        train, val = (
+            task.aligned(part, source) for part in (source.train, source.val or source.train)
+        )
+        return train, val
+
     def predict_files(self, paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
         """Files -> {"file", "label", "score"} for each object, with "box" where the task finds
         boxes, and "value" for "score" where it tells numbers; a file that cannot be read has
         "error".
         """
-        names = self.predictor.task.names()
-        for path, found in self.predictor.files(paths):
-            if isinstance(found, DataError):
-                yield {"file": path, "error": str(found)}
-                continue
-            yield from ({"file": path, **one} for one in objects(found, names))
+        return self.predictor.rows(paths)
+
+    def _recipe(self, data: Any) -> Recipe:
+        """The recipe with its data where they lie; raises UsageError where there are none."""
+        recipe = verb.whereabouts(self.config, plan_of(self.config).recipe)
+        if data is None and recipe.data is None:
+            raise UsageError(
+                f"{self.path} was trained on arrays, which it did not keep; give data="
+            )
+        return recipe
 
     def _events(self) -> list[dict[str, Any]]:
         return list(read_events(self.folder.events)) if self.folder.events.exists() else []

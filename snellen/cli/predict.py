@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,27 +12,26 @@ from ..core.words import printable
 from ._output import print_json
 from ._verbs import HELP, Verb
 
+if TYPE_CHECKING:
+    from ..serve.predict import Predictor
+
 SHOWN = 5  # files that are named on the screen
 
 
 @click.command(cls=Verb, context_settings=HELP)
 @click.argument("run")
 @click.argument("files", nargs=-1, required=True)
+@click.option("--via", metavar="onnx|openvino", help="Use the run's exported file.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, all fields.")
-def command(run: str, files: tuple[str, ...], as_json: bool) -> None:
-    """Predict pictures with the best network of a run.
+def command(run: str, files: tuple[str, ...], via: str | None, as_json: bool) -> None:
+    """Predict pictures with the best network of a run, or with an exported file in its place.
 
     FILES are pictures, or folders of them. A line a picture: file, label, score. A file that cannot
     be read is named, the others are predicted all the same, and the exit code is 3.
     """
-    from ..core.runfolder import find
-
-    find(run)
-    from ..api import load
-
     failed: list[str] = []
     count = 0
-    for answer in load(run).predict_files(_expand(files)):
+    for answer in _predictor(run, via).rows(_expand(files)):
         count += 1
         if "error" in answer:
             failed.append(printable(_named(answer["file"], answer["error"])))
@@ -42,6 +41,24 @@ def command(run: str, files: tuple[str, ...], as_json: bool) -> None:
         some = "\n".join(failed[:SHOWN])
         more = f"\nand {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
         raise DataError(f"{len(failed)} of {count} files not predicted:\n{some}{more}")
+
+
+def _predictor(run: str, via: str | None) -> "Predictor":
+    """A run's own network, or an exported one."""
+    from ..core.runfolder import find
+    from ..serve.runtime import by_suffix, exported_in, pick
+
+    file = Path(run)
+    if via is not None or not file.suffix or file.is_dir() or by_suffix(file) is None:
+        find(run)
+        if via is None:
+            from ..api import load
+
+            return load(run).predictor
+        file = exported_in(file, pick(via))
+    from ..serve.exported import open_exported
+
+    return open_exported(file)
 
 
 def _named(file: str, error: str) -> str:

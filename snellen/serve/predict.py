@@ -18,6 +18,7 @@ from ..data.pixels import as_tensor, image_tensor
 from ..data.sample import Prediction, Sample, Target
 from ..models import model as build_model
 from ..tasks.compute import Compute
+from ..tasks.objects import objects
 from ..tasks.task import Task
 from ..train import checkpoint
 
@@ -28,16 +29,22 @@ Item = TypeVar("Item")
 class Predictor:
     """A network, its task, and where they run.
 
-    Built by `restore`; batch size changes nothing in what it says.
+    Built by `restore`; batch size changes nothing in what it says. `prepares` is no for a network
+    that normalises its pictures itself: an exported one.
     """
 
-    def __init__(self, net: nn.Module, task: Task, compute: Compute) -> None:
+    def __init__(
+        self, net: nn.Module, task: Task, compute: Compute, *, prepares: bool = True
+    ) -> None:
         self.net, self.task, self.compute = compute.place(net).eval(), task, compute
+        self.prepares = prepares
 
     def samples(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
         """Samples -> one prediction each, in order."""
         for held in batched(samples, AT_ONCE):
-            batch = self.compute.ready(self.task, self.task.encode(held))
+            batch = self.task.encode(held)
+            if self.prepares:
+                batch = self.compute.ready(self.task, batch)
             with torch.inference_mode(), self.compute.autocast():
                 out = self.task.infer(self.net, batch)
             yield from self.task.decode(out, batch)
@@ -58,6 +65,18 @@ class Predictor:
                                  if not isinstance(image, DataError))  # fmt: skip
             for path, image in zip(held, read, strict=True):
                 yield str(path), image if isinstance(image, DataError) else next(found)
+
+    def rows(self, paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
+        """Files -> {"file", "label", "score"} for each object, with "box" where the task finds
+        boxes, and "value" for "score" where it tells numbers; a file that cannot be read has
+        "error".
+        """
+        names = self.task.names()
+        for path, found in self.files(paths):
+            if isinstance(found, DataError):
+                yield {"file": path, "error": str(found)}
+                continue
+            yield from ({"file": path, **one} for one in objects(found, names))
 
 
 def _read(path: str | Path, inputs: Inputs) -> Tensor | DataError:

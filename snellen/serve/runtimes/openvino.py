@@ -1,0 +1,79 @@
+"""OpenVINO's .xml and .bin: fp32, bf16, int8 on Intel and other processors.
+
+Made of the ONNX graph. A graph for any number of pictures is compiled once for one picture, which
+is faster, and once for any other number.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..runtime import KEY, Card, Graph, Run, Runtime
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+
+class OpenVino(Runtime):
+    """A pair of files of one name."""
+
+    name = "openvino"
+    suffix = ".xml"
+    beside = (".bin",)
+    needs = ("onnx", "onnxscript", "onnxruntime", "openvino")
+
+    def write(self, graph: Graph, path: Path) -> None:
+        """By way of ONNX; bf16 keeps its weights in 16 bits."""
+        import openvino
+
+        from .._graphs import int8_graph, onnx_graph
+
+        between = path.with_suffix(".onnx")
+        (int8_graph if graph.card.precision == "int8" else onnx_graph)(graph, between)
+        model = openvino.Core().read_model(between)
+        model.set_rt_info(graph.card.text(), [KEY, "card"])
+        if "classes" in graph.card.spec:
+            model.set_rt_info("\n".join(graph.card.spec["classes"]), [KEY, "classes"])
+        openvino.save_model(model, path, compress_to_fp16=graph.card.precision == "bf16")
+        between.unlink()
+
+    def card(self, path: Path) -> str | None:
+        """Out of the .xml."""
+        import openvino
+
+        model = openvino.Core().read_model(path)
+        return model.get_rt_info([KEY, "card"]).value if model.has_rt_info([KEY, "card"]) else None
+
+    def open(self, path: Path, card: Card, threads: int) -> Run:
+        """Compiled for the least time of one batch."""
+        import openvino
+
+        core, made = openvino.Core(), dict[bool, Any]()
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": _hint(core, card.precision),
+        }  # fmt: skip
+
+        def request(one: bool) -> Any:
+            model = core.read_model(path)
+            if one and card.batch == 0:
+                model.reshape([1, *card.input["shape"][1:]])
+            return core.compile_model(model, "CPU", settings).create_infer_request()
+
+        def run(pictures: "ndarray") -> "list[ndarray]":
+            one = len(pictures) == 1
+            if one not in made:
+                made[one] = request(one)
+            made[one].set_input_tensor(openvino.Tensor(pictures, shared_memory=True))
+            made[one].infer()
+            return [made[one].get_output_tensor(i).data for i in range(card.outputs["count"])]
+
+        return run
+
+
+def _hint(core: Any, precision: str) -> str:
+    """What is computed in; beside int8 layers bf16 is faster than fp32 where there are units."""
+    can = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "bf16" if can and precision != "fp32" else "f32"
+
+
+RUNTIMES = {"openvino": OpenVino()}
