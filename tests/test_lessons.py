@@ -23,7 +23,7 @@ def command():
 
 @pytest.fixture(scope="module")
 def lessons(command):
-    return command["lessons"]()
+    return {name: command["load"](name) for name in NAMES}
 
 
 def test_activations_slopes_are_the_closed_forms(lessons):

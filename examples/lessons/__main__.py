@@ -4,21 +4,18 @@ A lesson is a file of this folder. `all` draws every one into a folder. FILE end
 """
 
 import argparse
+import ast
 import importlib
-import pkgutil
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
+from snellen.core.errors import SnellenError, UnknownName, UsageError
+
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # run by its path, the folder is no package yet
-
-import torch  # noqa: E402
-
-from lessons import _paper  # noqa: E402
-from snellen.core.errors import SnellenError, UnknownName, UsageError  # noqa: E402
-from snellen.report import figure  # noqa: E402
 
 
 def main(words: Sequence[str]) -> int:
@@ -41,23 +38,29 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def lessons() -> dict[str, ModuleType]:
-    """Name -> lesson, in the order in which they are best read."""
-    names = [info.name for info in pkgutil.iter_modules([str(HERE)]) if info.name[0] != "_"]
-    files = {name: importlib.import_module(f"lessons.{name}") for name in names}
-    return dict(sorted(files.items(), key=lambda item: item[1].ORDER))
+def lessons() -> dict[str, str]:
+    """Name -> title, in the order in which they are best read; nothing is run."""
+    found = []
+    for path in HERE.glob("[!_]*.py"):
+        text = path.read_text(encoding="utf-8")
+        order = re.search(r"^ORDER = (\d+)$", text, re.MULTILINE)
+        title = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0].rstrip(".")
+        found.append((int(order[1]) if order else 0, path.stem, title))
+    return {name: title for _, name, title in sorted(found)}
+
+
+def load(name: str) -> ModuleType:
+    """A lesson by its name. Raises UnknownName."""
+    if name not in lessons():
+        raise UnknownName(name, [*lessons(), "all"], "lessons")
+    return importlib.import_module(f"lessons.{name}")
 
 
 def listing() -> str:
     """The lessons, a line each."""
     lines = ["The notes' lessons as pictures: python examples/lessons NAME [--out FILE]", ""]
-    lines += [f"  {name:16} {title(lesson)}" for name, lesson in lessons().items()]
+    lines += [f"  {name:16} {title}" for name, title in lessons().items()]
     return "\n".join(lines)
-
-
-def title(lesson: ModuleType) -> str:
-    """What a lesson is of: the first line of its file."""
-    return (lesson.__doc__ or "").splitlines()[0].rstrip(".")
 
 
 def draw(name: str, out: Path) -> None:
@@ -65,13 +68,15 @@ def draw(name: str, out: Path) -> None:
 
     Raises UnknownName, UsageError for a file of another kind.
     """
-    known = lessons()
-    if name not in known:
-        raise UnknownName(name, [*known, "all"], "lessons")
+    lesson = load(name)
     if out.suffix not in (".svg", ".png"):
         raise UsageError(f"--out {out}; a name that ends in .svg or .png is wanted")
+    import torch
+
+    from lessons import _paper
+    from snellen.report import figure
+
     torch.set_num_threads(1)  # the same sums in the same order
-    lesson = known[name]
     facts = lesson.measure()
     drawn, caption = lesson.draw(facts), lesson.caption(facts)
     out.parent.mkdir(parents=True, exist_ok=True)
