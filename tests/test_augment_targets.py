@@ -1,5 +1,7 @@
 """What is drawn on a picture moves as the picture does: laws, on things that hypothesis draws."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -188,6 +190,14 @@ def test_boxes_are_clipped_and_those_that_left_are_dropped_and_counted(boxes, ri
     assert out["text"] == ["a caption"]
 
 
+@pytest.mark.parametrize(("inside", "stays"), [(1, False), (3, False), (4, True), (6, True)])
+def test_a_tenth_of_a_box_is_enough_to_stay(inside, stays):
+    batch = batch_of(torch.zeros(1, 1, SIDE, SIDE), boxes=[torch.tensor([[0.0, 0, 40, 9]])])
+    out = follow(batch, batch.x, torch.tensor([[[1.0, 0, inside - 40], [0, 1, 0]]])).y
+    assert len(out["boxes"][0]) == int(stays)
+    assert out["dropped_B"].tolist() == [int(not stays)]
+
+
 def test_what_has_left_is_counted_over_all_augmentations_and_stacked_things_keep_their_rows():
     batch = drawn([(0, 0, 4, 4), (30, 30, 40, 40), (60, 60, 64, 64)])
     out = Window((32, 32))(Window((48, 48), centred=True)(batch, seeded()), seeded())
@@ -240,6 +250,13 @@ def test_rows_that_do_not_match_are_refused():
         follow(batch, batch.x, torch.tensor([[[1.0, 0, 6], [0, 1, 0]]]))
 
 
+def test_a_map_that_would_be_left_behind_is_refused():
+    batch = batch_of(torch.zeros(2, 1, 8, 9), depth=torch.zeros(2, 8, 9))
+    with pytest.raises(DataError, match=r"y\['depth'\] has the picture's size"):
+        AUGMENTS["flip"](batch, seeded())
+    assert AUGMENTS["noise"](batch, seeded()).y["depth"] is batch.y["depth"]
+
+
 def test_names_without_axes_are_the_same_fields():
     boxes = [(3, 5, 20, 30), (40, 2, 60, 9), (0, 0, 5, 5)]
     long, short = drawn(boxes), drawn(boxes, axes=False)
@@ -267,6 +284,21 @@ def test_maps_and_pictures_of_another_size_move_alike(name):
         maps = (coarse[:, 0] * 100).long()
         out = AUGMENTS[name](batch_of(up, semantic=maps), seeded())
         assert torch.equal(out.y["semantic"], (out.x[:, 0, ::4, ::4] * 100).long())
+
+
+def test_a_picture_as_answer_follows_to_another_size():
+    """A slope is the same slope at any size, so where its values lie is known exactly."""
+    low = (torch.arange(96) + 0.5) / 96
+    high = (torch.arange(192) + 0.5) / 192
+    x, twice = low.expand(1, 1, 96, 96), high.expand(1, 1, 192, 192)
+    for step in range(0, 60, 10):
+        batch = replace(batch_of(x, image_CHW=twice), step=step)
+        out = AUGMENTS["multiscale"](batch, seeded())
+        image, side = out.y["image_CHW"], out.x.shape[-1]
+        assert image.shape == (1, 1, 2 * side, 2 * side)
+        wanted = ((torch.arange(2 * side) + 0.5) / (2 * side)).expand_as(image)
+        assert float((image - wanted)[..., 4:-4, 4:-4].abs().max()) < 1e-4
+        assert float((out.x - (torch.arange(side) + 0.5) / side)[..., 4:-4].abs().max()) < 1e-4
 
 
 def test_a_resident_set_of_things_is_dealt_and_augmented():

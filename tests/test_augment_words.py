@@ -46,15 +46,15 @@ def furthest_from_uniform(values):
 
 def test_windows_lie_inside_and_are_uniform():
     """Every pixel has its own value, so a window's place is its first pixel."""
-    x = torch.arange(80, dtype=torch.int32).view(1, 1, 8, 10).repeat(20000, 1, 1, 1)
+    x = torch.arange(80, dtype=torch.int32).view(1, 1, 8, 10).repeat(4000, 1, 1, 1)
     out = Window((5, 7))(batch_of(x), seeded()).x
     top, left = out[:, 0, 0, 0] // 10, out[:, 0, 0, 0] % 10
-    assert out.shape == (20000, 1, 5, 7)
+    assert out.shape == (4000, 1, 5, 7)
     assert torch.equal(out, torch.stack([x[0, :, t : t + 5, v : v + 7]
                                          for t, v in zip(top, left, strict=True)]))  # fmt: skip
     counts = torch.bincount(top * 4 + left, minlength=16)
     assert len(counts) == 16  # 4 x 4 places, none outside
-    assert float(((counts - 1250) ** 2 / 1250).sum()) < 38  # 15 degrees of freedom, p = 0.001
+    assert float(((counts - 250) ** 2 / 250).sum()) < 38  # 15 degrees of freedom, p = 0.001
     whole = Window((8, 10))(batch_of(x), seeded()).x
     assert torch.equal(whole, x)
 
@@ -87,7 +87,7 @@ def test_turns_are_uniform_and_keep_lengths(monkeypatch):
 
 
 def test_zoom_windows_lie_inside_and_have_their_area_and_aspect(monkeypatch):
-    height, width = 60, 80
+    height, width = 6, 8  # which the draws do not go by
     m = matrices("zoom", 5000, (height, width), monkeypatch)
     share = 1 / torch.stack([m[:, 0, 0], m[:, 1, 1]], 1)
     corner = -m[:, :, 2] * share / torch.tensor([width, height])
@@ -99,8 +99,11 @@ def test_zoom_windows_lie_inside_and_have_their_area_and_aspect(monkeypatch):
     assert float(area.max()) <= 1 + 1e-6
     assert float(area[free].min()) >= 0.35 - 1e-6
     assert 3 / 4 - 1e-5 < float(aspect.min()) < float(aspect.max()) < 4 / 3 + 1e-5
+
+
+def test_nothing_black_comes_in_by_a_zoom_not_even_at_the_edges():
     x = torch.full((64, 1, 20, 20), 7.0)
-    assert torch.allclose(compose("zoom")(batch_of(x), seeded()).x, x)  # nothing black comes in
+    assert torch.allclose(compose("zoom")(batch_of(x), seeded()).x, x)
 
 
 def test_multiscale_draws_the_papers_sizes_every_ten_batches():

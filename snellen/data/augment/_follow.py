@@ -38,7 +38,8 @@ def follow(batch: Batch, x_BCHW: Tensor, matrix_B23: Tensor) -> Batch:
     Keypoints outside become not labelled (0). In a mirrored sample a left eye is a right eye:
     where y has `mirror_K`, keypoints change places by it.
 
-    Raises DataError where the fields of a thing do not have one row each.
+    Raises DataError where the fields of a thing do not have one row each, and for a map of the
+    picture's size under a name that is not known: it would be left behind.
 
     >>> boxes_N4 = torch.tensor([[0.0, 0, 4, 4], [4, 4, 8, 8]])
     >>> y = {"boxes": [boxes_N4], "labels": [torch.tensor([5, 6])]}
@@ -50,6 +51,7 @@ def follow(batch: Batch, x_BCHW: Tensor, matrix_B23: Tensor) -> Batch:
     if not batch.y.keys() - {"label"}:
         return replace(batch, x=x_BCHW)
     names = {AXES.sub("", name): name for name in batch.y}
+    _refuse_unknown_maps(batch, names)
     if not names.keys() & {"boxes", *MOVES}:
         return replace(batch, x=x_BCHW)
     y = dict(batch.y)
@@ -96,6 +98,16 @@ def _drop(y: dict[str, Any], names: dict[str, str], old: dict[str, Any], share_M
         if isinstance(value, list | tuple) and _has_row_a_thing(name):
             _check_rows(name, value, counts)
             y[name] = list(_joined(value)[0][~gone_M].split(left))
+
+
+def _refuse_unknown_maps(batch: Batch, names: dict[str, str]) -> None:
+    for stem in names.keys() - KNOWN:
+        value = batch.y[names[stem]]
+        if isinstance(value, Tensor) and value.ndim > 2 and _size(value) == _size(batch.x):
+            raise DataError(
+                f"y[{names[stem]!r}] has the picture's size, and augmentation does not know how "
+                f"it moves; call it masks, semantic or image, or make it in `loss`"
+            )
 
 
 def _has_row_a_thing(name: str) -> bool:
@@ -183,6 +195,7 @@ MOVES: dict[str, Move] = {
     "keypoints": _keypoints,
     "image": _pictures,
 }
+KNOWN = {"mirror", *THINGS, *MOVES}
 
 
 def _swap_and_hide(
