@@ -21,7 +21,7 @@ from snellen.tasks.regress import NumberScores, Regress
 from snellen.tasks.tag import Tag, TagScores, average_precision
 
 INPUTS = {"channels": 3, "height": 24, "width": 48, "mean": [0.5] * 3, "std": [0.25] * 3}
-SMALL = {"model": "resnet10_w32", "imgsz": 32, "batch": 16, "epochs": 2, "quiet": True}
+SMALL = {"model": "resnet8_w32", "imgsz": 32, "batch": 16, "epochs": 2, "quiet": True}
 
 
 def picture(seed: int, size: tuple[int, int] = (40, 30)) -> np.ndarray:
@@ -365,7 +365,7 @@ def test_batch_of_one_and_of_many_say_the_same(name):
         "few", "shapes", parts, source.classes, attributes=source.attributes,
         values=source.values)))  # fmt: skip
     torch.manual_seed(0)
-    net = task.build(sn.model("resnet10_w32", task.num_outputs(), 3, imgsz=48)).eval()
+    net = task.build(sn.model("resnet8_w32", task.num_outputs(), 3, imgsz=48)).eval()
     samples = [parts[i] for i in range(12)]
 
     def told(held):

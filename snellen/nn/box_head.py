@@ -19,7 +19,7 @@ PARTS = {
 USUAL_SIDE = 0.25  # of the picture: half a box's side before anything is learned
 
 
-class BoxHead(nn.Module):
+class BoxHead(nn.Linear):
     """x_BCHW -> (B, K + 4): K logits, then x1, y1, x2, y2 in shares of the picture's W and H.
 
     >>> BoxHead(8, 3)(torch.zeros(2, 8, 6, 6))[0, 3:]
@@ -27,17 +27,16 @@ class BoxHead(nn.Module):
     """
 
     def __init__(self, channels: int, classes: int) -> None:
-        super().__init__()
+        super().__init__(channels, 1 + 4 + classes)
         self.classes = classes
-        self.look = nn.Conv2d(channels, 1 + 4 + classes, 1)
-        nn.init.normal_(self.look.weight, std=0.01)
+        nn.init.normal_(self.weight, std=0.01)
         bias = torch.zeros(1 + 4 + classes)
         bias[1:5] = torch.tensor(USUAL_SIDE).expm1().log()  # the inverse of softplus
-        self.look.bias = nn.Parameter(bias)
+        self.bias = nn.Parameter(bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """x_BCHW -> (B, K + 4)."""
-        said = self.look(x)
+        said = super().forward(x.movedim(1, -1)).movedim(-1, 1)
         height, width = said.shape[-2:]
         belief_BP, box_B4P, class_BKP = said.flatten(2).split([1, 4, self.classes], 1)
         belief_BP = belief_BP.softmax(2)

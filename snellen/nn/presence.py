@@ -4,6 +4,7 @@ Every cell has a score for each attribute; the mean over cells says what the pic
 attention of each attribute, what stands out somewhere.
 """
 
+import torch
 from torch import Tensor, nn
 
 from ..core.parts import Part
@@ -16,23 +17,21 @@ PARTS = {
 }  # fmt: skip
 
 
-class PresenceHead(nn.Module):
+class PresenceHead(nn.Linear):
     """x_BCHW -> scores_BA: mean over cells, and `share` of the mean that attention weighs.
 
-    >>> import torch
     >>> PresenceHead(8, 3)(torch.zeros(2, 8, 6, 6)).shape
     torch.Size([2, 3])
     """
 
     def __init__(self, channels: int, attributes: int, share: float = 1.0) -> None:
-        super().__init__()
+        super().__init__(channels, attributes)
         self.share = share
-        self.look = nn.Conv2d(channels, attributes, 1)
-        nn.init.normal_(self.look.weight, std=0.01)
-        nn.init.zeros_(self.look.bias)  # type: ignore[arg-type]
+        nn.init.normal_(self.weight, std=0.01)
+        self.bias = nn.Parameter(torch.zeros(attributes))
 
     def forward(self, x: Tensor) -> Tensor:
         """x_BCHW -> scores_BA."""
-        scores_BAP = self.look(x).flatten(2)
+        scores_BAP = super().forward(x.flatten(2).mT).mT
         attention_BAP = scores_BAP.softmax(2)
         return scores_BAP.mean(2) + self.share * (attention_BAP * scores_BAP).sum(2)

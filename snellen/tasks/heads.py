@@ -1,5 +1,6 @@
 """Another end for a network: its head taken off, a task's own put in its place."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,8 @@ from ..data.inputs import Inputs
 def end_in(net: nn.Module, inputs: Inputs, make: Callable[[int], nn.Module]) -> nn.Module:
     """A network of named stages -> the same with `make(width of its last map)` as its head.
 
-    Auxiliary heads go. A module without stages and head, such as a user's own, stays as it is.
+    Auxiliary heads go; by the name `fc` the weights of a classifier's body fit. A module without
+    stages and head, such as a user's own, stays as it is.
     """
     stages: Any = getattr(net, "stages", None)
     if not isinstance(stages, tuple) or not hasattr(net, "head"):
@@ -25,6 +27,6 @@ def end_in(net: nn.Module, inputs: Inputs, make: Callable[[int], nn.Module]) -> 
             x = net.get_submodule(name)(x)
     for module, mode in modes:
         module.training = mode
-    net.add_module("head", nn.Sequential(make(x.shape[1])))
+    net.add_module("head", nn.Sequential(OrderedDict(fc=make(x.shape[1]))))
     net.aux = None  # type: ignore[assignment]
     return net

@@ -36,7 +36,7 @@ class Localise(Task):
     name = "localise"
     about = "the one thing of an image: its class and its box"
     score = "mIoU"
-    default_model = "resnet10_w32"
+    default_model = "resnet8_w32"
     settings = ("loss",)
     usual = {"augment": "flip+zoom", "samples": 30_000, "batch": 32}
 
@@ -191,7 +191,7 @@ class Localise(Task):
     @classmethod
     def tiny(cls) -> dict[str, Any]:
         """Generated scenes of one thing at half their size, a few seconds an epoch."""
-        return {"data": "shapes", "task": cls.name, "model": "resnet10_w32", "imgsz": 48,
+        return {"data": "shapes", "task": cls.name, "model": "resnet8_w32", "imgsz": 48,
                 "epochs": 4}  # fmt: skip
 
 

@@ -35,7 +35,7 @@ class Regress(Task):
     name = "regress"
     about = "numbers of an image, straight or as a choice among bins"
     score = "R2"
-    default_model = "resnet10_w32"
+    default_model = "resnet8_w32"
     settings = ("loss", "bins")
     usual = {"augment": "off", "samples": 40_000, "batch": 32}  # a shift may change a number
 
@@ -182,7 +182,7 @@ class Regress(Task):
     @classmethod
     def tiny(cls) -> dict[str, Any]:
         """Generated scenes at half their size, a few seconds an epoch."""
-        return {"data": "shapes", "task": cls.name, "model": "resnet10_w32", "imgsz": 48,
+        return {"data": "shapes", "task": cls.name, "model": "resnet8_w32", "imgsz": 48,
                 "epochs": 4}  # fmt: skip
 
     def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,9 @@ from ..data.inputs import Inputs
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ..nn.attributes import attribute_hinge, attribute_logistic
+from ..nn.presence import PresenceHead
 from .drawing import draw_lines
+from .heads import end_in
 from .task import Metric, Task
 
 LOOKS = 500  # samples that the baseline goes by
@@ -36,9 +38,9 @@ class Tag(Task):
     name = "tag"
     about = "which of several attributes an image has"
     score = "mAP"
-    default_model = "resnet10_w32"
+    default_model = "resnet8_w32"
     settings = ("loss",)
-    usual = {"augment": "flip+crop", "epochs": 40, "batch": 32}
+    usual = {"augment": "flip+crop", "samples": 60_000, "batch": 32}
 
     def names(self) -> list[str]:
         """The attributes, in the order of the scores."""
@@ -89,10 +91,13 @@ class Tag(Task):
         ]  # fmt: skip
 
     def build(self, backbone: nn.Module | None) -> nn.Module:
-        """The backbone's outputs are the scores. Raises UnknownName for an unknown loss."""
+        """The backbone with a presence head; a module without stages as it is.
+
+        Raises UnknownName for an unknown loss.
+        """
         assert backbone is not None
         self._loss()
-        return backbone
+        return end_in(backbone, self.inputs(), lambda width: PresenceHead(width, len(self.names())))
 
     def _loss(self) -> Any:
         name = self.spec.get("loss", "logistic")
@@ -155,7 +160,7 @@ class Tag(Task):
     @classmethod
     def tiny(cls) -> dict[str, Any]:
         """Generated scenes at half their size, a few seconds an epoch."""
-        return {"data": "shapes", "task": cls.name, "model": "resnet10_w32", "imgsz": 48,
+        return {"data": "shapes", "task": cls.name, "model": "resnet8_w32", "imgsz": 48,
                 "epochs": 4}  # fmt: skip
 
 

@@ -1,0 +1,113 @@
+"""Seeing tasks on generated scenes of 96 x 96, 2,000 to train on: score, CPU minutes, three seeds.
+
+Whatever `snellen train task=NAME data=shapes` chooses, chooses here; `seed` and threads=1 are all
+that is said. The worst seed counts. The control trains on targets that were dealt anew among the
+training scenes: what it scores must be what a network that learned nothing scores.
+
+python bench/seeing.py [TASK ...] [seeds=3]      # the rows of other tasks are kept as they were
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from _timing import RESULTS, record_goals
+
+import snellen as sn
+from snellen.core import registry
+from snellen.data.open import open_data
+from snellen.data.sample import Sample
+from snellen.data.source import SampleSet
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a task must reach: score at least, CPU minutes at most, control over the baseline."""
+
+    goal: float
+    minutes: float
+    control: float = 0.1  # that shuffled targets may score above the baseline
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+CASES = {  # a task -> what it must reach; one row a task
+    "localise": Case(0.75, 4),
+    "tag": Case(0.82, 8),
+    "regress": Case(0.7, 4),
+}
+
+
+class Dealt(SampleSet):
+    """The same pictures, each with what is true of another."""
+
+    def __init__(self, whole: SampleSet) -> None:
+        self.whole, self.other = whole, np.random.RandomState(0).permutation(len(whole))
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    def __getitem__(self, i: int) -> Sample:
+        return replace(self.whole[i], target=self.whole[int(self.other[i])].target)
+
+
+def train(task: str, case: Case, data: Any, **more: Any) -> tuple[dict[str, float], float]:
+    """The best epoch's metrics, and CPU minutes of the whole training."""
+    start = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        said = {"task": task, "threads": 1, "project": folder, "quiet": True, **case.settings}
+        run = sn.train(data, **{**said, **more})
+    return run.metrics, (time.process_time() - start) / 60
+
+
+def control(task: str, case: Case) -> tuple[float, float]:
+    """(score of five epochs on shuffled targets, score of the baseline)."""
+    kind = registry.get("snellen.tasks", "TASKS", task)
+    source = kind.adapt(open_data("shapes", task=task))
+    shuffled = replace(source, train=Dealt(source.train), variants={})
+    metrics, _ = train(task, case, shuffled, epochs=5, doctor=False, preflight="off")
+    baseline = kind.from_source(source).baseline(source.val)
+    return metrics[kind.score], baseline[kind.score]
+
+
+def measure(task: str, seeds: int) -> dict[str, Any]:
+    """A row of the table."""
+    case, score = CASES[task], registry.get("snellen.tasks", "TASKS", task).score
+    runs = [train(task, case, "shapes", seed=seed) for seed in range(seeds)]
+    shuffled, baseline = control(task, case)
+    row = {"task": task, "score": score, "seeds": [m[score] for m, _ in runs],
+           "minutes": [minutes for _, minutes in runs], "metrics": [m for m, _ in runs],
+           "shuffled": shuffled, "baseline": baseline}  # fmt: skip
+    scores = ", ".join(f"{value:.3f}" for value in row["seeds"])
+    print(f"  {task:<10} {score} {scores}; {max(row['minutes']):.1f} CPU min; shuffled "
+          f"{shuffled:.3f}, baseline {baseline:.3f}", flush=True)  # fmt: skip
+    return row
+
+
+def main(words: list[str]) -> None:
+    """Print a line a task, and keep the figures."""
+    torch.set_num_threads(1)
+    seeds = next((int(w.partition("=")[2]) for w in words if w.startswith("seeds=")), 3)
+    named = [word for word in words if not word.startswith("seeds=")]
+    file = RESULTS / "seeing.json"
+    kept = json.loads(file.read_text())["rows"] if file.exists() and named else []
+    rows = {row["task"]: row for row in kept}
+    rows |= {task: measure(task, seeds) for task in named or CASES}
+    goals: dict[str, tuple[float, float, str]] = {}
+    for task, row in rows.items():
+        case = CASES[task]
+        what = f"{task} on scenes, {len(row['seeds'])} seeds"
+        goals[f"{what}, worst {row['score']}"] = (min(row["seeds"]), case.goal, "at least")
+        goals[f"{what}, CPU minutes"] = (max(row["minutes"]), case.minutes, "at most")
+        most = row["baseline"] + case.control
+        goals[f"{task}, targets shuffled, {row['score']}"] = (row["shuffled"], most, "at most")
+    record_goals("seeing", goals, rows=list(rows.values()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
