@@ -77,8 +77,9 @@ def live_of_job(job: Job, net: nn.Module) -> Live | None:
     def right(net: nn.Module, rows: Tensor) -> float:
         with torch.no_grad():
             part = chosen(net, rows)
-            logits_BK = job.task.infer(net, part)
-        return (logits_BK.argmax(1) == part.y["label"]).float().mean().item()
+            said = job.task.decode(job.task.infer(net, part), part)
+        labels = torch.tensor([-1 if one.label is None else one.label for one in said])
+        return (labels == part.y["label"].cpu()).float().mean().item()
 
     kind = "class" if is_class else "other"
     return Live(net, len(batch), loss, right if is_class else None, kind)
