@@ -8,8 +8,8 @@ pieces below.
 """
 
 import importlib
+import logging
 import sys
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,7 +140,8 @@ def model(
     `options` are columns of its row (`snellen models NAME` shows them). `imgsz` says how large the
     images will be: it sizes the first linear layer where there is one, takes a family's small stem
     up to 64 pixels, and is checked; without it the network is the reference, unchanged. `weights`
-    is a file to start from, see `load_weights`; what did not fit is a warning, and `net.notes`.
+    is a file to start from, see `load_weights`; what did not fit is logged as a warning, and in
+    `net.notes`.
 
     >>> model("resnet18", classes=10, imgsz=32).stem.conv.kernel_size
     (3, 3)
@@ -157,7 +158,7 @@ def model(
         of_file, unfit = _load(net, weights)
         net.notes = (*of_file, *unfit)
         if unfit:
-            warnings.warn(f"weights={weights}: {'; '.join(unfit)}", stacklevel=2)
+            logging.getLogger("snellen").warning("weights=%s: %s", weights, "; ".join(unfit))
     return net
 
 
