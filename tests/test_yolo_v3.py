@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from snellen.data.letterbox import Letterbox, input_size
-from snellen.nn import yolo_v3
+from snellen.nn._cells import Cells, answering, flat, unflat
 from snellen.nn.box_code import centres
 from snellen.nn.detector import Truth
 from snellen.nn.iou import aligned_giou, aligned_iou, box_iou
@@ -107,7 +107,7 @@ def test_the_loss_is_the_papers_term_by_term():
 def test_more_answer_with_reach():
     truth = truths(1)
     asked = [
-        len(one._positives(one._grid(raw(), SIZE), truth, torch.device("cpu"))[0])
+        len(answering(Cells.of(raw(), ANCHORS, SIZE), truth, one.reach)[0])
         for one in (style(reach=0.0), style(reach=0.5))
     ]
     assert asked[0] <= 15
@@ -147,7 +147,7 @@ def test_images_without_a_thing_to_learn_give_no_nan(odd):
 
 def test_maps_flat_and_back():
     maps = raw(4)
-    back = yolo_v3._unflat(yolo_v3._flat(maps, 3), CELLS, 2)
+    back = unflat(flat(maps, 3), CELLS, 2)
     assert all(a.equal(b) for a, b in zip(maps, back, strict=True))
 
 

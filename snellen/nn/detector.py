@@ -48,6 +48,20 @@ class Found:
     labels_N: Tensor
 
 
+def kept(boxes_BN4: Tensor, scores_BNK: Tensor, least: float) -> list[Found]:
+    """Boxes and their scores for each class -> the candidates of each image from `least` up.
+
+    >>> import torch
+    >>> kept(torch.zeros(1, 2, 4), torch.tensor([[[0.9, 0.4], [0.1, 0.2]]]), 0.3)[0].labels_N
+    tensor([0, 1])
+    """
+    found = []
+    for boxes_N4, scores_NK in zip(boxes_BN4, scores_BNK, strict=True):
+        row, label = (scores_NK >= least).nonzero(as_tuple=True)
+        found.append(Found(boxes_N4[row], scores_NK[row, label], label))
+    return found
+
+
 class Style(ABC):
     """How a kind of detector asks for boxes. Frozen facts; plain JSON by `as_dict`.
 
