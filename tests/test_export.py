@@ -336,6 +336,13 @@ def test_predict_takes_an_exported_file(run, numbers, tmp_path, monkeypatch):
     run_cli("export", run, "format=numbers", "precision=int8")
     assert_well_said(run_cli("predict", run, "via=numbers", *data), 2, ["has 2 exported", "int8"])
     assert_well_said(run_cli("predict", run, "via=onxx", *data), 2, ["did you mean onnx"])
+    for text in (
+        "{}",
+        '{"task": "classify", "spec": {}, "precision": "", "input": {}, "outputs": {}}',
+    ):
+        Path(path).write_text(text)
+        told = run_cli("predict", path, *data)
+        assert_well_said(told, 3, ["export the run again"])
     Path(path).write_text("{}")
     assert_well_said(run_cli("predict", path, *data), 3, ["not written by `snellen export`"])
     assert_well_said(run_cli("predict", tmp_path / "no.numbers", *data), 3, ["there is no"])

@@ -119,7 +119,13 @@ def open_exported(path: str | Path) -> Predictor:
     if absent := missing(runtime):
         raise UsageError(f"{path} needs {', '.join(absent)}, not installed here: {INSTALL}")
     net = open_file(runtime, path)
-    task: Task = registry.get("snellen.tasks", "TASKS", net.card.task)(net.card.spec)
+    try:
+        task: Task = registry.get("snellen.tasks", "TASKS", net.card.task)(net.card.spec)
+        task.inputs()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{path} does not say how its pictures are prepared; export the run again"
+        ) from error
     return Predictor(net, task, Compute.of("cpu"), prepares=False)
 
 
