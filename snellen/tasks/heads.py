@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..data.inputs import Inputs
 
@@ -30,3 +30,12 @@ def end_in(net: nn.Module, inputs: Inputs, make: Callable[[int], nn.Module]) -> 
     net.add_module("head", nn.Sequential(OrderedDict(fc=make(x.shape[1]))))
     net.aux = None  # type: ignore[assignment]
     return net
+
+
+def full(out: Tensor) -> Tensor:
+    """Half precision -> single, for sums that need it; double stays, for checks of gradients.
+
+    >>> full(torch.ones(1, dtype=torch.bfloat16)).dtype, full(torch.ones(1).double()).dtype
+    (torch.float32, torch.float64)
+    """
+    return out if out.dtype == torch.float64 else out.float()

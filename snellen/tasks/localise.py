@@ -20,7 +20,7 @@ from ..nn.iou import aligned_giou, aligned_iou
 from ._one_thing import count_of, of_one_thing, thing_of
 from .classify import Confusion
 from .drawing import draw_lines
-from .heads import end_in
+from .heads import end_in, full
 from .task import Metric, Task
 
 LOOKS = 500  # samples that the baseline goes by
@@ -105,7 +105,7 @@ class Localise(Task):
         return BOX_LOSSES[name]
 
     def encode(self, samples: Sequence[Sample]) -> Batch:
-        """Samples -> x_BCHW at the input size, y = {"label": (B,), "boxes": (B, 1, 4) in its
+        """Samples -> x_BCHW at the input size, y = {"labels": (B,), "boxes": (B, 1, 4) in its
         pixels}; label -1 and a box of zeros where a sample has not one sound box.
         """
         inputs = self.inputs()
@@ -114,7 +114,7 @@ class Localise(Task):
         things = [self._thing(s.target) for s in samples]
         boxes_B4 = torch.stack([box * _scale(s.size, size)
                                 for (box, _), s in zip(things, samples, strict=True)])  # fmt: skip
-        y = {"label": torch.tensor([label for _, label in things]), "boxes": boxes_B4[:, None]}
+        y = {"labels": torch.tensor([label for _, label in things]), "boxes": boxes_B4[:, None]}
         index = torch.tensor([s.index for s in samples])
         return Batch(x, y, index, torch.tensor([s.size for s in samples]))
 
@@ -126,14 +126,14 @@ class Localise(Task):
 
     def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """Cross-entropy of the class, and the box's loss over edges in shares of the picture."""
-        out = net(batch.x)
+        out = full(net(batch.x))
         logits_BK, said_B4 = out[:, : len(self.classes)], out[:, len(self.classes) :]
-        label_B, height, width = batch.y["label"], *batch.x.shape[-2:]
+        label_B, height, width = batch.y["labels"], *batch.x.shape[-2:]
         true_B4 = batch.y["boxes"][:, 0] / said_B4.new_tensor([width, height, width, height])
         known_B = (label_B >= 0) & (true_B4[:, 2:] > true_B4[:, :2]).all(1)
         count = known_B.sum().clamp(min=1)
         class_B = F.cross_entropy(logits_BK, label_B, ignore_index=-1, reduction="none")
-        box_B = self._box_loss()(said_B4.float(), true_B4.float())
+        box_B = self._box_loss()(said_B4, true_B4.to(said_B4))
         return {
             "class": torch.where(known_B, class_B, 0).sum() / count,
             "box": torch.where(known_B, box_B, 0).sum() / count,
@@ -171,7 +171,7 @@ class Localise(Task):
         height, width = batch.x.shape[-2:]
         boxes_B4 = batch.y["boxes"][:, 0]
         edges_B4 = boxes_B4 / boxes_B4.new_tensor([width, height, width, height])
-        sure_BK = 20.0 * F.one_hot(batch.y["label"].clamp(min=0), len(self.classes))
+        sure_BK = 20.0 * F.one_hot(batch.y["labels"].clamp(min=0), len(self.classes))
         return torch.cat([sure_BK.to(edges_B4), edges_B4], 1)
 
     def baseline(self, train: SampleSet) -> dict[str, float]:

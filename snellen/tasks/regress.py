@@ -18,6 +18,7 @@ from ..data.inputs import Inputs
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from .drawing import draw_lines
+from .heads import full
 from .task import Metric, Task
 
 LOOKS = 500  # samples read for mean and spread where a target cannot be had without its picture
@@ -131,7 +132,7 @@ class Regress(Task):
 
     def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """The mean over all known numbers, in units of their spread; of bins, cross-entropy."""
-        out, values_BV = net(batch.x).float(), batch.y["values"].double()
+        out, values_BV = full(net(batch.x)), batch.y["values"].double()
         known_BV = ~values_BV.isnan()
         if "bins" in self.spec:
             columns = zip(self._choices(out), self._shares(values_BV), strict=True)

@@ -20,7 +20,7 @@ from ..data.source import Problem, SampleSet, Source
 from ..nn.attributes import attribute_hinge, attribute_logistic
 from ..nn.presence import PresenceHead
 from .drawing import draw_lines
-from .heads import end_in
+from .heads import end_in, full
 from .task import Metric, Task
 
 LOOKS = 500  # samples that the baseline goes by
@@ -116,7 +116,7 @@ class Tag(Task):
 
     def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """The sum over the known attributes of their losses, mean over the batch."""
-        scores_BA, true_BA = net(batch.x).float(), batch.y["attributes"]
+        scores_BA, true_BA = full(net(batch.x)), batch.y["attributes"]
         known_BA = ~true_BA.isnan()
         scores_BA = torch.where(known_BA, scores_BA, SURE)  # of what is not known: no loss
         return {"loss": self._loss()(scores_BA, true_BA.nan_to_num(1.0))}
