@@ -1,11 +1,12 @@
-"""Thin networks of a few quick families learn; bench/zoo_learns.py does it with every family."""
+"""Thin networks of a few quick families learn; bench/zoo_learns.py does it with every kind."""
 
 import pytest
 
 from bench.zoo_learns import BY_HEART, accuracy, digits, learn, overfit, thin
 from snellen.models import row
 
-QUICK = ("lenet5_bn", "mlp", "resnet20_cifar_A", "vgg11_bn")
+QUICK = ("lenet5_bn", "mlp", "resnet20_cifar_A", "vgg11_bn", "convnet", "zfnet",
+         "squeezenet1_0_bypass")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", QUICK)
