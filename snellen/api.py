@@ -19,7 +19,7 @@ from .data.source import SampleSet
 from .doctor.finding import Finding
 from .doctor.report import html as findings_html
 from .serve.bench import Row, bench
-from .serve.export import COMPARED, Exported, Wish, batch_size, export, spread
+from .serve.export import COMPARED, Exported, Tell, Wish, batch_size, export, spread
 from .serve.predict import Predictor, restore
 from .serve.runtime import pick
 from .tasks.compute import Compute, is_here
@@ -109,17 +109,19 @@ class Run:
         out: str | Path | None = None,
         batch: int | str = "dynamic",
         data: Any = None,
+        tell: Tell = lambda done, total: None,
         **checks: Any,
     ) -> Exported:
         """The best network in a file of format onnx, openvino or torch, pictures to raw outputs;
-        compared with the network and scored before it stays. `checks`: tolerance, calibration.
+        compared with the network and scored before it stays. `checks`: tolerance, calibration;
+        `tell` hears (stages done, of how many).
 
         A run of arrays, which are not kept, needs `data`. Needs `pip install 'snellen[export]'`.
         """
         size = batch_size(batch)
         wish = Wish(format, precision, out, size, **checks)
         pick(format, precision)  # before the data are read
-        return export(self.predictor, wish, self.path, self.parts(data))
+        return export(self.predictor, wish, self.path, self.parts(data), tell)
 
     def bench(self, *, data: Any = None, **how: Any) -> tuple[list[Row], list[str]]:
         """How fast the network answers in each runtime that is here, and notes on the others.

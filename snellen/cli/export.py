@@ -3,7 +3,7 @@
 import click
 
 from ..core.words import printable
-from ._output import print_json
+from ._output import print_json, progress
 from ._verbs import HELP, Verb
 
 
@@ -65,7 +65,8 @@ def command(run: str, format: str, as_json: bool, **wish: str | float | None) ->
 
     from ..api import load
 
-    done = load(run).export(format, **wish)  # type: ignore[arg-type]
+    with progress("exporting") as tell:
+        done = load(run).export(format, tell=tell, **wish)  # type: ignore[arg-type]
     if as_json:
         print_json({**asdict(done), "path": str(done.path)})
         return
