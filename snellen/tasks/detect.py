@@ -118,12 +118,11 @@ class Detect(Task):
         frames = [Letterbox(s.size, (inputs.height, inputs.width)) for s in samples]
         x = torch.stack([f.fit(s.image_CHW, inputs) for f, s in zip(frames, samples, strict=True)])
         truths = [_truth(s, f) for f, s in zip(frames, samples, strict=True)]
-        y: dict[str, Any] = {
+        y = {
             "boxes": [t.boxes_N4 for t in truths],
             "labels": [t.labels_N for t in truths],
+            "ignored": [_ignored(t) for t in truths],
         }
-        if any(t.ignored_N is not None for t in truths):
-            y["ignored"] = [_ignored(t) for t in truths]
         index = torch.tensor([s.index for s in samples])
         return Batch(x, y, index, torch.tensor([s.size for s in samples]))
 
@@ -189,16 +188,19 @@ def _floats(out: Any) -> Any:
 
 
 def _truths(batch: Batch) -> list[Truth]:
-    ignored = batch.y.get("ignored") or [None] * len(batch)
-    rows = zip(batch.y["boxes"], batch.y["labels"], ignored, strict=True)
+    rows = zip(batch.y["boxes"], batch.y["labels"], batch.y["ignored"], strict=True)
     return [Truth(*row) for row in rows]
 
 
 def _truth(sample: Sample, frame: Letterbox) -> Truth:
     target = sample.target
     if target.boxes_N4 is None or target.labels is None:
-        raise DataError(f"{sample.path or f'sample {sample.index}'} has no boxes; a detector is "
-                        "trained and judged on pictures with boxes")  # fmt: skip
+        if target.given():  # a picture of which nothing is known is one to be predicted on
+            raise DataError(
+                f"{sample.path or f'sample {sample.index}'} has no boxes; a detector is trained "
+                "and judged on pictures with boxes"
+            )
+        return Truth(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
     boxes_N4 = frame.there(target.boxes_N4)
     high, wide = frame.inner
     limit = boxes_N4.new_tensor([wide, high, wide, high])

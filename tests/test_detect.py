@@ -1,0 +1,152 @@
+"""The task detect: from a user's boxes to COCO's scores and back to his pixels."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import snellen as sn
+from snellen.core.errors import DataError, UsageError
+from snellen.data.open import open_data
+from snellen.data.sample import Prediction, Sample, Target
+from snellen.data.source import Source
+from snellen.data.world_set import WorldSet
+from snellen.data.worlds import World
+from snellen.tasks._coco import CocoScores
+from snellen.tasks.detect import Detect
+
+WIDE = World(height=48, width=80, fewest=1, most=4)
+
+
+@pytest.fixture(scope="module")
+def task():
+    source = Source("scenes", "shapes", WorldSet(0, 40, WIDE), tuple("abcdef"))
+    return Detect.from_source(source)
+
+
+def answer(task, samples):
+    batch = task.encode(samples)
+    return task.decode(task.oracle(batch), batch)
+
+
+def image(height, width):
+    return torch.zeros(3, height, width, dtype=torch.uint8)
+
+
+def boxed(size, *boxes, labels=None, **more):
+    labels = torch.tensor(labels or [0] * len(boxes), dtype=torch.int64)
+    return Sample(image(*size), Target(labels=labels, boxes_N4=torch.tensor(boxes), **more))
+
+
+def test_the_input_has_the_pictures_shape_in_whole_cells(task):
+    assert (task.inputs().height, task.inputs().width) == (64, 96)
+    bigger = Source("scenes", "shapes", WorldSet(0, 4, WIDE), tuple("abcdef"))
+    assert Detect.from_source(bigger, imgsz=160).inputs().width == 160
+
+
+@pytest.mark.parametrize("size", [(48, 80), (300, 200), (31, 97), (640, 480)])
+def test_a_perfect_answer_comes_back_in_the_pictures_pixels(task, size):
+    height, width = size
+    box = [0.2 * width, 0.1 * height, 0.7 * width, 0.6 * height]
+    (found,) = answer(task, [boxed(size, box, labels=[4])])
+    torch.testing.assert_close(found.boxes_N4, torch.tensor([box]), atol=0.02, rtol=1e-3)
+    assert found.labels.tolist() == [4]
+
+
+def test_one_image_alone_and_in_a_batch_get_the_same_answer(task):
+    net = sn.model("yolov3-small", classes=6).eval()
+    samples = [WorldSet(3, 5, WIDE)[i] for i in range(5)]
+    with torch.no_grad():
+        whole = task.encode(samples)
+        together = task.decode(net(task.inputs().prepare(whole.x)), whole)
+        for sample, one in zip(samples, together, strict=True):
+            batch = task.encode([sample])
+            (alone,) = task.decode(net(task.inputs().prepare(batch.x)), batch)
+            torch.testing.assert_close(alone.scores_N, one.scores_N, atol=1e-4, rtol=1e-3)
+
+
+def test_what_is_shifted_by_a_pixel_is_seen(task):
+    """The oracle's round trip is 1.000; a box one pixel off is not."""
+    samples = [WorldSet(0, 40, WIDE)[i] for i in range(40)]
+    for shift, high in ((0.0, 1.0), (1.0, 0.9)):
+        metric = task.metric()
+        found = answer(task, samples)
+        moved = [
+            Prediction(labels=f.labels, boxes_N4=f.boxes_N4 + shift, scores_N=f.scores_N)
+            for f in found
+        ]
+        metric.update(moved, [s.target for s in samples])
+        score = metric.compute()["mAP50-95"]
+        assert score == 1.0 if high == 1.0 else score < high
+
+
+def test_an_image_of_which_nothing_is_known_can_be_predicted_on_but_not_judged(task):
+    assert len(answer(task, [Sample(image(30, 30), Target())])) == 1
+    with pytest.raises(DataError, match=r"cat\.jpg has no boxes"):
+        task.encode([Sample(image(30, 30), Target(label=3), path="cat.jpg")])
+
+
+@pytest.mark.parametrize(
+    ("sample", "id"),
+    [
+        (boxed((40, 40), [5.0, 5, 5, 9]), "box-degenerate"),
+        (boxed((40, 40), [9.0, 9, 5, 5]), "box-degenerate"),
+        (boxed((40, 40), [float("nan"), 1, 5, 5]), "box-degenerate"),
+        (boxed((40, 40), [1.0, 1, 5, 5], labels=[6]), "label-out-of-range"),
+        (Sample(image(40, 40), Target(label=1)), "box-missing"),
+    ],
+)
+def test_a_box_that_cannot_be_learned_is_named(task, sample, id):
+    assert [problem.id for problem in task.check(sample)] == [id]
+
+
+def test_boxes_that_cannot_be_learned_give_no_nan(task):
+    net = sn.model("yolov3-small", classes=6)
+    odd = boxed((40, 40), [5.0, 5, 5, 9], [float("nan"), 1, 5, 5], [900.0, 900, 990, 990])
+    batch = task.encode([odd, boxed((40, 40), [1.0, 1, 9, 9])])
+    parts = task.loss(net, replace(batch, x=task.inputs().prepare(batch.x)))
+    assert all(part.isfinite() for part in parts.values())
+
+
+def test_crowds_are_neither_to_be_found_nor_missed():
+    metric = CocoScores(["person"])
+    box = torch.tensor([[0.0, 0, 40, 40], [50, 50, 90, 90]])
+    crowd = Target(labels=torch.tensor([0, 0]), boxes_N4=box, ignored_N=torch.tensor([False, True]))
+    found = Prediction(labels=torch.tensor([0]), boxes_N4=box[:1], scores_N=torch.tensor([0.9]))
+    metric.update([found], [crowd])
+    assert metric.compute()["mAP50"] == 1.0
+
+
+def test_scores_without_things_or_without_answers_are_zero():
+    nothing = Target(labels=torch.zeros(0, dtype=torch.int64), boxes_N4=torch.zeros(0, 4))
+    metric = CocoScores(["a", "b"])
+    metric.update([Prediction()], [nothing])
+    assert metric.compute()["mAP50-95"] == 0.0
+    metric.update([Prediction()], [boxed((9, 9), [1.0, 1, 5, 5]).target])
+    assert metric.compute()["mAP50-95"] == 0.0
+
+
+def test_data_without_boxes_are_refused_with_what_is_wanted():
+    x, y = np.zeros((10, 8, 8), np.uint8), [0, 1] * 5
+    with pytest.raises(DataError, match="has no boxes; task=detect wants COCO, VOC or YOLO"):
+        Detect.from_source(open_data((x, y)))
+
+
+def test_a_classifier_is_no_detector(task):
+    with pytest.raises(UsageError, match="is no detector; task=detect wants one, yolov3-small"):
+        task.build(sn.model("lenet5_bn", classes=6))
+
+
+def test_real_cells_survive_the_round_trip(shared_data):
+    """640 x 480 pictures with touching cells, some of them labelled twice."""
+    folder = shared_data / "bccd"
+    if not folder.is_dir():
+        pytest.skip("no bccd")
+    source = open_data(folder, task="detect")
+    cells = Detect.from_source(source)
+    assert cells.classes == list(source.classes)
+    metric = cells.metric()
+    samples = [source.train[i] for i in range(20)]
+    metric.update(answer(cells, samples), [s.target for s in samples])
+    assert metric.compute()["mAP50-95"] > Detect.ceiling
