@@ -24,10 +24,11 @@ SHOWN = 5  # files that are named on the screen
 @click.option("--via", metavar="onnx|openvino", help="Use the run's exported file.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, all fields.")
 def command(run: str, files: tuple[str, ...], via: str | None, as_json: bool) -> None:
-    """Predict pictures with the best network of a run, or with an exported file in its place.
+    """Predict pictures with the best network of a run.
 
-    FILES are pictures, or folders of them. A line a picture: file, label, score. A file that cannot
-    be read is named, the others are predicted all the same, and the exit code is 3.
+    RUN may be a file that `snellen export` wrote. FILES are pictures, or folders of them. A line a
+    picture: file, label, score. A file that cannot be read is named, the others are predicted all
+    the same, and the exit code is 3.
     """
     failed: list[str] = []
     count = 0
