@@ -28,6 +28,7 @@ from .task import Metric, Task
 
 LIMIT, MULTIPLE = 320, 32  # of the input's sides, in pixels
 LEAST, OVERLAP, MOST = 0.005, 0.6, 100  # of a box that is said: score; overlap; how many an image
+CANDIDATES = 1000  # that compete in an image: an untrained network has one in each slot
 SHOWN = 0.3  # the least score that is drawn
 LOOKS = 300  # samples whose boxes tell the anchors and the baseline
 COUNTS = (9, 5)  # anchors that styles ask for
@@ -213,7 +214,10 @@ def _ignored(truth: Truth) -> Tensor:
 
 
 def _told(found: Found, frame: Letterbox) -> Prediction:
-    boxes, scores, labels = found.boxes_N4.cpu(), found.scores_N.cpu(), found.labels_N.cpu()
+    best = found.scores_N.topk(min(CANDIDATES, len(found.scores_N))).indices
+    boxes, scores, labels = (
+        value[best].cpu() for value in (found.boxes_N4, found.scores_N, found.labels_N)
+    )
     rows = non_maximum_suppression(boxes, scores, OVERLAP, labels_N=labels)[:MOST]
     return Prediction(labels=labels[rows], boxes_N4=frame.back(boxes[rows]), scores_N=scores[rows])
 
