@@ -45,7 +45,7 @@ class Detect(Task):
     about = "a box, a class and a score for each thing in an image"
     score = "mAP50-95"
     default_model = "yolov3-small"
-    usual = {"augment": "flip", "batch": 32, "lr": 3e-3, "clip": 10.0}
+    usual = {"augment": "flip", "samples": 30_000, "batch": 32, "lr": 3e-3, "clip": 10.0}
     ceiling = 0.97  # things of a class that overlap by more than OVERLAP are told as one
 
     @property
