@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -403,6 +404,24 @@ def test_a_file_of_the_extra_says_the_same(run, format, precision, tmp_path):
     assert own.out.split("\t")[1] == found.out.split("\t")[1], found.err
     done.path.write_bytes(text[: len(text) // 2])
     assert_well_said(run_cli("predict", done.path, file), 3, ["cannot be read by", "export"])
+
+
+@needs_extra
+def test_openvino_keeps_convolutions_by_groups_in_float(tmp_path):
+    """Its int8 ones are wrong; depthwise ones, which are right, stay int8."""
+    torch.manual_seed(0)
+    convs = [nn.Conv2d(3, 24, 3), nn.Conv2d(24, 24, 1, groups=3), nn.Conv2d(24, 24, 3, groups=24)]
+    layers = [layer for conv in convs for layer in (conv, nn.ReLU())]
+    layers += [nn.Flatten(), nn.Linear(384, 4)]
+    part = Part(some(16))
+    predictor = of(nn.Sequential(*layers), Classify)
+    done = export(predictor, Wish("openvino", "int8"), tmp_path, (part, part))
+    assert done.difference < 0.1
+    data = [one.attrib for one in ElementTree.parse(done.path).iter("data")]
+    kinds = {one["shape"].replace(" ", ""): one["element_type"] for one in data if "shape" in one}
+    assert kinds["24,8,1,1"] == "f32"
+    assert kinds["24,3,3,3"] == "i8"
+    assert "i8" in (kinds.get("24,1,1,3,3"), kinds.get("24,1,3,3")), kinds
 
 
 @needs_extra

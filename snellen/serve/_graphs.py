@@ -52,8 +52,10 @@ def onnx_graph(graph: Graph, path: Path) -> None:
     _write(_bare(made.model_proto, graph.card), graph.card, path)
 
 
-def int8_graph(graph: Graph, path: Path) -> None:
-    """The same in int8: activations by their range over the calibration pictures."""
+def int8_graph(graph: Graph, path: Path, *, groups: bool = True) -> None:
+    """The same in int8: activations by their range over the calibration pictures. Without
+    `groups`, convolutions by groups stay in float.
+    """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
@@ -63,7 +65,7 @@ def int8_graph(graph: Graph, path: Path) -> None:
         quantize_static(
             plain, path, Pictures(graph.samples), quant_format=QuantFormat.QDQ, per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-            nodes_to_exclude=_preparing(onnx.load(plain)),
+            nodes_to_exclude=_kept(onnx.load(plain), groups),
         )  # fmt: skip
     plain.unlink()
     _write(_bare(onnx.load(path), graph.card), graph.card, path)
@@ -119,6 +121,20 @@ def _write(model: Any, card: Card, path: Path) -> None:
     onnx.helper.set_model_props(model, facts)
     model.producer_name, model.producer_version = "snellen", card.made_by.rpartition(" ")[2]
     onnx.save(model, path)
+
+
+def _kept(model: Any, groups: bool) -> list[str]:
+    """The nodes that stay in float: those that prepare, and grouped ones where these are not had.
+
+    A convolution with one filter a channel is no such one: its weights' second axis is 1.
+    """
+    shapes = {one.name: list(one.dims) for one in model.graph.initializer}
+    grouped = [] if groups else [
+        node.name for node in model.graph.node if node.op_type == "Conv" and any(
+            one.name == "group" and one.i > 1 and shapes.get(node.input[1], [0, 0])[1] != 1
+            for one in node.attribute)
+    ]  # fmt: skip
+    return [*_preparing(model), *grouped]
 
 
 def _preparing(model: Any) -> list[str]:
