@@ -15,7 +15,7 @@ from torch.utils.data import default_collate
 from .loader import Record, tensors_of
 from .probes._measure import first_tensor
 from .probes._probe import Feed
-from .replay import LossOf, bad_gradients, bad_losses, bad_outputs, first_bad_module, select
+from .replay import LossOf, Unfit, bad_gradients, bad_losses, bad_outputs, first_bad_module, select
 from .scan import SECONDS, order
 
 CHUNK = 256
@@ -75,9 +75,12 @@ class Again:
         out = run(torch.arange(size))
         rows = set(bad_outputs(out, size))
         if self.call is not None and target is not None:
-            rows.update(bad_losses(self.call, out, target.to(_device(out)), size))
-            if not rows and self.gradients:
-                rows.update(bad_gradients(net, self.call, run, target.to(_device(out))))
+            try:
+                rows.update(bad_losses(self.call, out, target.to(_device(out)), size))
+                if not rows and self.gradients:
+                    rows.update(bad_gradients(net, self.call, run, target.to(_device(out))))
+            except Unfit:  # the loss that was heard is another network's
+                self.call = None
         return sorted(rows)
 
     def _rest(self, net: Any, verdict: Verdict) -> None:

@@ -22,6 +22,8 @@ def seen(
     unscaled: list[Any] = [None, None]  # weak references: the scaled loss, the loss
 
     def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+        if isinstance(tensors, Iterator):  # a generator can be read once
+            tensors = tuple(tensors)
         loss = tensors if isinstance(tensors, Tensor) else _first(tensors)
         if loss is not None:
             if unscaled[0] is not None and unscaled[0]() is loss:

@@ -37,6 +37,7 @@ class Engine:
         self.patients: list[Patient] = []
         self.steppers: dict[int, Stepper] = {}
         self.loaders = Loaders()
+        self.loaders.fail = self.fail
         self.validation = Validation(self)
         self.calls = Calls(self.validation.called)
         self.schedule = Schedule()
@@ -93,7 +94,8 @@ class Engine:
 
     def fail(self, who: Any, error: BaseException) -> None:
         """An error of the doctor's own: noted once a place, never raised."""
-        text = f"{type(who).__name__} stopped: {type(error).__name__}: {error}"
+        name = getattr(who, "__qualname__", type(who).__qualname__)
+        text = f"{name} stopped: {type(error).__name__}: {error}"
         if text not in self.notes and len(self.notes) < 20:
             self.notes.append(text)
 

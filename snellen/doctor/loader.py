@@ -8,7 +8,7 @@ import time
 import weakref
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,6 +78,7 @@ class Loaders:
         self._runs: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
         self.waits = Waits()
         self.on_first: Any = None  # called with a data set before its first batch is handed out
+        self.fail: Callable[[Any, BaseException], Any] = lambda who, error: None  # notes it
 
     @property
     def latest(self) -> Record | None:
@@ -109,7 +110,10 @@ class Loaders:
         runs = self._runs
 
         def begin(it: Any, loader: DataLoader) -> None:
-            runs[it] = Run(loader.batch_size, _length(loader), loader.collate_fn)
+            try:
+                runs[it] = Run(loader.batch_size, _batches(loader), loader.collate_fn)
+            except Exception as error:
+                self.fail(begin, error)
             init(it, loader)
 
         def index(it: Any) -> Any:
@@ -131,16 +135,23 @@ class Loaders:
                 self.on_first(it._dataset)
             began = time.perf_counter()
             data = step(it)
-            ended = time.perf_counter()
-            run = runs.get(it)
-            if run is not None:
-                if torch.is_grad_enabled():
-                    self.waits.took(run.came, began, ended)
-                    run.came = ended
-                self.add(_record(run, it, data))
+            try:
+                self._came(it, data, began)
+            except Exception as error:
+                self.fail(following, error)
             return data
 
         return index, again, following, begin
+
+    def _came(self, it: Any, data: Any, began: float) -> None:
+        """A batch has been handed out."""
+        ended, run = time.perf_counter(), self._runs.get(it)
+        if run is None:
+            return
+        if torch.is_grad_enabled():
+            self.waits.took(run.came, began, ended)
+            run.came = ended
+        self.add(_record(run, it, data))
 
 
 def _record(run: Run, it: Any, data: Any) -> Record:
@@ -152,11 +163,25 @@ def _record(run: Run, it: Any, data: Any) -> Record:
     return Record(*dealt, run.collate, run.batch_size, run.num_batches)
 
 
-def _length(loader: DataLoader) -> int | None:
+def length_of(data: Any) -> int | None:
+    """How many items, or batches; None where that is unknown. The user's code may raise anything.
+
+    >>> length_of([1, 2]), length_of(iter([1]))
+    (2, None)
+    """
     try:
-        return len(loader)
-    except TypeError:
+        return len(data)
+    except Exception:
         return None
+
+
+def _batches(loader: DataLoader) -> int | None:
+    """The batches of a loader; torch remembers being asked, and would warn of it later."""
+    asked = loader.__dict__.get("_IterableDataset_len_called")
+    count = length_of(loader)
+    if "_IterableDataset_len_called" in loader.__dict__:
+        loader.__dict__["_IterableDataset_len_called"] = asked
+    return count
 
 
 def dataset_of(data: Any) -> Any:

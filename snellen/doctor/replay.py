@@ -17,6 +17,10 @@ from .probes._measure import bad_rows
 LossOf = Callable[[Any, Tensor], Tensor]
 
 
+class Unfit(ValueError):
+    """An output that the loss which was heard does not take."""
+
+
 def select(value: Any, rows: Tensor, batch_size: int) -> Any:
     """Nested arguments -> the same with the given rows of everything that has a batch axis.
 
@@ -45,6 +49,8 @@ def loss_of(loss_fn: Any, template: Any) -> LossOf | None:
 
     def call(out: Any, target: Tensor) -> Tensor:
         fitting = [t for _, t in tensors_of(out) if tuple(t.shape[1:]) == tail]
+        if not fitting:
+            raise Unfit(f"no output of shape (N, *{tail}), which {template.function} was given")
         return function(fitting[0], target, **template.more)
 
     return call

@@ -48,6 +48,7 @@ class Ward:
     def _new(self) -> Doctor:
         doc = Doctor([], [], self.ignore)
         doc.engine.loaders = self.loaders
+        self.loaders.fail = doc.engine.fail
         doc.engine.woken = self._woken
         self.live.append(doc)
         return doc

@@ -21,7 +21,7 @@ from .check import judge, silenced
 from .culprit import Search
 from .engine import Engine
 from .finding import LEVELS, Finding, at_or_above
-from .loader import Record, dataset_of, innermost
+from .loader import Record, dataset_of, innermost, length_of
 from .parts import Parts
 from .patient import Patient, named
 
@@ -107,8 +107,8 @@ class Doctor:
         self.sets = {k: dataset_of(v) for k, v in (("train", train), ("val", val)) if v is not None}
         if classes:
             self._facts["classes"] = classes
-        if hasattr(self.sets.get("train"), "__len__"):
-            self._facts["num_samples"] = len(self.sets["train"])
+        if count := length_of(self.sets.get("train")):
+            self._facts["num_samples"] = count
         if isinstance(train, DataLoader) and train.batch_size:
             self._facts["batch_size"] = train.batch_size
 

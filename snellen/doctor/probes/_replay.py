@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..loader import Record, tensors_of
 from ..patient import Patient
-from ..replay import LossOf, select
+from ..replay import LossOf, Unfit, select
 from ._probe import Eyes
 
 WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd, nn.Bilinear)
@@ -53,7 +53,10 @@ class Replay:
         if self.call is None or self.target is None:
             return None
         device = next((t.device for _, t in tensors_of(out)), self.target.device)
-        return self.call(out, self.target[:count].to(device))
+        try:
+            return self.call(out, self.target[:count].to(device))
+        except Unfit:
+            return None
 
 
 def only_output(out: Any) -> Tensor | None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..loader import length_of
 from ..patient import NORMS, is_lazy
 from ._probe import Feed, Probe, Stepper
 from .params import parameter_facts
@@ -33,7 +34,7 @@ class Facts(Probe):
             known = {
                 "batch_size": record.batch_size,
                 "steps_per_epoch": record.num_batches,
-                "num_samples": _length(record.dataset),
+                "num_samples": length_of(record.dataset),
             }
             values |= {name: value for name, value in known.items() if value}
         if call is not None:
@@ -89,13 +90,6 @@ def optimizer_facts(optimizer: Any) -> dict[str, Any]:
     return {"name": type(optimizer).__name__, "lr": float(group.get("lr", 0.0)),
             "momentum": float(momentum), "weight_decay": float(group.get("weight_decay", 0.0)),
             "groups": len(optimizer.param_groups)}  # fmt: skip
-
-
-def _length(dataset: Any) -> int | None:
-    try:
-        return len(dataset)
-    except TypeError:
-        return None
 
 
 PROBES = {"facts": Facts}
