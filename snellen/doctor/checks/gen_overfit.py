@@ -1,5 +1,7 @@
 """When the validation loss rises and the training loss still falls, the rest is memorising."""
 
+from math import exp
+
 from ..chart import Chart
 from ..check import Check
 from ..finding import Finding
@@ -8,6 +10,7 @@ from ._readings import finite, short
 
 TIMES, EVALUATIONS = 1.1, 3
 FALL, GAP = 0.01, 0.1  # of the score since the minimum; between the losses, of the minimum
+ROSE, BEHIND = 1.3, 0.15  # where the score holds: of the loss; of the score behind the training's
 
 
 class Overfit(Check):
@@ -33,15 +36,17 @@ class Overfit(Check):
             return None
         if len(train) != len(val) or train[-1] >= train[best]:
             return None
-        if _score_holds(chart, best) or min(val) - train[-1] < GAP * min(val):
+        holds = _score_holds(chart, best)
+        if min(val) - train[-1] < GAP * min(val) or (holds and not _by_heart(chart, val, train)):
             return None
         return self.finding(
             f"the validation loss was {short(min(val))} at evaluation {best + 1} and is"
             f" {short(val[-1])} now, while the training loss fell from {short(train[best])} to"
-            f" {short(train[-1])}",
+            f" {short(train[-1])}"
+            + (f"; the validation accuracy holds at {short(_score(chart, -1))}" if holds else ""),
             settings={"patience": 10},
             since=chart.epochs[best]["step"],
-            confidence=0.85,
+            confidence=0.7 if holds else 0.85,
             evidence={"val": val[-8:], "train": train[-8:], "best": best + 1},
         )
 
@@ -49,10 +54,24 @@ class Overfit(Check):
 def _score_holds(chart: Chart, best: int) -> bool:
     """Whether the validation score is as good as at the loss's minimum: then more confidence in
     a few wrong answers raised the loss, and nothing is lost."""
-    names = [n for n in ("accuracy", "val_accuracy", "val_acc") if n in chart.epochs[-1]]
-    return bool(names) and chart.epochs[-1][names[0]] >= chart.epochs[best][names[0]] - FALL
+    return _score(chart, -1) >= max(0.0, _score(chart, best) - FALL)
 
 
+def _score(chart: Chart, i: int) -> float:
+    """The validation accuracy of an epoch; -1 where there is none."""
+    row = chart.epochs[i]
+    return float(next((row[n] for n in SCORES if isinstance(row.get(n), int | float)), -1.0))
+
+
+def _by_heart(chart: Chart, val: list[float], train: list[float]) -> bool:
+    """Whether the loss rose a lot and the score stays far behind that of the training samples,
+    which get their classes right with a probability of exp(-loss)."""
+    return min(val[-EVALUATIONS:]) > ROSE * min(val) and (
+        exp(-max(0.0, train[-1])) - _score(chart, -1) > BEHIND
+    )
+
+
+SCORES = ("accuracy", "val_accuracy", "val_acc")
 VAL = ("val_loss", "val/loss", "valid_loss")
 TRAIN = ("train_loss", "train/loss", "loss")
 
@@ -62,18 +81,31 @@ def _series(chart: Chart, names: tuple[str, ...]) -> list[float]:
 
 
 def sick() -> list[Chart]:
-    """Best at the third of eight epochs."""
+    """Best at the third of eight epochs, and so with a score that holds, far from perfect."""
     val = [1.0, 0.7, 0.6, 0.65, 0.7, 0.8, 0.9, 1.0]
-    return [_epochs([2.0 * 0.6**i for i in range(8)], val)]
+    falling = [2.0 * 0.4**i for i in range(8)]
+    return [_epochs([2.0 * 0.6**i for i in range(8)], val), _epochs(falling, val, score=0.7)]
 
 
 def healthy() -> list[Chart]:
-    """A plateau; noise around a minimum; a rising loss under a score that holds."""
+    """A plateau; noise around a minimum; a rising loss under a score that holds, of a
+    training that rises as little, of one that is nearly always right, of one not by heart."""
     falling = [2.0 * 0.8**i for i in range(8)]
     return [
         _epochs(falling, [1.0, 0.7, 0.6, 0.62, 0.6, 0.61, 0.63, 0.62]),
         _epochs(falling, [1.0, 0.8, 0.6, 0.8, 0.58, 0.7, 0.57, 0.6]),
         _epochs(falling, [1.0, 0.5, 0.4, 0.42, 0.45, 0.46, 0.47, 0.48], score=0.97),
+        _epochs(
+            [2.0 * 0.4**i for i in range(8)],
+            [1.0, 0.5, 0.4, 0.42, 0.45, 0.46, 0.47, 0.48],
+            score=0.7,
+        ),
+        _epochs(
+            [2.0 * 0.4**i for i in range(8)],
+            [0.5, 0.1, 0.08, 0.1, 0.12, 0.13, 0.14, 0.15],
+            score=0.98,
+        ),
+        _epochs(falling, [1.0, 0.7, 0.6, 0.65, 0.7, 0.8, 0.9, 1.0], score=0.7),
     ]
 
 
