@@ -32,6 +32,8 @@ class MissingParams(Check):
         missing, idle = [t for t in every if _is_missing(t)], _idle(chart)
         if missing and idle and len(missing) == len(every):
             return self._another(missing, idle)
+        if (far := self._forgotten(chart)) is not None:
+            return far
         if chart.facts.get("pretrained"):
             return None
         if not missing:
@@ -58,6 +60,25 @@ class MissingParams(Check):
             " SGD(net.parameters())",
             confidence=0.97,
             evidence={"weights": [trace.name for trace in missing][:20], "idle": idle},
+        )
+
+    def _forgotten(self, chart: Chart) -> Finding | None:
+        """A network of its own behind the trained one, new and never moved."""
+        rows = [row for row in probed(chart, "forgotten") if row.get("weights")]
+        names = rows[-1]["weights"] if rows and rows[-1] == probed(chart, "forgotten")[-1] else []
+        if not names or any(chart.params[n].facts.get("in_optimizer") for n in names
+                            if n in chart.params):  # fmt: skip
+            return None  # it was held later: a critic's turn comes first
+        kind = names[0].partition(".")[0]
+        return self.finding(
+            f"{rows[-1]['count']} parameters of {kind}, {names[0]} first, get gradients but are in no"
+            " optimiser: the optimiser holds only the network in front of it",
+            where={"parameter": names[0], "module": names[0].rpartition(".")[0]},
+            do=f"give it both: [*trunk.parameters(), *{kind.lower()}.parameters()]; where it is to"
+            " stay as it is, requires_grad_(False)",
+            since=rows[0]["step"],
+            confidence=0.9,
+            evidence={"weights": names[:20]},
         )
 
     def _outside(self, chart: Chart) -> Finding | None:
@@ -113,20 +134,24 @@ def sick() -> list[Chart]:
     outside = {"hidden": [], "lost": 1, "parameters": 1, "together": True, "numel": 640}
     own = tuple(answer("strays", t, unmoved=int(t > 2), **outside) for t in (2, 5, 12))
     idle = {"grad_none": True, "grad_norm": None, "changed": False, "update_ratio": 0.0}
+    behind = answer("forgotten", 5, weights=["Linear.weight"], count=2)
     strange = tuple({"kind": "param", "step": t, "name": f"optimizer0.0.{i}", "values": idle}
                     for t in range(4) for i in range(2))  # fmt: skip
     return [training(params={"head.weight": lost}), training(sick=own),
-            training(params={"*": lost}, sick=strange)]  # fmt: skip
+            training(params={"*": lost}, sick=strange),
+            training(sick=(behind,))]  # fmt: skip
 
 
 def healthy() -> list[Chart]:
-    """Frozen, or without gradients: an averaged copy; a perceptual loss (advice)."""
+    """Frozen, or without gradients: an averaged copy; a perceptual loss (advice); held later."""
     frozen = {"facts": {"in_optimizer": False, "requires_grad": False}, "changed": False}
     copy = {"facts": {"in_optimizer": False}, "grad_norm": None, "grad_none": True}
     eyes = {"hidden": [], "lost": 26, "parameters": 26, "together": True, "unmoved": 26}
     perceptual = tuple(answer("strays", t, **eyes) for t in (5, 12))
     return [training(params={"fc1.weight": frozen}), training(params={"fc1.weight": copy}),
-            training(sick=perceptual)]  # fmt: skip
+            training(sick=perceptual),
+            training(sick=(answer("forgotten", 5, weights=["D.weight"], count=1),
+                           answer("forgotten", 12, weights=[], count=0)))]  # fmt: skip
 
 
 CHECKS = {MissingParams.id: MissingParams()}

@@ -1,0 +1,79 @@
+"""Faults as a new user wrote them, each beside the same script without the fault."""
+
+import json
+
+import pytest
+
+from snellen.doctor.script import run_script
+
+DATA = """
+import torch, torch.nn as nn, torch.nn.functional as F
+from torch.utils.data import DataLoader, TensorDataset
+torch.manual_seed(0)
+x = torch.randn(320, 20)
+y = (x[:, 0] > 0).long() + 2 * (x[:, 1] > 0).long()
+"""
+
+
+def found(source, tmp_path, *, advice=False):
+    """The findings of a script, as they stand in the JSON."""
+    path, report = tmp_path / "train.py", tmp_path / "found.json"
+    path.write_text(source)
+    run_script(path, json=report)
+    every = json.loads(report.read_text())["findings"]
+    return [f for f in every if advice or f["level"] != "advice"]
+
+
+HEAD = (
+    DATA
+    + """
+trunk, head = nn.Sequential(nn.Linear(20, 32), nn.ReLU()), nn.Linear(32, 4)
+critic = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 1)){after}
+optimizer = torch.optim.Adam([{held}], 1e-2)
+for epoch in range(4):
+    for inputs, labels in DataLoader(TensorDataset(x, y), 32, shuffle=True):
+        out = head(trunk(inputs))
+        loss = F.cross_entropy(out, labels){more}
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+)
+BOTH = "*trunk.parameters(), *head.parameters()"
+
+
+def test_a_head_of_its_own_that_no_optimiser_holds(tmp_path, capsys):
+    source = HEAD.format(held="*trunk.parameters()", more="", after="")
+    first = found(source, tmp_path)[0]
+    assert (first["id"], first["level"]) == ("optim-missing-params", "error")
+    assert first["where"]["parameter"] == "Linear.weight"
+    assert first["evidence"]["weights"] == ["Linear.weight", "Linear.bias"]
+
+
+@pytest.mark.parametrize("after", [".eval()", ".requires_grad_(False)"])
+def test_a_held_head_and_a_perceptual_loss_are_none(after, tmp_path, capsys):
+    more = " + 0.01 * (critic(out) - critic(F.one_hot(labels, 4).float())).square().mean()"
+    assert found(HEAD.format(held=BOTH, more=more, after=after), tmp_path) == []
+    assert found(HEAD.format(held=BOTH, more="", after=after), tmp_path) == []
+
+
+CRITIC = """
+import torch, torch.nn as nn, torch.nn.functional as F
+torch.manual_seed(0)
+G = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
+D = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 1))
+of_g, of_d = torch.optim.Adam(G.parameters(), 1e-3), torch.optim.Adam(D.parameters(), 1e-3)
+for i in range(60):
+    real, z = torch.randn(32, 2) + 2, torch.randn(32, 4)
+    of_g.zero_grad()
+    (-D(G(z)).mean()).backward()
+    of_g.step()
+    if i >= 8:
+        of_d.zero_grad()
+        (D(G(z).detach()).mean() - D(real).mean() + 0.1 * D(real).square().mean()).backward()
+        of_d.step()
+"""
+
+
+def test_a_critic_whose_turn_comes_later_is_none(tmp_path, capsys):
+    assert "optim-missing-params" not in {f["id"] for f in found(CRITIC, tmp_path)}
