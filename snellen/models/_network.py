@@ -58,7 +58,7 @@ class Network(nn.Module):
         """x_BCHW -> logits_BK. Raises UsageError for a size that the architecture cannot take."""
         try:
             return self._run(x)
-        except (RuntimeError, ValueError, TypeError) as error:
+        except (RuntimeError, ValueError, TypeError, UsageError) as error:
             wrong = wrong_images(self, x)
             if wrong is None:
                 raise
@@ -102,7 +102,7 @@ class Network(nn.Module):
                 x = parts[name](seen if self.taps and name == "head" else x)
                 if name in self.taps:
                     seen.append(x)
-        except (RuntimeError, ValueError, TypeError) as error:
+        except (RuntimeError, ValueError, TypeError, UsageError) as error:
             if (wrong := wrong_images(self, x)) is not None:
                 raise UsageError(wrong) from error
             raise
@@ -155,8 +155,9 @@ def replace_head(net: Network, classes: int | None) -> Network:
         net.aux = None
     else:
         classes = fitted("classes", classes, Count)
-    of = getattr(net.head, "outputs", int)  # a detector's last layers say more than classes
     for head in heads(net):
+        # a detector's last layers say more than classes: alike, or each in its own way
+        of = getattr(head, "outputs", getattr(net.head, "outputs", int))
         name, layer = last_layer(head)
         fresh = Removed(layer) if classes is None else _with_outputs(layer, of(classes))
         head.set_submodule(name, fresh)
@@ -194,6 +195,7 @@ def _with_outputs(layer: Any, outputs: int) -> nn.Module:
     weight = layer.weight
     like = {"bias": layer.bias is not None, "device": weight.device, "dtype": weight.dtype}
     if isinstance(layer, nn.Conv2d):
+        like |= {"stride": layer.stride, "padding": layer.padding}
         return nn.Conv2d(layer.in_channels, outputs, layer.kernel_size, **like)  # type: ignore[arg-type]
     return nn.Linear(layer.in_features, outputs, **like)
 

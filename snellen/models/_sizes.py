@@ -80,20 +80,23 @@ class _Probe:
         self.net = cast("Network", probe_copy(net, pixels))
         kind = next((p.dtype for p in self.net.parameters()), torch.float32)
         self.one = torch.zeros((), device=device_of(self.net), dtype=kind)
-        self.known: dict[tuple[str, tuple[int, ...]], tuple[int, ...] | None] = {}
+        self.known: dict[tuple[str, tuple[Any, ...]], tuple[Any, ...] | None] = {}
 
     def takes(self, height: int, width: int, batch: int = 2, *, aux: bool = True) -> bool:
         """Whether the network runs on such a batch."""
-        shape: tuple[int, ...] = (batch, self.net.channels, height, width)
+        shape: tuple[Any, ...] = (batch, self.net.channels, height, width)
+        seen: list[tuple[Any, ...]] = []
         beside = self.net.aux if aux and self.net.training and self.net.aux is not None else ()
         for name in (*self.net.stages, "head"):
+            shape = tuple(seen) if self.net.taps and name == "head" else shape
             after = self._after(name, shape)
             if after is None or (name in beside and self._after(f"aux.{name}", after) is None):
                 return False
             shape = after
+            seen += [shape] if name in self.net.taps else []
         return True
 
-    def _after(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    def _after(self, name: str, shape: tuple[Any, ...]) -> tuple[Any, ...] | None:
         if (name, shape) not in self.known:
             part = self.net.get_submodule(name)
             after = self._through if type(part) is nn.Sequential else self._run
@@ -106,12 +109,16 @@ class _Probe:
                 return None
         return shape
 
-    def _run(self, name: str, part: nn.Module, shape: tuple[int, ...]) -> Any:
+    def _run(self, name: str, part: nn.Module, shape: tuple[Any, ...]) -> Any:
+        """The shape of what a part gives, or its shapes; a head with taps is fed several."""
+        many = isinstance(shape[0], tuple)
+        maps = [self.one.expand(one).clone() for one in (shape if many else [shape])]
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                return tuple(part(self.one.expand(shape).clone()).shape)
-        except (RuntimeError, ValueError):
+                out = part(maps if many else maps[0])
+        except (RuntimeError, ValueError, UsageError):
             return None
+        return tuple(out.shape) if isinstance(out, Tensor) else tuple(tuple(o.shape) for o in out)
 
     def near_sizes(self, height: int, width: int) -> list[int]:
         """The next square below the longer side and the next above the shorter one that run."""

@@ -47,11 +47,11 @@ class Cells:
         extent = self.anchor_N2 * code_BN4[..., 2:].clamp(max=8).exp()
         return corners(torch.cat([middle, extent], -1))
 
-    def code(self, slot: int, box_4: Tensor, reach: float) -> Tensor:
-        """The inverse of `boxes` for one slot."""
-        middle, extent = centres(box_4.float()).split(2)
+    def code(self, slot: int | Tensor, boxes: Tensor, reach: float) -> Tensor:
+        """The inverse of `boxes` for some slots: (.., 4) -> tx, ty, tw, th."""
+        middle, extent = centres(boxes.float()).split(2, -1)
         share = (middle / self.stride_N2[slot] - self.cell_N2[slot] + reach) / (1 + 2 * reach)
-        return torch.cat([share.logit(1e-6), (extent / self.anchor_N2[slot]).log()])
+        return torch.cat([share.logit(1e-6), (extent / self.anchor_N2[slot]).log()], -1)
 
     def fit(self, boxes_T4: Tensor, reach: float = 0.0) -> Tensor:
         """How well each slot suits each object, (N, T): overlap of shapes, or -1 where the centre

@@ -78,12 +78,16 @@ def default_boxes(
     scales: Sequence[float],
     ratios: Sequence[Sequence[float]],
     image: tuple[int, int] = (1, 1),
+    *,
+    steps: Sequence[float] = (),
+    clip: bool = False,
 ) -> Tensor:
     """SSD's boxes: maps (H, W), one scale more than maps, aspect ratios a map -> boxes_N4, xyxy.
 
     At each cell: scale s as a square, sqrt(s s') as a square (s' is the next map's scale), and s
     with width/height r and 1/r for each ratio (arXiv:1512.02325). Scales are shares of the image
-    (H, W). Raises UsageError where the three do not fit together.
+    (H, W). A map's cells share the image evenly, or are `steps` pixels apart, one number a map.
+    With `clip` no side is longer than the image. Raises UsageError where the lists do not fit.
 
     >>> default_boxes([(1, 1)], [0.5, 0.9], [[2]]).shape
     torch.Size([4, 4])
@@ -91,18 +95,21 @@ def default_boxes(
     if len(scales) != len(maps) + 1 or len(ratios) != len(maps):
         raise UsageError(f"{len(maps)} maps want {len(maps) + 1} scales and {len(maps)} lists of "
                          f"ratios; {len(scales)} and {len(ratios)} were given")  # fmt: skip
+    if steps and len(steps) != len(maps):
+        raise UsageError(f"{len(maps)} maps want as many steps; {len(steps)} were given")
     boxes = []
-    for (height, width), scale, after, wide in zip(maps, scales, scales[1:], ratios, strict=False):
+    for k, ((height, width), scale, wide) in enumerate(zip(maps, scales, ratios, strict=False)):
+        after = scales[k + 1]
         sides = [(scale, scale), (math.sqrt(scale * after),) * 2]
         for ratio in wide:
             root = math.sqrt(ratio)
             sides += [(scale * root, scale / root), (scale / root, scale * root)]
         unit = grid_anchors((height, width), 1, torch.zeros(1, 2))[:, None]
-        unit = unit / unit.new_tensor([width, height, width, height])
-        half = torch.tensor(sides) / 2
+        across, down = (image[1] / steps[k], image[0] / steps[k]) if steps else (width, height)
+        unit = unit / unit.new_tensor([across, down, across, down])
+        half = torch.tensor(sides).clamp(max=1.0 if clip else math.inf) / 2
         boxes.append((unit + torch.cat([-half, half], 1)).reshape(-1, 4))
-    high, across = image
-    return torch.cat(boxes) * torch.tensor([across, high, across, high])
+    return torch.cat(boxes) * torch.tensor([image[1], image[0]] * 2)
 
 
 def _settle(sizes: Tensor, anchors: Tensor) -> tuple[Tensor, list[float]]:

@@ -115,6 +115,7 @@ def meta_copy(net: nn.Module) -> nn.Module:
 def _recorder(name: str, table: list[dict[str, Any]], reach: "_Reach") -> Any:
     def record(layer: nn.Module, _: Any, out: Tensor) -> None:
         own, leaf = reach.opened.pop(), not any(layer.children())
+        out = max(tree_leaves(out), key=torch.numel)  # of several maps the largest
         if leaf:
             own = (
                 0

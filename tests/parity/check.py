@@ -220,8 +220,10 @@ MUTANTS = {
 
 def comparable():
     import snellen as sn
+    from snellen.models import row
 
-    return [n for n in sn.models() if n.partition(":")[0] in LIBRARIES]
+    known = [n for n in sn.models() if n.partition(":")[0] in LIBRARIES]
+    return [n for n in known if row(n).task == "classify"]  # detectors.py has the others
 
 
 def smallest_of_each_kind():
