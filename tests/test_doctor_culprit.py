@@ -35,6 +35,11 @@ def clean(count=300):
             torch.randint(0, 4, (count,), generator=generator))  # fmt: skip
 
 
+def anew(dataset):
+    """The same data set, or where it is but tensors, a new one of them, as many loops have it."""
+    return TensorDataset(*dataset.tensors) if type(dataset) is TensorDataset else dataset
+
+
 def train(dataset, loss=F.cross_entropy, *, loss_fn=None, net=None, lr=0.01, epochs=3, **more):
     """Train under the doctor; returns it."""
     net = net or nn.Sequential(nn.Linear(10, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
@@ -42,7 +47,7 @@ def train(dataset, loss=F.cross_entropy, *, loss_fn=None, net=None, lr=0.01, epo
     torch.manual_seed(11)
     with doctor(net, optimizer, loss_fn) as doc:
         for _ in range(epochs):
-            for x, y in DataLoader(dataset, 24, shuffle=True, **more):
+            for x, y in DataLoader(anew(dataset), 24, shuffle=True, **more):
                 optimizer.zero_grad()
                 loss(net(x), y).backward()
                 optimizer.step()
@@ -143,6 +148,37 @@ def test_a_loss_written_by_hand_is_read_from_its_graph():
     assert (found["samples"], found["operation"]) == ([55], "log")
     found = culprit(train(Files(x, y), by_hand, net=nn.Linear(10, 4), lr=1e-4, loss_fn=by_hand))
     assert (found["samples"], found["searched"]) == ([55], 300)
+
+
+def divergence(out, t):
+    return (t * (t.log() - out.log_softmax(1))).sum(1).mean()
+
+
+@pytest.mark.parametrize("planted", [(), (211,)])
+def test_a_constant_of_the_targets_is_told_by_the_company_it_keeps(planted):
+    """0 * log 0 of a target: the loss is NaN and its gradient is not, so the training goes on."""
+    x, _ = clean()
+    t = torch.randn(300, 4, generator=torch.Generator().manual_seed(5)).softmax(1)
+    t[[*planted]] = torch.tensor([0.5, 0.5, 0.0, 0.0])
+    doc = train(TensorDataset(x, t), divergence, epochs=4)
+    named = [c["samples"] for c in doc.chart.culprits if c["cause"] == "sample"]
+    assert named == [[*planted]] * len(planted)
+    assert [f.samples for f in doc.findings if f.id == "data-poison-sample"] == [planted] * len(
+        planted
+    )
+    assert bool(doc.chart.nonfinite) == bool(planted)
+
+
+def test_a_loss_that_is_bad_now_and_then_is_no_samples_fault():
+    x, y = clean()
+    draw = random.Random(4)
+
+    def unlucky(out, y):
+        return F.cross_entropy(out, y) + (float("nan") if draw.random() < 0.1 else 0.0)
+
+    doc = train(TensorDataset(x, y), unlucky, epochs=4)
+    assert len(doc.chart.nonfinite) > 1
+    assert "data-poison-sample" not in str([f.id for f in doc.findings])
 
 
 def test_a_finite_loss_whose_gradient_is_not():

@@ -23,6 +23,7 @@ from .probes._probe import Feed
 from .probes.inputs import batch_values
 from .replay import loss_of
 from .scan import MOST, outliers, scan
+from .suspects import Suspects
 
 SHOWN = 16  # samples whose content is described
 GREW = 100.0  # times the first loss or weight: the training had diverged before
@@ -36,10 +37,14 @@ class Search:
         self.loss_fn: Any = None
         self.count = 0
         self.sets: dict[str, Any] = {}  # those that samples were named of
+        self.suspects = Suspects()
+        self._is_named = False
 
     def nonfinite(self, what: str, feed: Feed | None, loss: Tensor | None) -> None:
         """Something is not finite: search at the first time, and emit what was found."""
         self.count += 1
+        if what == "loss" and not self._is_named and feed is not None:
+            self.suspects.met(self._record(feed), is_bad=True)
         if self.count > 8:
             return
         values: dict[str, Any] = {"what": what}
@@ -54,9 +59,25 @@ class Search:
         values |= {"module": verdict.module, "operation": verdict.operation}
         self.engine.emit("nonfinite", feed.step, values=values)
         self._emit(verdict, self._record(feed), feed.step)
+        self._is_named = verdict.cause != "step"
+
+    def passed(self, feed: Feed) -> None:
+        """A backward pass of a finite loss, after another that was not."""
+        if self.suspects.items and not self._is_named:
+            self.suspects.met(self._record(feed), is_bad=False)
+
+    def _narrowed(self) -> None:
+        """At the end: the items that no good batch had, and every bad one."""
+        record, samples = self.suspects.record, self.suspects.named()
+        if samples and record is not None and not self._is_named:
+            self._is_named = True
+            verdict = Verdict("sample", samples=samples, searched=len(samples))
+            told = {"bad_batches": self.suspects.bad, "good_batches": self.suspects.good}
+            self._emit(verdict, record, self.engine.step, **told)
 
     def finish(self, error: BaseException | None) -> None:
         """At the end: what the exception's frames and a batch without a backward pass tell."""
+        self.engine.guarded(self._narrowed)
         feed, failed = self.engine.feed, False
         if error is not None:
             failed = read_traceback(self.engine, error)

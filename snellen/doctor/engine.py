@@ -53,14 +53,13 @@ class Engine:
         self.woken: Callable[[Engine], None] | None = None  # told that it is our turn
         self.begun: Feed | None = None  # the first since a backward pass
         self.on_nonfinite: Callable[[str, Feed | None, Tensor | None], None] | None = None
+        self.on_finite: Callable[[Feed], None] = lambda feed: None
         self._late: tuple[Tensor, Feed] | None = None  # a loss on a GPU, read one step late
         self._sampling = True
         self._since = time.perf_counter()
-        self._row_at = 0
-        self._best = math.inf
+        self._row_at, self._best, self.last_loss = 0, math.inf, math.nan
         self._alone = True  # one optimiser
         self.by_hand = ByHand(self)
-        self.last_loss = math.nan
         self.unclaimed = 0, 0.0  # backward passes before any optimiser was known, and their losses
 
     def emit(self, kind: str, step: int, **fields: Any) -> None:
@@ -183,6 +182,8 @@ class Engine:
                 self.schedule.alarm(self.turn)
             else:
                 self._best = min(self._best, 3 * abs(value) + 1e-8)
+            if loss.is_cpu and math.isfinite(value):
+                self.on_finite(feed)
         except Exception as error:
             self.fail(self, error)
 

@@ -93,6 +93,7 @@ class Doctor:
         self.engine.patients = named(nets) if nets else []
         self.search = Search(self.engine, self)
         self.engine.on_nonfinite = self.search.nonfinite
+        self.engine.on_finite = self.search.passed
         self._optimizers = optimizers
         self._stack: ExitStack | None = None
         self._facts: dict[str, Any] = {}

@@ -5,6 +5,9 @@ from ..check import Check
 from ..finding import Finding
 from ._cases import seen, training
 
+UNNAMED = "mend or drop these samples; where the loss takes a log, a root or a quotient of the" \
+          " targets, add an epsilon there (torch.xlogy knows 0 * log 0)"  # fmt: skip
+
 
 class PoisonSample(Check):
     """Finite samples whose own loss or gradient is not finite."""
@@ -33,9 +36,15 @@ class PoisonSample(Check):
             layer, operation = culprit.get("module"), culprit.get("operation")
             where = {k: v for k, v in (("module", layer), ("operation", operation)) if v}
             at = f" at {layer or operation}" if layer or operation else ""
+            one = len(samples) == 1
+            how = f"{culprit.get('searched', 'some')} were tried alone"
+            if culprit.get("bad_batches"):
+                how = (f"of the batches {culprit['bad_batches']} bad ones had {'it' if one else 'them'}, and none of"
+                       f" {culprit.get('good_batches', 0)} good ones after the first")  # fmt: skip
             return self.finding(
-                f"{len(samples)} finite sample{'s' * (len(samples) != 1)} make the loss NaN or"
-                f" Inf{at}; {culprit.get('searched', 'some')} were tried alone",
+                f"{len(samples)} finite sample{'s' * (not one)} make{'s' * one} the loss NaN or"
+                f" Inf{at}; {how}",
+                do=self.do if where else UNNAMED,
                 where=where,
                 samples=samples,
                 samples_of=culprit.get("samples_of") or culprit.get("split") or "train",
@@ -48,11 +57,13 @@ class PoisonSample(Check):
 
 
 def sick() -> list[Chart]:
-    """Two black images that a network divides by their own std."""
+    """Two black images that a network divides by their own std; 0 * log 0 in a loss by hand."""
     named = seen("culprit", 4, cause="sample", split="train", samples=[5, 90], searched=6400,
                  samples_of="train", module="norm", operation="aten::div")  # fmt: skip
     first = seen("nonfinite", 4, what="loss", module="norm")
-    return [training(5, sick=(first, named))]
+    company = seen("culprit", 60, cause="sample", split="train", samples=[311], searched=1,
+                   samples_of="train", bad_batches=3, good_batches=52)  # fmt: skip
+    return [training(5, sick=(first, named)), training(60, sick=(first, company))]
 
 
 def healthy() -> list[Chart]:

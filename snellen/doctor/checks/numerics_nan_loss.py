@@ -12,6 +12,10 @@ FROM_THE_START = (
     "no step was taken yet, so the learning rate is not the cause: look for log(0), 0/0 or an"
     " overflowing exp in the network and the loss, and at the inputs"
 )
+UNNAMED = (
+    "go back to the step before, lower the learning rate, and look for log, division, root or exp"
+    " in the loss, of the targets too"
+)
 
 
 class NanLoss(Check):
@@ -34,11 +38,12 @@ class NanLoss(Check):
         first = chart.nonfinite[0]
         before = finite(chart.column("loss"))
         last = f"; the last finite loss was {before[-1]:.3g}" if before else ""
+        where = {k: first[k] for k in ("module", "parameter", "operation") if first.get(k)}
         unlearned = first["step"] == 0 and not before
         return self.finding(
             f"the {_name(first)} became NaN or Inf at step {first['step']}{last}",
-            do=FROM_THE_START if unlearned else self.do,
-            where={k: first[k] for k in ("module", "parameter", "operation") if first.get(k)},
+            do=FROM_THE_START if unlearned else self.do if where else UNNAMED,
+            where=where,
             since=first["step"],
             confidence=0.9,
             evidence={"what": first.get("what"), "last_finite_losses": before[-5:]},
