@@ -77,3 +77,46 @@ for i in range(60):
 
 def test_a_critic_whose_turn_comes_later_is_none(tmp_path, capsys):
     assert "optim-missing-params" not in {f["id"] for f in found(CRITIC, tmp_path)}
+
+
+HIDDEN = (
+    DATA
+    + """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Linear(20, 32), nn.Linear(32, 4)
+        self.blocks = {kind}([nn.Sequential(nn.LayerNorm(32), nn.Linear(32, 32), nn.GELU())
+                              for _ in range(3)])
+
+    def forward(self, x):
+        h = self.stem(x)
+        for block in self.blocks:
+            h = h + block(h)
+        return self.head(h)
+
+
+net = Net()
+hidden = [p for block in net.blocks for p in block.parameters()]
+optimizer = torch.optim.AdamW([*net.parameters(){more}], 3e-3)
+for epoch in range(4):
+    for rows in torch.randperm(320).split(32):
+        loss = F.cross_entropy(net(x[rows]), y[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+)
+
+
+def test_blocks_in_a_plain_list(tmp_path, capsys):
+    first, *others = found(HIDDEN.format(kind="list", more=""), tmp_path, advice=True)
+    assert (first["id"], first["level"]) == ("arch-unregistered-layers", "error")
+    assert first["where"]["parameter"] == "blocks[0].0.weight"
+    assert "nn.ModuleList" in first["do"]
+    assert not others
+
+
+@pytest.mark.parametrize(("kind", "more"), [("nn.ModuleList", ""), ("list", ", *hidden")])
+def test_blocks_that_are_registered_or_held(kind, more, tmp_path, capsys):
+    assert found(HIDDEN.format(kind=kind, more=more), tmp_path, advice=True) == []

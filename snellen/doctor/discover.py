@@ -130,6 +130,11 @@ class Discovery:
         if torch.compiler.is_compiling() or isinstance(module, torch.jit.ScriptModule):
             return
         whole = whole_of(module) or module
+        if whole is not module and all(m is not module for m in whole.modules()):
+            if not self._is_own(module, whole):  # in a plain list: a part that nobody knows of
+                self._known |= {id(m) for m in module.modules()}
+                return
+            whole = module
         if not any(p.requires_grad for p in whole.parameters()):
             return
         doc, patient = self._patient(whole)
@@ -140,6 +145,14 @@ class Discovery:
             self._parts[id(doc)].meet(patient, module, args)
         else:  # the pre-hooks of the call under way are fixed already: this one is told by hand
             doc.engine.on_forward(patient, args, {})
+
+    def _is_own(self, module: nn.Module, owner: nn.Module) -> bool:
+        """Whether a module in a plain list of another is trained by itself."""
+        if not any(p.requires_grad for p in owner.parameters()):
+            return True
+        held = {id(p) for made in self._made if (found := made()) is not None
+                for group in found.param_groups for p in group["params"]}  # fmt: skip
+        return any(id(p) in held for p in module.parameters())
 
     def _patient(self, net: nn.Module) -> tuple[Doctor, Patient | None]:
         """The patient of a network, a new one for a new network; None where there are enough."""

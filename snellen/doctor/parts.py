@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .patient import Patient
+from .patient import Patient, everywhere
 from .places import is_users
 
 MOST = 40  # frames, and parts of one network
@@ -129,7 +129,7 @@ def given(frame: FrameType) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 
 def whole_of(module: nn.Module) -> nn.Module | None:
-    """The outermost network in whose method a part of it is called."""
+    """The outermost network in whose method a part of it is called, in a plain list of its too."""
     found: nn.Module | None = None
     frame: FrameType | None = sys._getframe(1)
     for _ in range(MOST):
@@ -139,6 +139,6 @@ def whole_of(module: nn.Module) -> nn.Module | None:
         if names and is_users(frame):
             owner = frame.f_locals.get(names[0])
             if isinstance(owner, nn.Module) and owner is not module:
-                found = owner if any(m is module for m in owner.modules()) else found
+                found = owner if any(m is module for m in everywhere(owner)) else found
         frame = frame.f_back
     return found
