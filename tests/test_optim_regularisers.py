@@ -161,11 +161,19 @@ def test_penalties_are_for_weights_that_learn_and_not_for_nothing():
 LAYERS = {
     "linear": (nn.Linear(7, 5), lambda w: w),
     "conv": (nn.Conv2d(4, 6, 3), lambda w: w.flatten(1)),
+    "conv, channels last": (
+        nn.Conv2d(4, 6, 3).to(memory_format=torch.channels_last),
+        lambda w: w.flatten(1),
+    ),
     "grouped conv": (nn.Conv2d(4, 6, 3, groups=2), lambda w: w.flatten(1)),
     "transposed": (nn.ConvTranspose2d(4, 6, 3), lambda w: w.transpose(0, 1).flatten(1)),
     "grouped transposed": (
         nn.ConvTranspose2d(4, 6, 3, groups=2),
         lambda w: w.view(2, 2, 3, 9).transpose(1, 2).reshape(6, 18),
+    ),
+    "grouped transposed, channels last": (
+        nn.ConvTranspose2d(4, 6, 3, groups=2).to(memory_format=torch.channels_last),
+        lambda w: w.reshape(2, 2, 3, 9).transpose(1, 2).reshape(6, 18),
     ),
 }
 

@@ -40,10 +40,9 @@ def project_norms(net: nn.Module, limit: float) -> None:
     for module in net.modules():
         for param in module.parameters(recurse=False):
             if param.ndim > 1 and param.requires_grad:
-                unit_first = _units(module, param)
-                axes = [axis for axis in range(unit_first.ndim) if axis not in (0, 2)]
-                norm = torch.linalg.vector_norm(unit_first, dim=axes, keepdim=True)
-                unit_first *= (limit / norm).clamp(max=1)
+                units, axes = _units(module, param)
+                norm = torch.linalg.vector_norm(units, dim=axes, keepdim=True)
+                units *= (limit / norm).clamp(max=1)
 
 
 def keep_norms(optimizer: Optimizer, net: nn.Module, limit: float) -> RemovableHandle:
@@ -61,8 +60,9 @@ def keep_norms(optimizer: Optimizer, net: nn.Module, limit: float) -> RemovableH
     return optimizer.register_step_post_hook(lambda *_: project_norms(net, limit))
 
 
-def _units(module: nn.Module, param: Tensor) -> Tensor:
-    """A view (groups, inputs of a group, units of a group, the rest) or (units, inputs ...)."""
-    if isinstance(module, _ConvTransposeNd):  # (I, O / groups, ...)
-        return param.view(module.groups, -1, *param.shape[1:])
-    return param.flatten(1)
+def _units(module: nn.Module, param: Tensor) -> tuple[Tensor, list[int]]:
+    """A view of the parameter, whatever its memory format, and the axes of a unit's inputs."""
+    if isinstance(module, _ConvTransposeNd):  # (I, O / groups, ...): a unit has no row of its own
+        view = param.unflatten(0, (module.groups, -1))
+        return view, [axis for axis in range(view.ndim) if axis not in (0, 2)]
+    return param, list(range(1, param.ndim))
