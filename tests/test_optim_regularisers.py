@@ -196,6 +196,26 @@ def test_max_norm_cuts_each_unit_to_the_limit_and_keeps_its_direction(name, limi
     assert torch.equal(layer.bias, bias)
 
 
+def test_max_norm_leaves_what_is_no_units_row():
+    net = nn.ModuleDict({
+        "embedding": nn.Embedding(5, 8), "bag": nn.EmbeddingBag(5, 8),
+        "norm": nn.LayerNorm((4, 8)), "peephole": sn.nn.PeepholeLSTMCell(3, 8),
+        "held": nn.utils.parametrizations.weight_norm(nn.Linear(8, 4)),
+        "gru": nn.GRU(3, 8), "attention": nn.MultiheadAttention(8, 2, add_bias_kv=True),
+    })  # fmt: skip
+    for param in net.parameters():
+        nn.init.constant_(param, 9.0)
+    sn.optim.project_norms(net, 1.0)
+    after = dict(net.named_parameters())
+    cut = {name for name, param in after.items() if bool((param != 9).any())}
+    assert cut == {
+        "peephole.weight_ih", "peephole.weight_hh", "gru.weight_ih_l0", "gru.weight_hh_l0",
+        "attention.in_proj_weight", "attention.out_proj.weight",
+        "held.parametrizations.weight.original0", "held.parametrizations.weight.original1",
+    }  # fmt: skip
+    torch.testing.assert_close(net["held"].weight.norm(dim=1), torch.ones(4))
+
+
 def trained(lr, limit):
     """A small network after 60 steps -> (largest weight norm of a unit, last loss)."""
     torch.manual_seed(1)

@@ -8,6 +8,7 @@ that is far too high. The notes say c = 3 or 4.
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
+from torch.nn.utils.parametrize import ParametrizationList
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
@@ -21,13 +22,16 @@ PARTS = {
         "003",
     ),
 }  # fmt: skip
+ROWLESS = (nn.Embedding, nn.EmbeddingBag, nn.LayerNorm, nn.RMSNorm)
 
 
 @torch.no_grad()
 def project_norms(net: nn.Module, limit: float) -> None:
     """Cut every unit's incoming weight vector to length `limit` in place; biases stay.
 
-    A unit is a row of a linear layer, a filter of a convolution, a gate's row of a recurrent layer.
+    A unit is a row of a linear layer, a filter of a convolution, a gate's row of a recurrent layer:
+    parameters with `weight` in their name. Rows of embeddings, elementwise scales and peepholes
+    have no incoming weights, and stay.
     Raises UsageError where the limit is not positive.
 
     >>> layer = nn.Linear(2, 2); _ = layer.weight.data.copy_(torch.tensor([[3.0, 4.0], [0.3, 0.4]]))
@@ -38,8 +42,8 @@ def project_norms(net: nn.Module, limit: float) -> None:
     if not limit > 0:
         raise UsageError(f"limit={limit} of max-norm must be above 0; 3 or 4 is usual")
     for module in net.modules():
-        for param in module.parameters(recurse=False):
-            if param.ndim > 1 and param.requires_grad:
+        for name, param in module.named_parameters(recurse=False):
+            if param.ndim > 1 and param.requires_grad and _is_incoming(module, name):
                 units, axes = _units(module, param)
                 norm = torch.linalg.vector_norm(units, dim=axes, keepdim=True)
                 units *= (limit / norm).clamp(max=1)
@@ -58,6 +62,13 @@ def keep_norms(optimizer: Optimizer, net: nn.Module, limit: float) -> RemovableH
     """
     project_norms(net, limit)
     return optimizer.register_step_post_hook(lambda *_: project_norms(net, limit))
+
+
+def _is_incoming(module: nn.Module, name: str) -> bool:
+    """Whether the rows of a parameter are the incoming weights of units."""
+    if isinstance(module, ParametrizationList):  # original0 of weight norm: the rows' lengths
+        return True
+    return "weight" in name and not isinstance(module, ROWLESS)
 
 
 def _units(module: nn.Module, param: Tensor) -> tuple[Tensor, list[int]]:
