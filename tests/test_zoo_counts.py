@@ -20,8 +20,7 @@ def expected(shared_data):
         lines = list(csv.DictReader(file))
     missing = {r["architecture"] for r in lines if r["owed"] == "zoo"} - known
     assert not missing
-    names = {name for name in known if row(name).task == "classify"}
-    return [r for r in lines if r["architecture"] in names]
+    return [r for r in lines if r["architecture"] in known]
 
 
 def test_sizes_are_the_expected_ones(expected):
@@ -29,8 +28,9 @@ def test_sizes_are_the_expected_ones(expected):
     for line in expected:
         told = describe(line["architecture"])
         assert told["params"] == int(line["params"]), line["architecture"]
-        assert told["macs"] == int(line["macs"]), line["architecture"]
-        assert "x".join(map(str, told["input"])) == line["input"]
+        if line["macs"]:  # torchvision's detectors resize for themselves
+            assert told["macs"] == int(line["macs"]), line["architecture"]
+            assert "x".join(map(str, told["input"])) == line["input"]
         assert told["family"] == line["family"], line["architecture"]
         if told["top1"] and line["top1"]:
             assert told["top1"] == float(line["top1"]), line["architecture"]
