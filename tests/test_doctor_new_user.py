@@ -120,3 +120,41 @@ def test_blocks_in_a_plain_list(tmp_path, capsys):
 @pytest.mark.parametrize(("kind", "more"), [("nn.ModuleList", ""), ("list", ", *hidden")])
 def test_blocks_that_are_registered_or_held(kind, more, tmp_path, capsys):
     assert found(HIDDEN.format(kind=kind, more=more), tmp_path, advice=True) == []
+
+
+PICKED = (
+    DATA
+    + """
+net = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 4))
+optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+for epoch in range(4):
+    for rows in torch.randperm(320).split(32):
+        logp = F.log_softmax(net(x[rows]), 1)
+        wanted = y[rows]
+        loss = {loss}
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+)
+CHOICES = [
+    "logp.gather(1, wanted[:, None])", "logp[torch.arange(len(rows)), wanted]",
+    "(logp * F.one_hot(wanted, 4)).sum(1)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_a_likelihood_of_ones_own_without_its_minus(choice, tmp_path, capsys):
+    first = found(PICKED.format(loss=f"{choice}.mean()"), tmp_path)[0]
+    assert (first["id"], first["level"]) == ("loss-sign-flipped", "error")
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [f"-{choice}.mean()" for choice in CHOICES]
+    + ["-(-1.0 - torch.rand(32)[:, None]).mul(logp.gather(1, wanted[:, None])).mean()"],
+)
+def test_a_likelihood_with_its_minus_and_a_return_that_is_negative(loss, tmp_path, capsys):
+    assert "loss-sign-flipped" not in {f["id"] for f in found(PICKED.format(loss=loss), tmp_path)}
+    if "rand" not in loss:
+        assert found(PICKED.format(loss=loss), tmp_path) == []

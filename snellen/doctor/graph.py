@@ -78,6 +78,56 @@ def saved_target(loss: Tensor, batch_size: int) -> Tensor | None:
     return None
 
 
+# No product: a return that weighs the log of an action's probability may push it away by right.
+SCALED = ("MeanBackward0", "SumBackward0", "SumBackward1", "NegBackward0", "DivBackward0",
+          "AddBackward0", "SqueezeBackward0", "SqueezeBackward1", "LogBackward0",
+          "ViewBackward0", "ReshapeAliasBackward0")  # fmt: skip
+SCORES = ("LogSoftmaxBackward0", "SoftmaxBackward0")
+
+
+def picked_target(loss: Tensor, batch_size: int) -> Tensor | None:
+    """The classes that a loss written by hand picks out of its softmax; None where it weighs them.
+
+    >>> z = torch.zeros(2, 3, requires_grad=True)
+    >>> picked_target(z.log_softmax(1).gather(1, torch.tensor([[2], [0]])).mean(), 2)
+    tensor([2, 0])
+    """
+    todo = deque([loss.grad_fn])
+    for _ in range(MOST // 100):
+        node = todo.popleft() if todo else None
+        if node is None:
+            continue
+        below = [n for n, _ in node.next_functions if n is not None]
+        try:
+            if any(n.name() in SCORES for n in below):
+                return _classes(node, batch_size)
+            factor = getattr(node, "_saved_other", None)
+        except RuntimeError:  # changed in place since
+            return None
+        if node.name() in SCALED and (factor is None or factor.numel() == 1):
+            todo.extend(below)
+    return None
+
+
+def _classes(node: Any, batch_size: int) -> Tensor | None:
+    """What a node chose out of a softmax: one index for each sample."""
+    if node.name() == "GatherBackward0":
+        index = node._saved_index.flatten()
+    elif node.name() == "IndexBackward0" and len(node._saved_indices) == 2:
+        rows, index = node._saved_indices
+        if rows is None or index is None or not torch.equal(rows.flatten().cpu(),
+                                                            torch.arange(batch_size)):  # fmt: skip
+            return None
+    elif node.name() == "MulBackward0" and isinstance(node._saved_other, Tensor):
+        chosen = node._saved_other.detach()
+        is_one = chosen.dim() == 2 and bool(((chosen == 0) | (chosen == 1)).all())
+        index = chosen.argmax(1) if is_one and bool((chosen.sum(1) == 1).all()) else None
+    else:
+        return None
+    fits = index is not None and not index.is_floating_point() and index.numel() == batch_size
+    return index.detach().flatten() if fits else None
+
+
 def _rows(node: Any, batch_size: int) -> list[int]:
     name, test = SICK.get(node.name(), ("_saved_self", lambda t: ~torch.isfinite(t)))
     try:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import graph
 from ._measure import first_tensor
 from ._probe import Feed, Probe
 from .inputs import target_of
@@ -36,6 +37,9 @@ class Direction(Probe):
         self.close()
         x = first_tensor(feed.args, feed.kwargs)
         target = target_of(feed.record, x) if x is not None else None
+        if target is None and x is not None and x.dim():  # rows that the script indexes itself
+            target = graph.saved_target(loss, len(x))
+            target = graph.picked_target(loss, len(x)) if target is None else target
         if not isinstance(out, Tensor) or not out.requires_grad or target is None:
             return
         facing = as_values(out.detach(), target)
