@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ..core.parts import Part
 from ._labels import check_labels, check_weight, margin_loss
-from .angles import cosines, psi
+from .angles import psi
 
 PARTS = {
     "L-softmax (large margin)": Part(
@@ -43,10 +43,12 @@ def l_softmax(
     logits_BK = F.linear(features_BD, weight_KD)
     check_labels(logits_BK, labels_B)
     labels_B1 = labels_B.long()[:, None]
-    cos_B1 = cosines(features_BD, weight_KD).gather(1, labels_B1).clamp(-1, 1)
+    right_BD = weight_KD[labels_B]
+    cos_B1 = (F.normalize(features_BD) * F.normalize(right_BD)).sum(1, keepdim=True).clamp(-1, 1)
     length_B = torch.linalg.vector_norm(features_BD, dim=1)
-    length_B1 = (length_B * torch.linalg.vector_norm(weight_KD, dim=1)[labels_B])[:, None]
+    length_B1 = (length_B * torch.linalg.vector_norm(right_BD, dim=1))[:, None]
     harder_B1 = length_B1 * (psi(cos_B1, margin) - cos_B1) / (1 + mix)
+    logits_BK = logits_BK.to(harder_B1.dtype)  # autocast halves a product's precision only
     return margin_loss(logits_BK.scatter_add(1, labels_B1, harder_B1), labels_B)
 
 
