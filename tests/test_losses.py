@@ -465,3 +465,19 @@ def test_a_gpu_is_not_asked_to_wait():
     assert sn.nn.attribute_hinge(scores, labels).device.type == "meta"
     long = labels[:, 0].long()
     assert sn.nn.multiclass_hinge(scores, long).device.type == "meta"
+
+
+OF_LABELS = {
+    **{name: loss.of for name, loss in LOSSES.items() if name != "cross-entropy"},  # PyTorch's
+    "l_softmax": lambda x, y: sn.nn.l_softmax(x, torch.eye(5, dtype=x.dtype), y),
+    "a_softmax": lambda x, y: sn.nn.a_softmax(x, torch.eye(5, dtype=x.dtype), y),
+    "am_softmax": sn.nn.am_softmax,
+    "center": lambda x, y: sn.nn.CenterLoss(5, 5)(x, y),
+}
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int16, torch.int32])
+@pytest.mark.parametrize("name", OF_LABELS)
+def test_class_numbers_of_any_whole_type_are_class_numbers(name, kind):
+    x, y = batch()
+    torch.testing.assert_close(OF_LABELS[name](x, y.to(kind)), OF_LABELS[name](x, y))

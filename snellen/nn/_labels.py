@@ -6,8 +6,11 @@ from torch import Tensor
 from ..core.errors import UsageError
 
 
-def check_labels(scores_BK: Tensor, labels_B: Tensor) -> None:
-    """One row of scores and one class number in 0..K-1 for each sample, else UsageError."""
+def check_labels(scores_BK: Tensor, labels_B: Tensor) -> Tensor:
+    """scores_BK, labels_B of any whole type -> labels_B as int64, fit for indexing.
+
+    One row of scores and one class number in 0..K-1 for each sample, else UsageError.
+    """
     if scores_BK.ndim != 2 or labels_B.shape != scores_BK.shape[:1]:
         raise UsageError(
             f"scores of shape {tuple(scores_BK.shape)} and labels of shape "
@@ -25,6 +28,7 @@ def check_labels(scores_BK: Tensor, labels_B: Tensor) -> None:
                 f"labels reach from {int(low)} to {int(high)}; scores of {scores_BK.shape[1]} "
                 f"classes want 0..{scores_BK.shape[1] - 1}"
             )
+    return labels_B.long()  # as an index PyTorch reads uint8 as a mask
 
 
 def check_weight(features_BD: Tensor, weight_KD: Tensor) -> None:
@@ -49,7 +53,7 @@ def margin_loss(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
     Not F.cross_entropy: with a margin the first loss is not ln K, and who watches calls of that
     function (the doctor) would take these logits for the network's and be alarmed.
     """
-    right_B = logits_BK.gather(1, labels_B.long()[:, None])[:, 0]
+    right_B = logits_BK.gather(1, labels_B[:, None])[:, 0]
     return (logits_BK.logsumexp(1) - right_B).mean()
 
 

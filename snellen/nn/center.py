@@ -50,7 +50,7 @@ class CenterLoss(nn.Module):
     def forward(self, features_BD: Tensor, labels_B: Tensor) -> Tensor:
         """features_BD, labels_B -> loss; moves the centres in training mode."""
         check_weight(features_BD, self.centers_KD)
-        check_labels(features_BD[:, :1].expand(-1, len(self.centers_KD)), labels_B)
+        labels_B = check_labels(features_BD[:, :1].expand(-1, len(self.centers_KD)), labels_B)
         own_BD = self.centers_KD.to(features_BD.dtype)[labels_B]
         loss = reduce((features_BD - own_BD).square().sum(1) / 2, self.reduction)
         if self.training:

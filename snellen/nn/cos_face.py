@@ -38,8 +38,8 @@ def am_softmax(
     >>> am_softmax(torch.tensor([[0.8, 0.8]]), torch.tensor([0]), margin=0.5, scale=2.0)
     tensor(1.3133)
     """
-    check_labels(cosines_BK, labels_B)
-    lower_BK = margin * F.one_hot(labels_B.long(), cosines_BK.shape[1])
+    labels_B = check_labels(cosines_BK, labels_B)
+    lower_BK = margin * F.one_hot(labels_B, cosines_BK.shape[1])
     logits_BK = scale * (cosines_BK - lower_BK.to(cosines_BK.dtype))
     return margin_loss(logits_BK, labels_B)
 

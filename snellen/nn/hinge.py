@@ -58,8 +58,8 @@ def squared_hinge(
 
 def _shortfalls(scores_BK: Tensor, labels_B: Tensor, delta: float) -> Tensor:
     """How far each wrong class comes within delta; 0 for the right one."""
-    check_labels(scores_BK, labels_B)
-    labels_B1 = labels_B.long()[:, None]
+    labels_B = check_labels(scores_BK, labels_B)
+    labels_B1 = labels_B[:, None]
     short_BK = (scores_BK - scores_BK.gather(1, labels_B1) + delta).clamp(min=0)
     return short_BK.scatter(1, labels_B1, 0.0)
 

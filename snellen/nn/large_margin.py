@@ -41,15 +41,14 @@ def l_softmax(
     """
     check_weight(features_BD, weight_KD)
     logits_BK = F.linear(features_BD, weight_KD)
-    check_labels(logits_BK, labels_B)
-    labels_B1 = labels_B.long()[:, None]
+    labels_B = check_labels(logits_BK, labels_B)
     right_BD = weight_KD[labels_B]
     cos_B1 = (F.normalize(features_BD) * F.normalize(right_BD)).sum(1, keepdim=True).clamp(-1, 1)
     length_B = torch.linalg.vector_norm(features_BD, dim=1)
     length_B1 = (length_B * torch.linalg.vector_norm(right_BD, dim=1))[:, None]
     harder_B1 = length_B1 * (psi(cos_B1, margin) - cos_B1) / (1 + mix)
     logits_BK = logits_BK.to(harder_B1.dtype)  # autocast halves a product's precision only
-    return margin_loss(logits_BK.scatter_add(1, labels_B1, harder_B1), labels_B)
+    return margin_loss(logits_BK.scatter_add(1, labels_B[:, None], harder_B1), labels_B)
 
 
 class LSoftmax(nn.Module):
