@@ -324,7 +324,21 @@ def test_a_huge_item_that_blew_the_weights_up_some_steps_before():
     assert (found["cause"], found["samples"], found["field"]) == ("sample", [7, 99], "target")
 
 
+@pytest.mark.parametrize("what", ["target", "input", ""])
+def test_the_item_that_sticks_out_is_named(what):
+    x, _ = clean()
+    y = x[:, :1].tanh()
+    if what:
+        (y if what == "target" else x)[200, 0] = 1e4
+    doc = train(
+        Subset(TensorDataset(x, y), range(20, 300)), F.huber_loss, net=nn.Linear(10, 1), epochs=4
+    )
+    found = [f for f in doc.findings if f.id == "data-outlier"]
+    assert [(f.samples, f.samples_of) for f in found] == [((200,), "train")] * bool(what)
+
+
 def test_ten_thousand_samples_take_a_moment():
+    torch.manual_seed(0)
     x, y = torch.randn(10_000, 1, 8, 8), torch.randint(0, 4, (10_000,))
     x[[5, 5000, 9999]] = 3e38
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 4))

@@ -9,6 +9,8 @@ from ._cases import training
 from ._readings import finite, short
 
 TIMES, BATCHES = 20.0, 8
+ITEMS = "look at these items; mend them, clip the values, or use Huber loss"
+Size = tuple[float, int, int | None]  # largest value of a batch, its step, and the row that has it
 
 
 class Outlier(Check):
@@ -30,32 +32,38 @@ class Outlier(Check):
     def look(self, chart: Chart) -> Finding | None:
         """Inputs by their absmax; targets by the range of values, not of classes."""
         rows = [r for r in chart.batches.get("train", ()) if "float" in str(r.get("dtype"))]
-        inputs = [(r["absmax"], r["step"]) for r in rows if finite([r.get("absmax")])]
+        inputs = [(r["absmax"], r["step"], r.get("input_row")) for r in rows
+                  if finite([r.get("absmax")])]  # fmt: skip
         return self._judge("input", inputs) or self._judge("target", _targets(chart, rows))
 
-    def _judge(self, what: str, values: list[tuple[float, int]]) -> Finding | None:
-        usual = median([v for v, _ in values]) if len(values) >= BATCHES else 0.0
+    def _judge(self, what: str, values: list[Size]) -> Finding | None:
+        usual = median([v for v, _, _ in values]) if len(values) >= BATCHES else 0.0
         if usual <= 0:
             return None
-        worst, step = max(values)
-        far = [v for v, _ in values if v > TIMES * usual]
+        worst, step, _ = max(values, key=lambda size: size[:2])
+        far = [v for v, _, _ in values if v > TIMES * usual]
+        named = {row for v, _, row in values if v > TIMES * usual and row is not None}
         if not far or len(far) > 0.2 * len(values):
             return None
         return self.finding(
             f"the largest {what} of the batch at step {step} is {short(worst)},"
             f" {short(worst / usual)} times that of a usual batch ({short(usual)})",
+            do=ITEMS if named else self.do,
+            samples=tuple(sorted(named)),
+            samples_of="train" if named else "",
             since=step,
             confidence=0.8,
             evidence={"largest": worst, "usual": usual, "batches": len(far)},
         )
 
 
-def _targets(chart: Chart, rows: list[dict]) -> list[tuple[float, int]]:
+def _targets(chart: Chart, rows: list[dict]) -> list[Size]:
     if chart.facts.get("targets") == "class":
         return []
     known = [r for r in rows if "float" in str(r.get("target_dtype"))]
     known = [r for r in known if len(finite([r.get("target_min"), r.get("target_max")])) == 2]
-    return [(max(abs(r["target_min"]), abs(r["target_max"])), r["step"]) for r in known]
+    return [(max(abs(r["target_min"]), abs(r["target_max"])), r["step"], r.get("target_row"))
+            for r in known]  # fmt: skip
 
 
 def sick() -> list[Chart]:

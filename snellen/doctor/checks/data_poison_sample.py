@@ -39,8 +39,9 @@ class PoisonSample(Check):
             one = len(samples) == 1
             how = f"{culprit.get('searched', 'some')} were tried alone"
             if culprit.get("bad_batches"):
-                how = (f"of the batches {culprit['bad_batches']} bad ones had {'it' if one else 'them'}, and none of"
-                       f" {culprit.get('good_batches', 0)} good ones after the first")  # fmt: skip
+                it, good = "it" if one else "them", culprit.get("good_batches", 0)
+                how = (f"all {culprit['bad_batches']} batches with a bad loss had {it}, and none of"
+                       f" {good} others since")  # fmt: skip
             return self.finding(
                 f"{len(samples)} finite sample{'s' * (not one)} make{'s' * one} the loss NaN or"
                 f" Inf{at}; {how}",
