@@ -1,6 +1,8 @@
 """A class that hardly occurs is hardly learnt, and the score does not show it."""
 
 import math
+from collections import Counter
+from typing import Any
 
 from ..chart import Chart
 from ..check import Check
@@ -42,7 +44,7 @@ class ClassImbalance(Check):
         if found[large] < RATIO * found[small] or len(found) > total / 5:
             return None
         even = evenness(list(found.values()))
-        if found[small] >= FEW and even >= EVEN:
+        if (found[small] >= FEW and even >= EVEN) or _is_mended(chart, small, large):
             return None
         return self.finding(
             f"class {small} has {found[small]} samples and class {large} has {found[large]}, of"
@@ -50,6 +52,16 @@ class ClassImbalance(Check):
             confidence=0.75,
             evidence={"counts": dict(list(found.items())[:50]), "evenness": round(even, 3)},
         )
+
+
+def _is_mended(chart: Chart, small: str, large: str) -> bool:
+    """Whether the loss weighs the classes, or the rare one is drawn more often than it occurs."""
+    if any(row.get("weighted") for row in chart.loss_calls):
+        return True
+    dealt: Counter[str] = Counter()
+    for row in chart.loss_calls:
+        dealt.update({str(k): int(n) for k, n in (row.get("target_counts") or {}).items()})
+    return sum(dealt.values()) >= LEAST and 0 < dealt[large] < RATIO * dealt[small]
 
 
 def evenness(counts: list[int]) -> float:
@@ -64,18 +76,22 @@ def evenness(counts: list[int]) -> float:
 
 
 def sick() -> list[Chart]:
-    """98 to 2; a long tail whose last class has 6 samples."""
-    return [_counted(980, 20), _counted(*[600] * 9, 6)]
+    """98 to 2; a long tail whose last class has 6 samples; 98 to 2, dealt as they are."""
+    dealt = {"target_counts": {"0": 63, "1": 1}}
+    return [_counted(980, 20), _counted(*[600] * 9, 6), _counted(980, 20, loss_call=dealt)]
 
 
 def healthy() -> list[Chart]:
-    """3 to 1; ten classes of a size; a moderate tail."""
-    return [_counted(300, 100), _counted(*[100] * 10), _counted(500, 400, 300, 200, 100, 50)]
+    """3 to 1; ten classes of a size; a moderate tail; 98 to 2, weighed, and drawn more often."""
+    mended = {"weighted": True}, {"target_counts": {"0": 33, "1": 31}}
+    return [_counted(300, 100), _counted(*[100] * 10), _counted(500, 400, 300, 200, 100, 50),
+            *(_counted(980, 20, loss_call=call) for call in mended)]  # fmt: skip
 
 
-def _counted(*counts: int) -> Chart:
+def _counted(*counts: int, loss_call: dict[str, Any] | None = None) -> Chart:
     named = {str(k): n for k, n in enumerate(counts)}
-    return training(sick=(examined("counts", counts=named, total=sum(counts)),))
+    event = examined("counts", counts=named, total=sum(counts))
+    return training(loss_call=loss_call, sick=(event,))
 
 
 CHECKS = {ClassImbalance.id: ClassImbalance()}

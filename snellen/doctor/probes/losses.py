@@ -12,6 +12,9 @@ from ._measure import summary, target_facts
 from ._probe import Feed, Probe
 
 SHOWN = 16  # rows of a batch that a loss refused
+KINDS = 50  # labels that are told apart
+NEAR = 16  # steps before the loss in which lengths are divided out
+UNIT = ("LinalgVectorNorm", "NormBackward", "AcosBackward", "CosineSimilarity")
 PER_STEP = 4  # loss calls of one step that are recorded
 
 
@@ -46,6 +49,10 @@ class Losses(Probe):
         self._count += 1
         reduction = kwargs.get("reduction", "mean")
         values = call_values(name, x, target, more, result=result, error=error, reduction=reduction)
+        heavy = [*args[2:3], more.get("weight"), more.get("pos_weight")]
+        values["weighted"] = any(isinstance(w, Tensor) for w in heavy)
+        values["cosines"] = is_cosine(x)
+        values["target_counts"] = counted(target)
         self.eyes.emit("loss_call", self.eyes.step, values=values)
         if error is None:
             more = {k: v.detach() if isinstance(v, Tensor) else v for k, v in more.items()}
@@ -99,6 +106,38 @@ def call_values(
         values |= {"ignore_index": ignored, "outside": _outside(target, values.get("classes"),
                                                                 ignored)}  # fmt: skip
     return values
+
+
+def counted(target: Tensor) -> dict[str, int]:
+    """One label a sample, or one answer of 0 or 1 -> how often each occurs; {} for others.
+
+    >>> counted(torch.tensor([[0.0], [1.0], [0.0]]))
+    {'0': 2, '1': 1}
+    """
+    y = target.detach()
+    if y.numel() != y.shape[:1].numel() or not y.dim() or y.is_complex():
+        return {}
+    if y.is_floating_point() and not bool(((y == 0) | (y == 1)).all()):
+        return {}
+    kinds, counts = y.flatten().long().unique(return_counts=True)
+    pairs = zip(kinds.tolist(), counts.tolist(), strict=True)
+    return {str(k): n for k, n in pairs} if len(kinds) <= KINDS else {}
+
+
+def is_cosine(x: Tensor) -> bool:
+    """Whether scores were made of vectors of unit length, seen in the last steps to them.
+
+    >>> w = torch.ones(2, 2, requires_grad=True); import torch.nn.functional as F
+    >>> is_cosine(30 * F.normalize(w) @ F.normalize(w).T), is_cosine(w @ w)
+    (True, False)
+    """
+    nodes = [x.grad_fn]
+    for _ in range(NEAR):
+        if any(node is not None and node.name().startswith(UNIT) for node in nodes):
+            return True
+        nodes = [after for node in nodes if node is not None for after, _ in node.next_functions]
+        nodes = list(dict.fromkeys(nodes))[:NEAR]
+    return False
 
 
 def _outside(target: Tensor, classes: int | None, ignored: int) -> dict[str, int]:
