@@ -34,7 +34,7 @@ class MissingParams(Check):
             return self._another(missing, idle)
         if (far := self._forgotten(chart)) is not None:
             return far
-        if chart.facts.get("pretrained"):
+        if chart.facts.get("pretrained") or (len(missing) == len(every) and _moves_input(chart)):
             return None
         if not missing:
             return self._outside(chart)
@@ -71,8 +71,8 @@ class MissingParams(Check):
             return None  # it was held later: a critic's turn comes first
         kind = names[0].partition(".")[0]
         return self.finding(
-            f"{rows[-1]['count']} parameters of {kind}, {names[0]} first, get gradients but are in no"
-            " optimiser: the optimiser holds only the network in front of it",
+            f"{rows[-1]['count']} parameters of {kind}, {names[0]} first, get gradients but are in"
+            " no optimiser: the optimiser holds only the network in front of it",
             where={"parameter": names[0], "module": names[0].rpartition(".")[0]},
             do=f"give it both: [*trunk.parameters(), *{kind.lower()}.parameters()]; where it is to"
             " stay as it is, requires_grad_(False)",
@@ -97,6 +97,11 @@ class MissingParams(Check):
             confidence=0.75,
             evidence={"parameters": count},
         )
+
+
+def _moves_input(chart: Chart) -> bool:
+    """Whether what is optimised is what the network is shown: style transfer, a dream."""
+    return any(row.get("starts") for row in probed(chart, "strays"))
 
 
 def _lie_before(missing: list[Trace], mine: list[Trace], chart: Chart) -> bool:
@@ -143,13 +148,15 @@ def sick() -> list[Chart]:
 
 
 def healthy() -> list[Chart]:
-    """Frozen, or without gradients: an averaged copy; a perceptual loss (advice); held later."""
+    """Frozen; an averaged copy; a perceptual loss (advice); held later; style transfer."""
     frozen = {"facts": {"in_optimizer": False, "requires_grad": False}, "changed": False}
+    looks = {"facts": {"in_optimizer": False}, "changed": False, "update_ratio": None}
+    moved = answer("strays", 2, hidden=[], lost=0, parameters=0, together=True, unmoved=0, starts=1)
     copy = {"facts": {"in_optimizer": False}, "grad_norm": None, "grad_none": True}
     eyes = {"hidden": [], "lost": 26, "parameters": 26, "together": True, "unmoved": 26}
     perceptual = tuple(answer("strays", t, **eyes) for t in (5, 12))
     return [training(params={"fc1.weight": frozen}), training(params={"fc1.weight": copy}),
-            training(sick=perceptual),
+            training(sick=perceptual), training(params={"*": looks}, sick=(moved,)),
             training(sick=(answer("forgotten", 5, weights=["D.weight"], count=1),
                            answer("forgotten", 12, weights=[], count=0)))]  # fmt: skip
 

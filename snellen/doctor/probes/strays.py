@@ -37,20 +37,24 @@ class Strays(Probe):
         x = first_tensor(feed.args, feed.kwargs)
         lost = [t for t in found if id(t) not in mine | held
                 and (x is None or t.data_ptr() != x.data_ptr())]  # fmt: skip
+        # Upstream of the network: a picture that is optimised, a code for a generator.
+        starts = [t for t in found if id(t) in held - mine and (feed.made or x is None
+                  or x.data_ptr() == t.data_ptr())]  # fmt: skip
         anew = bool(self._known) and all(ref() is None for ref, _ in self._known.values())
         still = [t for t in lost if id(t) in self._known and self._known[id(t)][0]() is t
                  and self._known[id(t)][1] == t._version]  # fmt: skip
         owners = owners_of(feed.patient.inner) if lost else {}
-        named = [owners[id(t)] for t in lost if id(t) in owners]
+        ids = {id(t) for t in lost}
+        named = [name for i, name in owners.items() if i in ids]
         values = {
             "hidden": [feed.patient.prefix + name for name in named][:MOST], "lost": len(lost),
             "numel": sum(t.numel() for t in lost), "anew": anew and len(still) == 0,
             "together": any(id(t) in mine for t in found), "unmoved": len(still),
             "parameters": sum(isinstance(t, nn.Parameter) for t in lost),
-            "adopted": feed.patient.adopted,
+            "adopted": feed.patient.adopted, "starts": len(starts),
         }  # fmt: skip
         self._known = {id(t): (weakref.ref(t), t._version) for t in lost[:MOST]}
-        if lost:
+        if lost or starts:
             self.eyes.emit("probe", feed.step, name="strays", values=values)
 
 
