@@ -6,7 +6,7 @@ from ..chart import Chart
 from ..check import Check
 from ..finding import Finding
 from ._cases import training
-from ._readings import finite, has_weights, kind_of, short, surer
+from ._readings import finite, has_weights, kind_of, progress, short, surer
 
 LARGEST, LEAST_STD, MOST_STD = 20.0, 0.05, 10.0
 FAR = 5.0  # mean over std: an offset
@@ -24,6 +24,7 @@ SMALL = (  # what inputs that are too small lead to; large ones lead to all in `
     "loss-output-activation",
     "data-outlier",
 )
+SPARSE, LEARNT = 0.7, 0.5  # zeros among the inputs; how far the loss fell
 TAMED = 4.0  # std after the first weight layer; raw bytes measure 30 and more there
 
 
@@ -54,13 +55,14 @@ class Unnormalised(Check):
         top, spread = median(absmax), median(std)
         if top <= LARGEST and LEAST_STD <= spread <= MOST_STD:
             return None
-        if spread < 1e-5 or (spread < LEAST_STD and _is_sparse(rows)):
+        if spread < 1e-5 or (spread < LEAST_STD and _is_sparse(rows, top)):
             return None
         if top > LARGEST and MOST_STD >= spread >= LEAST_STD and top < 20 * spread:
             return None
-        return self._say(rows, top, spread)
+        is_harmless = spread < LEAST_STD and _forgives(chart)
+        return self._say(rows, top, spread, level="advice" if is_harmless else self.level)
 
-    def _say(self, rows: list[dict], top: float, spread: float) -> Finding:
+    def _say(self, rows: list[dict], top: float, spread: float, *, level: str) -> Finding:
         beyond = max(top / LARGEST, spread / MOST_STD, LEAST_STD / spread)
         low, mean = (median(finite(r.get(k) for r in rows) or [0.0]) for k in ("min", "mean"))
         is_small = spread < LEAST_STD
@@ -71,6 +73,7 @@ class Unnormalised(Check):
         return self.finding(
             f"inputs are too {'small' if is_small else 'large'}: they {size} with a std of"
             f" {short(spread)}, and about 1 is wanted{hint}",
+            level=level,
             do=f"{do}: {STANDARD}",
             confidence=surer(beyond, 1.0, 0.7),
             evidence={"absmax": top, "std": spread, "mean": mean},
@@ -109,9 +112,17 @@ def _normalises_itself(chart: Chart) -> bool:
     return False
 
 
-def _is_sparse(rows: list[dict]) -> bool:
-    """Bags of words and one-hot rows: whole numbers, nearly all zero, small std by nature."""
-    return all(row.get("whole_numbers") for row in rows)
+def _is_sparse(rows: list[dict], top: float) -> bool:
+    """Bags of words, one-hot and tf-idf rows: nearly all zero, so of a small std by nature."""
+    zeros = median(finite(row.get("zero_share") for row in rows) or [0.0])
+    return all(row.get("whole_numbers") for row in rows) or (zeros > SPARSE and top > 2 * LEAST_STD)
+
+
+def _forgives(chart: Chart) -> bool:
+    """Whether batch norm right after the first weights takes any scale out, and training works."""
+    kinds = [kind_of(t) for t in chart.layers.values()]
+    first = next((i for i, t in enumerate(chart.layers.values()) if has_weights(t)), len(kinds))
+    return progress(chart) > LEARNT and any("norm" in kind for kind in kinds[first + 1 : first + 2])
 
 
 def sick() -> list[Chart]:
@@ -126,8 +137,13 @@ def sick() -> list[Chart]:
 
 
 def healthy() -> list[Chart]:
-    """Standardised; in [0, 1]; one far tail; token indices; bytes that the network divides."""
+    """Standardised; in [0, 1]; a far tail; tokens; bytes divided inside; words; a quiet signal."""
     raw = {"min": 0, "max": 255, "absmax": 255, "mean": 33, "std": 78.6}
+    quiet = {"min": -0.054, "max": 0.054, "absmax": 0.054, "std": 0.029}
+    norm = {"fc1": {}, "norm": {"facts": {"kind": "BatchNorm1d"}}}
+    normed = training(batch=quiet, layers=norm)
+    normed.layers = {name: normed.layers[name] for name in ("fc1", "norm", "head")}
+    rare = {"min": 0, "max": 0.43, "absmax": 0.43, "mean": 3e-3, "std": 0.025, "zero_share": 0.96}
     tokens = {**raw, "absmax": 9_000, "std": 2_500, "dtype": "int64", "whole_numbers": True}
     return [
         training(batch={"min": 0, "max": 1, "mean": 0.13, "std": 0.31, "absmax": 1}),
@@ -135,6 +151,8 @@ def healthy() -> list[Chart]:
         training(batch=tokens),
         training(batch=raw, layers={"fc1": {"std": 0.4}}),
         training(batch={"whole_numbers": True, "min": 0, "max": 1, "mean": 1e-3, "std": 0.03}),
+        training(batch=rare),
+        normed,
     ]
 
 
