@@ -18,6 +18,7 @@ from ..scan import leaves
 MOST = 20_000  # samples of a set that are read
 WIDE = 1024  # values kept of a sample; larger pictures are shrunk
 SIDE = 32
+AGAIN = 4  # samples that are read twice more
 CHANNELS = 64  # axes whose moments are told apart
 
 
@@ -137,6 +138,7 @@ def _read_items(name: str, dataset: Any, places: Tensor, seconds: float) -> Part
                 held += x.nbytes
             if time.monotonic() > end or held > 1 << 28:
                 break
+        anew = any(_is_drawn(dataset, i) for i in read_at[:AGAIN])
     if not found:
         return None
     order = torch.tensor(read_at).argsort()
@@ -144,7 +146,15 @@ def _read_items(name: str, dataset: Any, places: Tensor, seconds: float) -> Part
     y = None if any(label is None for label in labels) else torch.tensor(labels)[order]
     rows = torch.tensor([row_of(dataset, int(i)) for i in places])
     x = torch.stack(found)[order]
-    return of_tensors(name, x, y, rows=rows, places=places, total=len(dataset), dataset=dataset)
+    part = of_tensors(name, x, y, rows=rows, places=places, total=len(dataset), dataset=dataset)
+    part.more["anew"] = anew
+    return part
+
+
+def _is_drawn(dataset: Any, i: int) -> bool:
+    """Whether an item is another one each time it is read: augmentation inside the data set."""
+    first, second = (item(dataset[i])[0] for _ in range(2))
+    return first is not None and second is not None and not torch.equal(first, second)
 
 
 def item(value: Any) -> tuple[Tensor | None, Any]:

@@ -22,6 +22,7 @@ def look(case: Case) -> dict[str, Any] | None:
     for name, sums in (("train", _of(train)), ("val", _of(val)), ("all", both)):
         mean, std = moments(*sums)
         values |= {f"{name}_mean": mean, f"{name}_std": std}
+    values["augmented"] = bool(train.more.get("anew"))
     values["whole"] = len(train) == train.total and len(val) == val.total
     if case.fitted is not None and (fitted := fitted_moments(case.fitted)):
         values |= {"fitted_mean": fitted[0], "fitted_std": fitted[1]}
