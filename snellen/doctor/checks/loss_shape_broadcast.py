@@ -19,7 +19,7 @@ class ShapeBroadcast(Check):
     id = "loss-shape-broadcast"
     level = "error"
     signal = "shapes that an elementwise loss receives"
-    threshold = "the broadcast shape is larger than both"
+    threshold = "the broadcast shape is larger than both, and mixes samples"
     source = "PyTorch only warns: Using a target size that is different to the input size"
     why = "each output is pulled to the mean of all targets: the network learns that mean"
     do = "give both one shape: target.unsqueeze(1), or prediction.squeeze(1)"
@@ -28,12 +28,14 @@ class ShapeBroadcast(Check):
     explains = ("output-constant", "lr-too-low", "gen-underfit")
 
     def look(self, chart: Chart) -> Finding | None:
-        """A scalar or a row that spreads over the predictions is legal."""
+        """Spread over the predictions is legal: a scalar, a row; so are pairs within a sample."""
         for row in chart.loss_calls:
             given, wanted = list(row.get("input_shape") or ()), list(row.get("target_shape") or ())
             if row.get("function") not in ELEMENTWISE or given == wanted:
                 continue
             both = _broadcast(given, wanted)
+            if len(given) == len(wanted) and given[:1] == wanted[:1]:
+                continue  # quantiles against quantiles: each sample keeps to itself
             if both and math.prod(both) > max(math.prod(given), math.prod(wanted)):
                 return self.finding(
                     f"{row['function']} compares {tuple(given)} with {tuple(wanted)}: a table of"
@@ -56,14 +58,15 @@ def _broadcast(a: list[int], b: list[int]) -> list[int]:
 
 
 def sick() -> list[Chart]:
-    """A regression with one output."""
-    return [training(loss_call=_call([64, 1], [64]), facts=REGRESSION)]
+    """A regression with one output; the same the other way round; a row against a column."""
+    faulty = ([64, 1], [64]), ([64], [64, 1]), ([64, 1], [1, 64])
+    return [training(loss_call=_call(*shapes), facts=REGRESSION) for shapes in faulty]
 
 
 def healthy() -> list[Chart]:
-    """Equal shapes; one target for all."""
-    return [training(loss_call=_call([64, 1], [64, 1]), facts=REGRESSION),
-            training(loss_call=_call([64, 1], [1]), facts=REGRESSION)]  # fmt: skip
+    """Equal shapes; one target for all; quantiles against samples of the target."""
+    legal = ([64, 1], [64, 1]), ([64, 1], [1]), ([64, 11, 1], [64, 1, 11])
+    return [training(loss_call=_call(*shapes), facts=REGRESSION) for shapes in legal]
 
 
 REGRESSION = {"targets": "value", "classes": None, "loss_fn": "MSELoss"}
