@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import nn
 
+from snellen.byhand.batch_norm import population_statistics
 from snellen.nn.precise_norm import recompute_statistics
 
 
@@ -16,6 +17,20 @@ def test_statistics_are_those_of_the_whole_set():
     flat = x.movedim(1, 0).flatten(1)
     torch.testing.assert_close(norm.running_mean, flat.mean(1), atol=1e-12, rtol=0)
     torch.testing.assert_close(norm.running_var, flat.var(1, unbiased=True), atol=1e-11, rtol=0)
+
+
+def test_the_notes_average_of_variances_lacks_what_lies_between_the_batches():
+    torch.manual_seed(0)
+    batches = [torch.randn(16, 3, dtype=torch.float64) + shift for shift in (-2.0, 0.0, 1.0, 3.0)]
+    norm = nn.BatchNorm1d(3, dtype=torch.float64)
+    recompute_statistics(norm, batches)
+    mean, within = population_statistics([x.numpy() for x in batches])
+    torch.testing.assert_close(norm.running_mean, torch.from_numpy(mean))
+    between = torch.stack([x.mean(0) for x in batches]).var(0, unbiased=False)
+    count = 64  # sums of squares: 4 * 15 within, 64 between
+    pooled = (60 * torch.from_numpy(within) + count * between) / (count - 1)
+    torch.testing.assert_close(norm.running_var, pooled)
+    assert (norm.running_var > 2 * torch.from_numpy(within)).all()
 
 
 def test_one_whole_batch_gives_eval_the_outputs_of_training():

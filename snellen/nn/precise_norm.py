@@ -1,8 +1,12 @@
-"""Batch norm's population statistics as an average over all batches, not a running one.
+"""Batch norm's population statistics: mean and variance of all samples, not a running average.
 
-Notes 004 and the ResNet authors' release: after training, each normalisation's mean and variance
-are computed anew over the training set. A running average with momentum 0.1 needs some dozens of
-steps to forget where it began; a short training is judged by statistics that it no longer has.
+The ResNet authors' release: after training, each normalisation's mean and variance are computed
+anew over the training set. A running average with momentum 0.1 needs some dozens of steps to
+forget where it began; a short training is judged by statistics that it no longer has.
+
+Notes 004 (4) average the batches' variances: without what lies between the batches' means, so that
+batches which are not alike give too small a variance (`snellen.byhand.batch_norm` has it so). Here
+all samples are pooled: the variance is that of the set, however it was cut into batches.
 """
 
 from collections.abc import Iterable
@@ -18,7 +22,7 @@ PARTS = {
     "Batch norm's population statistics": Part(
         "Layers and shapes",
         "sn.nn.recompute_statistics",
-        "averages over all batches in the place of running ones",
+        "mean and variance of all samples, pooled over the batches, in the place of running ones",
         "004",
     ),
 }
@@ -41,8 +45,8 @@ class _Moments:
 
 @torch.no_grad()
 def recompute_statistics(net: nn.Module, batches: Iterable[Tensor]) -> int:
-    """Set the running statistics of every batch norm that is in training mode to those over all
-    of `batches` (x_BCHW each); variances are unbiased. Returns how many were set.
+    """Set the running statistics of every batch norm that is in training mode to those of all
+    samples of `batches` (x_BCHW each), pooled; variances are unbiased. Returns how many were set.
 
     Layers in between see each batch normalised by its own statistics, as in training; dropout
     rests. Weights and modes stay as they are.
