@@ -177,6 +177,38 @@ for _ in range(60):
     assert "60 steps" in out
 
 
+GAN = """
+import torch
+from torch import nn
+import torch.nn.functional as F
+torch.manual_seed(1)
+made = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
+judge = nn.Sequential(nn.Linear(2, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
+d, g = torch.optim.Adam(judge.parameters(), 1e-3), torch.optim.Adam(made.parameters(), 1e-3)
+one, zero, loss = torch.ones(32, 1), torch.zeros(32, 1), F.binary_cross_entropy_with_logits
+for _ in range(60):
+    real = torch.randn(32, 2) + 1
+    fake = made(torch.randn(32, 4))FAULT
+    d.zero_grad()
+    (loss(judge(real), one) + loss(judge(fake.detach()), zero)).backward()
+    d.step()
+    g.zero_grad()
+    loss(judge(fake), one).backward()
+    g.step()
+"""
+
+
+@pytest.mark.parametrize("fault", ["", ".detach()", ".detach().clone()"])
+def test_a_generator_that_is_judged_without_its_graph(fault, tmp_path, capsys):
+    path, report = tmp_path / "gan.py", tmp_path / "f.json"
+    path.write_text(GAN.replace("FAULT", fault))
+    assert run_script(path, json=report, fail_on="never") == 0
+    found = json.loads(report.read_text())["findings"]
+    assert [f["id"] for f in found] == ["graph-detached"] * bool(fault)
+    assert [f["where"]["line"] for f in found] == [12] * bool(fault)
+    assert "note:" not in capsys.readouterr().out
+
+
 def test_it_ends_with_no_hook_left(script, capsys):
     from torch.nn.modules import module
     from torch.optim import optimizer

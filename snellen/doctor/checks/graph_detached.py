@@ -7,6 +7,10 @@ from ._cases import answer, training
 from ._readings import probed, short
 
 EFFECT = 1e-5
+BETWEEN = (
+    "let the graph stand where this network is to learn: fake = maker(z) once, judge(fake.detach())"
+    " in the other's loss, and judge(fake) in its own"
+)
 
 
 class Detached(Check):
@@ -26,8 +30,13 @@ class Detached(Check):
 
     def look(self, chart: Chart) -> Finding | None:
         """Not of a trunk that came trained, nor of an averaged copy, which changes all the same."""
+        if chart.facts.get("pretrained"):
+            return None
+        return self._inside(chart) or self._between(chart)
+
+    def _inside(self, chart: Chart) -> Finding | None:
         rows = probed(chart, "effects")
-        if not rows or chart.facts.get("pretrained"):
+        if not rows:
             return None
         moving = [name for name, size in (rows[-1].get("by_parameter") or {}).items()
                   if size > EFFECT]  # fmt: skip
@@ -42,13 +51,32 @@ class Detached(Check):
             evidence={"by_parameter": rows[-1].get("by_parameter")},
         )
 
+    def _between(self, chart: Chart) -> Finding | None:
+        """A network whose output another takes in, cut off every time."""
+        rows = [row for row in probed(chart, "cuts") if row.get("parameters")]
+        if not rows:
+            return None
+        first, line = rows[0], rows[0].get("line")
+        spot = {"file": line[0], "line": line[1]} if line else {}
+        return self.finding(
+            f"what {first.get('kind')} puts out reaches {first.get('into')} without its graph, and"
+            f" its {first.get('count')} parameters never got a gradient",
+            do=BETWEEN,
+            where={"parameter": first["parameters"][0], **spot},
+            confidence=0.85,
+            evidence={"passes": first.get("passes"), "parameters": first["parameters"]},
+        )
+
 
 def sick() -> list[Chart]:
-    """Features that are detached before the head."""
+    """Features that are detached before the head; a generator that is judged without its graph."""
     none = {"grad_none": True, "grad_norm": None, "changed": False, "update_ratio": 0.0}
     cut = answer("effects", 20, silent=["fc1.weight"], count=2, effect=0.04,
                  by_parameter={"fc1.weight": 0.02, "fc2.weight": 0.03})  # fmt: skip
-    return [training(params={"fc1.weight": none, "fc2.weight": none}, sick=(cut,))]
+    apart = answer("cuts", 60, network="", kind="Maker", into="Judge", passes=40, count=4,
+                   line=["gan.py", 8], parameters=["fc1.weight", "fc2.weight"])  # fmt: skip
+    silent = {"fc1.weight": none, "fc2.weight": none}
+    return [training(params=silent, sick=(cut,)), training(params=silent, sick=(apart,))]
 
 
 def healthy() -> list[Chart]:
