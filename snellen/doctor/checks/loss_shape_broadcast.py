@@ -5,7 +5,8 @@ import math
 from ..chart import Chart
 from ..check import Check
 from ..finding import Finding
-from ._cases import training
+from ._cases import answer, training
+from ._readings import probed
 
 ELEMENTWISE = (
     "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy",
@@ -18,7 +19,7 @@ class ShapeBroadcast(Check):
 
     id = "loss-shape-broadcast"
     level = "error"
-    signal = "shapes that an elementwise loss receives"
+    signal = "shapes that an elementwise loss receives, or subtracts in a loss of one's own"
     threshold = "the broadcast shape is larger than both, and mixes samples"
     source = "PyTorch only warns: Using a target size that is different to the input size"
     why = "each output is pulled to the mean of all targets: the network learns that mean"
@@ -45,7 +46,23 @@ class ShapeBroadcast(Check):
                     confidence=0.97,
                     evidence={"input": given, "target": wanted},
                 )
-        return None
+        return self._by_hand(chart)
+
+    def _by_hand(self, chart: Chart) -> Finding | None:
+        """A difference or a product of the user's own, as the graph of the loss shows it."""
+        rows = probed(chart, "table")
+        if not rows:
+            return None
+        row = rows[0]
+        given, wanted = tuple(row["input"]), tuple(row["target"])
+        size = max(given)
+        return self.finding(
+            f"the loss computes {given} {row['operation']} {wanted}: a table of {(size, size)}",
+            where={"operation": row["operation"]},
+            since=row["step"],
+            confidence=0.95 if row.get("known") else 0.88,
+            evidence={"input": [*given], "target": [*wanted]},
+        )
 
 
 def _broadcast(a: list[int], b: list[int]) -> list[int]:
@@ -60,7 +77,9 @@ def _broadcast(a: list[int], b: list[int]) -> list[int]:
 def sick() -> list[Chart]:
     """A regression with one output; the same the other way round; a row against a column."""
     faulty = ([64, 1], [64]), ([64], [64, 1]), ([64, 1], [1, 64])
-    return [training(loss_call=_call(*shapes), facts=REGRESSION) for shapes in faulty]
+    own = answer("table", 1, operation="-", input=[64, 1], target=[64], known=True)
+    calls = [training(loss_call=_call(*shapes), facts=REGRESSION) for shapes in faulty]
+    return [training(sick=(own,), facts=REGRESSION), *calls]
 
 
 def healthy() -> list[Chart]:
