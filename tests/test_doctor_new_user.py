@@ -158,3 +158,75 @@ def test_a_likelihood_with_its_minus_and_a_return_that_is_negative(loss, tmp_pat
     assert "loss-sign-flipped" not in {f["id"] for f in found(PICKED.format(loss=loss), tmp_path)}
     if "rand" not in loss:
         assert found(PICKED.format(loss=loss), tmp_path) == []
+
+
+REGRESSION = (
+    DATA
+    + """
+t = (x[:, :3].sum(1) + 0.1 * torch.randn(320)) / 1.8
+net = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 1))
+optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+for epoch in range(4):
+    for a, b in {batches}:
+        out = net(a)
+        loss = {loss}
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+)
+LOADER = "DataLoader(TensorDataset(x, t), 32, shuffle=True)"
+BY_HAND = "[(x[i], t[i]) for i in torch.randperm(320).split(32)]"
+
+
+@pytest.mark.parametrize("batches", [LOADER, BY_HAND])
+@pytest.mark.parametrize("loss", ["((out - b) ** 2).mean()", "(b - out).abs().sum() / len(b)"])
+def test_a_difference_of_a_column_and_a_row(loss, batches, tmp_path, capsys):
+    first = found(REGRESSION.format(loss=loss, batches=batches), tmp_path)[0]
+    assert (first["id"], first["level"]) == ("loss-shape-broadcast", "error")
+    assert first["evidence"] == {"input": [32, 1], "target": [32]}
+
+
+PAIRS = "2 * (out - b[None]).abs().mean() - (out - out.T).abs().mean()"
+
+
+@pytest.mark.parametrize(
+    "loss", ["((out - b[:, None]) ** 2).mean()", "((out[:, 0] - b) ** 2).mean()", PAIRS]
+)
+def test_a_difference_of_equals_and_an_energy_distance(loss, tmp_path, capsys):
+    every = found(REGRESSION.format(loss=loss, batches=LOADER), tmp_path)
+    assert "loss-shape-broadcast" not in {f["id"] for f in every}
+    if loss != PAIRS:
+        assert every == []
+
+
+LABELS = (
+    DATA
+    + """
+{change}
+net = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 4))
+optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+for epoch in range(4):
+    for rows in torch.randperm(320).split(64):
+        loss = F.cross_entropy(net(x[rows]), y[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+)
+
+
+def test_labels_from_one_in_rows_indexed_by_hand(tmp_path, capfd):
+    rare = "y[y == 3] = torch.where(torch.rand(int((y == 3).sum())) < 0.3, 3, 0)"
+    for change in ("y = y + 1", f"{rare}; y = y + 1"):
+        first = found(LABELS.format(change=change), tmp_path)[0]
+        assert first["id"] == "label-out-of-range"
+        assert "labels start at 1: subtract 1" in first["do"]
+        assert first["samples"] == []
+    assert found(LABELS.format(change=""), tmp_path) == []
+
+
+def test_a_slip_of_one_label_is_still_a_slip(tmp_path, capfd):
+    first = found(LABELS.format(change="y[7] = 4"), tmp_path)[0]
+    assert (first["id"], len(first["samples"])) == ("label-out-of-range", 1)
+    assert first["do"].startswith("give this item its right label")

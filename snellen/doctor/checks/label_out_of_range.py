@@ -12,6 +12,7 @@ from ..labels import IGNORED, few
 from ._cases import examined, seen, training
 from ._readings import finite, num_classes
 
+USUAL = 3  # labels of each class: then e^-3 of the sets have no 0 by chance
 SHOWN = 4  # labels and items that the message names
 
 
@@ -59,11 +60,13 @@ class LabelOutOfRange(Check):
         words = ", ".join(named) + (f" and {more} more are" if more else "")
         of = f" ({len(listed)} of {told.searched} labels)" if told.searched else ""
         last = told.outputs - 1
+        one = told.low >= 1 and set(told.labels.values()) == {told.outputs}
+        hint = "where all labels start at 1, subtract 1; else " if one else ""
         return self.finding(
             f"{words}, outside 0 to {last}{of}",
             level="error" if told.is_sure else "warning",
-            do=f"give {'this item its' if len(listed) == 1 else 'these items their'} right label,"
-            f" 0 to {last}, or leave {'it' if len(listed) == 1 else 'them'} out",
+            do=f"{hint}give {'this item its' if len(listed) == 1 else 'these items their'} right"
+            f" label, 0 to {last}, or leave {'it' if len(listed) == 1 else 'them'} out",
             samples=tuple(told.labels),
             samples_of=told.items_of,
             paths=tuple(told.paths),
@@ -127,10 +130,18 @@ def _refused(chart: Chart) -> Iterator[Seen]:
             outputs = int(row.get("classes") or num_classes(chart))
             told = Seen(outputs, row.get("target_min") or 0, row["target_max"], row["step"])
             items, size = row.get("outside") or {}, (row.get("target_shape") or [0])[0]
-            if len(items) * 4 <= size:
+            if len(items) * 4 <= size and not _starts_at_one(chart, row, outputs):
                 told.labels = {int(i): label for i, label in items.items()}
                 told.items_of, told.searched = "batch", size
             yield told
+
+
+def _starts_at_one(chart: Chart, refused: dict[str, Any], outputs: int) -> bool:
+    """Whether so many labels without a single 0, and none above C, are numbered from 1."""
+    rows = [r for r in chart.loss_calls if r.get("classes") == refused.get("classes")]
+    count = sum((r.get("target_shape") or [0])[0] for r in rows)
+    low = min(r.get("target_min") or 0 for r in rows)
+    return low == 1 and refused["target_max"] == outputs and count >= USUAL * outputs
 
 
 def _counted(chart: Chart) -> Iterator[Seen]:
@@ -196,6 +207,7 @@ def sick() -> list[Chart]:
     many = {str(k): 180 for k in range(10)}
     counted = examined("counts", counts={**many, "-1": 1}, rare={"321": -1}, classes=10, likely=10,
                        searched=1801, total=1801)  # fmt: skip
+    begins = {**refused, "outside": {"5": 10, "9": 10}}
     alone = {**refused, "outside": {"5": 10}, "target_min": 0}
     return [
         training(1, loss_call=refused, batch={"target_min": 1, "target_max": 10}),
@@ -203,6 +215,7 @@ def sick() -> list[Chart]:
         training(1, loss_call={**refused, "target_max": 11}, sick=(slip,)),
         training(0, sick=(counted,)),
         training(1, loss_call=alone),
+        training(1, loss_call=begins),
     ]
 
 
