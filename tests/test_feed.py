@@ -56,6 +56,19 @@ def test_every_sample_comes_once_an_epoch_in_batches_that_differ_by_one(count, b
 
 
 @pytest.mark.parametrize("kind", [0, 1])
+def test_a_drawn_part_is_in_order_where_it_is_all_and_else_drawn_from_everywhere(kind):
+    feed = feeds(300, 8)[kind]
+    for most in (5, 9):
+        parts = list(zip(feed.drawn(most), feed.in_order(), strict=True))
+        assert all(torch.equal(a.index_B, b.index_B) for a, b in parts)
+    picked = torch.cat([b.index_B for b in feed.drawn(2)])
+    assert len(picked) == len(set(picked.tolist())) == 128
+    assert torch.equal(picked, torch.cat([b.index_B for b in feed.drawn(2)]))
+    assert torch.histc(picked.float(), 4, 0, 300).min() > 16  # the first 128 leave two at 0
+    assert [b.x[0, 0, 0, 0].round().item() for b in feed.drawn(2)] == picked[[0, 64]].tolist()
+
+
+@pytest.mark.parametrize("kind", [0, 1])
 def test_an_epoch_can_be_entered_at_any_step(kind):
     feed = feeds(50, 8)[kind]
     whole = [b.x for b in feed.epoch(2, seed=1)]

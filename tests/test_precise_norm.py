@@ -2,10 +2,12 @@
 
 import copy
 
+import pytest
 import torch
 from torch import nn
 
 from snellen.byhand.batch_norm import population_statistics
+from snellen.core.errors import UsageError
 from snellen.nn.precise_norm import recompute_statistics
 
 
@@ -54,6 +56,12 @@ def test_weights_modes_frozen_norms_and_counters_stay():
     after = net.state_dict()
     moved = {k for k in before if not torch.equal(before[k], after[k])}
     assert moved == {"2.running_mean", "2.running_var"}
+
+
+def test_a_network_in_evaluation_mode_is_refused_and_not_passed_over():
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)).eval()
+    with pytest.raises(UsageError, match=r"evaluation mode.*net\.train\(\)"):
+        recompute_statistics(net, [torch.zeros(4, 2)])
 
 
 def test_a_network_without_batch_norm_is_left_alone():

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..core.errors import UsageError
 from ..core.parts import Part
 
 PARTS = {
@@ -49,14 +50,20 @@ def recompute_statistics(net: nn.Module, batches: Iterable[Tensor]) -> int:
     samples of `batches` (x_BCHW each), pooled; variances are unbiased. Returns how many were set.
 
     Layers in between see each batch normalised by its own statistics, as in training; dropout
-    rests. Weights and modes stay as they are.
+    rests. Weights and modes stay as they are. A norm in evaluation mode is a frozen one and keeps
+    its statistics; where the whole network is in that mode UsageError is raised.
 
     >>> norm = nn.BatchNorm2d(1)
     >>> recompute_statistics(norm, [torch.tensor([1.0, 3.0]).view(2, 1, 1, 1)]), norm.running_mean
     (1, tensor([2.]))
     """
-    norms = [m for m in net.modules() if isinstance(m, _BatchNorm) and m.training]
-    norms = [m for m in norms if m.running_mean is not None]
+    found = [m for m in net.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
+    norms = [m for m in found if m.training]
+    if found and not any(m.training for m in net.modules()):
+        raise UsageError(
+            f"the network is in evaluation mode, in which its {len(found)} batch norms count as "
+            "frozen; call net.train() first, and net.eval() after"
+        )
     if not norms:
         return 0
     modes = [(m, m.training) for m in net.modules()]

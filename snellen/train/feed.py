@@ -41,6 +41,22 @@ class Feed(ABC):
     def in_order(self) -> Iterator[Batch]:
         """Every sample once, in order: for evaluation."""
 
+    @abstractmethod
+    def pick(self, steps: Sequence[Sequence[int]]) -> Iterator[Batch]:
+        """The batches of the rows that are given."""
+
+    def drawn(self, most: int) -> Iterator[Batch]:
+        """A fair part of the set in at most `most` batches, the same each time.
+
+        All of it in order where that is enough; else rows drawn with a fixed seed: a folder that
+        is sorted by class has only its first classes at its beginning.
+        """
+        slices = self.slices()
+        if len(slices) <= most:
+            return self.in_order()
+        rows = order(self.num_samples, seed=0, epoch=0).tolist()
+        return self.pick([rows[part.start : part.stop] for part in slices[:most]])
+
     def rows(self, epoch: int, seed: int) -> Sequence[Tensor]:
         """The rows of each step: nothing dropped, sizes that differ by one at most.
 
@@ -75,6 +91,10 @@ class Resident(Feed):
                 part if targets is None else replace(part, targets=targets[rows.start : rows.stop])
             )
 
+    def pick(self, steps: Sequence[Sequence[int]]) -> Iterator[Batch]:
+        """Gathered by row."""
+        return (self.data.select(torch.tensor(rows)) for rows in steps)
+
 
 class Streamed(Feed):
     """Samples read as they are needed, by worker processes where wanted."""
@@ -91,6 +111,10 @@ class Streamed(Feed):
     def in_order(self) -> Iterator[Batch]:
         """Read from first to last."""
         return self._read([list(rows) for rows in self.slices()], (0, 0))
+
+    def pick(self, steps: Sequence[Sequence[int]]) -> Iterator[Batch]:
+        """Read by row."""
+        return self._read([list(rows) for rows in steps], (0, 0))
 
     def _read(self, steps: list[list[int]], seeds: tuple[int, int]) -> Iterator[Batch]:
         with untouched_rng():  # the loader draws a base seed; the training must not notice

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import torch
@@ -159,9 +158,9 @@ class Session:
         return evaluate(*place, keep=keep, before=lambda batch: doc.rows(batch.index_B, "val"))
 
     def _settle_norms(self) -> None:
-        """Batch norm statistics over (the first NORM_BATCHES batches of) the training part."""
+        """Batch norm statistics over the training part, or NORM_BATCHES batches drawn of it."""
         compute, task = self.job.compute, self.job.task
-        batches = islice(self.job.train.in_order(), NORM_BATCHES)
+        batches = self.job.train.drawn(NORM_BATCHES)
         quiet = self.doc.suspended() if self.doc is not None else nullcontext()
         with quiet, compute.autocast():
             recompute_statistics(self.loop.net, (compute.ready(task, b).x for b in batches))
