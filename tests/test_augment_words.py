@@ -162,6 +162,14 @@ def test_lighting_has_a_hundredth_of_the_training_parts_covariance(kind):
     assert float(shift.mean(0).abs().max()) < 0.03 * float(wanted.diagonal().max().sqrt())
 
 
+def test_lighting_shifts_uint8_pictures_as_much_as_the_same_in_0_to_1():
+    covariance = torch.diag(torch.tensor([0.04, 0.09, 0.01], dtype=torch.float64))
+    bytes_ = torch.full((20000, 3, 1, 1), 128, dtype=torch.uint8)
+    shift = (Lighting(covariance)(batch_of(bytes_), seeded()).x.double() - 128)[:, :, 0, 0] / 255
+    wanted = covariance * 0.01
+    assert float((shift.T.cov() - wanted).abs().max() / wanted.abs().max()) < 0.04
+
+
 def test_ten_crops_equal_slices():
     x = torch.rand(3, 2, 9, 12, generator=seeded())
     views = ten_crops(x, (4, 5))

@@ -32,11 +32,13 @@ class Jitter(Augment):
 
 
 class Lighting(Augment):
-    """AlexNet's: along each principal direction of the colours, a normal draw times 0.1 times the
-    deviation there.
+    """Along each principal direction of the colours, a normal draw times 0.1 times the deviation
+    there, the root of the eigenvalue.
 
-    The directions are those of `covariance_CC`, in the units of x (`colour_covariance` measures it
-    on the training part), or of the batch itself where none is given.
+    As in the released networks that followed AlexNet; its paper (4.1) multiplies by the eigenvalue
+    itself, whose size then depends on the unit of the pixels. The directions are those of
+    `covariance_CC` as `colour_covariance` measures it on the training part (a training does so):
+    uint8 counts as 0..1, floats as they are. Where none is given, they are the batch's own.
     """
 
     name = "lighting"
@@ -50,7 +52,10 @@ class Lighting(Augment):
         x = batch.x.float()
         draws = torch.randn(len(x), x.shape[1], generator=generator).to(x.device)
         given = self.covariance_CC
-        root_CC = root_covariance(x) if given is None else root(given).to(x.device)
+        if given is None:
+            root_CC = root_covariance(x)
+        else:
+            root_CC = root(given).to(x.device) * (255 if batch.x.dtype == torch.uint8 else 1)
         shift_BC = draws @ (0.1 * root_CC)
         return replace(batch, x=keep_type(x + shift_BC[:, :, None, None], batch.x))
 
