@@ -4,18 +4,23 @@ Read from the frames of a few early steps; torch's, other packages' and our own 
 user's code. A finding that names no line gets the one that its kind of fault lies at.
 """
 
+import os
 import sys
 import sysconfig
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from .chart import Chart
 from .finding import Finding
 
 MOST = 60  # frames
 _LIBRARIES = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib", "scripts")]
-NOT_THEIRS = (str(Path(__file__).parent.parent), *_LIBRARIES)
+_TORCH = str(Path(torch.__file__).parent) + os.sep  # may lie outside: a .pth file, a second venv
+NOT_THEIRS = (str(Path(__file__).parent.parent), _TORCH, *_LIBRARIES)
+PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 AT = {  # the first part of an id, or the whole -> what was called there
     "loss": "loss", "init-loss-unexpected": "loss", "target": "loss", "label": "loss",
     "numerics": "loss", "reg-penalty-dominates": "loss", "loop-no-zero-grad": "backward",
@@ -39,7 +44,9 @@ def users_line() -> tuple[str, int] | None:
 
 def is_users(frame: Any) -> bool:
     """Whether a frame runs the user's own code."""
-    return not frame.f_code.co_filename.startswith(("<frozen", "<string", "<eval", *NOT_THEIRS))
+    file = frame.f_code.co_filename
+    installed = any(folder in file for folder in PACKAGES)
+    return not installed and not file.startswith(("<frozen", "<string", "<eval", *NOT_THEIRS))
 
 
 def located(finding: Finding, chart: Chart) -> Finding:

@@ -48,7 +48,7 @@ class GradVanishing(Check):
         if len(sizes) < 3:
             return self._by_time(chart)
         (first, layer), (last, _) = sizes[0], sizes[-1]
-        if last <= 0 or first >= SIZE or first / last >= RATIO:
+        if last <= 0 or first >= SIZE or first / last >= RATIO or _is_narrow(sizes):
             return self._by_time(chart)
         return self.finding(
             f"the gradient is {short(last)} at the last layer and {short(first)} at the first"
@@ -77,6 +77,15 @@ class GradVanishing(Check):
         )
 
 
+def _is_narrow(sizes: list[tuple[float, Trace]]) -> bool:
+    """Whether the gradient is small at some of the first layers only: it has come all the way.
+
+    Queries and keys get little while attention is even, and the block that they begin gets enough.
+    """
+    first = [size for size, _ in sizes[: max(1, len(sizes) // 3)]]
+    return max(first) >= min(SIZE, RATIO * sizes[-1][0])
+
+
 def _size(trace: Trace) -> float:
     """Median gradient norm at a weight layer's output; -1 where it was not measured."""
     rows = [row for row in trace.rows if row["step"] >= 2 and row.get("grad_norm") is not None]
@@ -95,15 +104,21 @@ def sick() -> list[Chart]:
 
 
 def healthy() -> list[Chart]:
-    """A tenth lost; a zero head, which passes nothing at first; a frozen trunk; all converged."""
+    """A tenth lost; a zero head, which passes nothing at first; a frozen trunk; all converged;
+    queries and keys while attention is even."""
     asleep = {"grad_norm": lambda t: 0.0 if t < 1 else 0.01}
     frozen = {"grad_norm": None, "grad_mean_abs": None}
+    sizes = {"fc1": 3e-6, "fc2": 4e-6, "head": 2e-4, "out0": 5e-3, "query1": 3e-6, "key1": 3e-6,
+             "value1": 2e-4, "out1": 5e-3, "top": 0.17}  # fmt: skip
+    linear = {"kind": "Linear"}  # the first three stand for query, key and value
+    blocks = {name: {"grad_norm": size, "facts": linear} for name, size in sizes.items()}
     done = {"grad_norm": lambda t: 0.02 * 10 ** (-t / 8)}
     return [
         training(layers={"fc1": {"grad_norm": 0.003}}),
         training(layers={"fc1": asleep, "fc2": asleep}),
         training(layers={"fc1": frozen, "fc2": frozen}),
         training(layers={"*": done}),
+        training(layers=blocks),
         training(60, sick=(answer("horizon", 60, module="cell", steps=28, ratio=1e-7),)),
     ]
 
