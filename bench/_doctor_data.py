@@ -73,7 +73,7 @@ FAULTY: dict[str, tuple[tuple[str, ...], Callable[[], Any]]] = {
     "head on dead features": (
         (*MEMORY, "arch-dead-relu"), lambda: run(deaf(), digits(), flight=True)
     ),
-    "sigmoid for a wide target": (
+    "sigmoid for a wide target, preflight": (
         (*MEMORY, "loss-output-activation"),
         lambda: run(nn.Sequential(*mlp(10, 32, 1), nn.Sigmoid()), diabetes(), loss=F.mse_loss,
                     flight=True),

@@ -2,8 +2,10 @@
 
     python bench/doctor_matrix.py [--seeds 3] [--only WORD]
 
-Diagnosed: a right id is among the findings or their symptoms at warning or above. Root first: it is
-the first finding. False alarm: any warning or error on a healthy training. `make bench` runs it.
+Strictly: `diagnosed` where a right id is a finding of its own at warning or above, `root_first`
+where it is the first, `planted_first` where the first is the very fault that was planted. `folded`
+counts those where a right id shows only as a symptom of another: not diagnosed. A false alarm is
+any warning or error on a healthy training. `make bench` runs it.
 """
 
 import argparse
@@ -25,6 +27,7 @@ from _doctor_families_healthy import FAMILIES_WELL
 from _doctor_faulty import FAULTY
 from _doctor_faulty_more import MORE as MORE_FAULTY
 from _doctor_healthy import HEALTHY
+from _doctor_healthy_field import FIELD
 from _doctor_healthy_more import MORE
 from _doctor_scripts import SCRIPT_FAULTY, SCRIPT_HEALTHY
 
@@ -32,6 +35,8 @@ from snellen.core.files import write_json
 from snellen.doctor.finding import Finding, at_or_above
 from snellen.version import __version__
 
+SICK = FAULTY, MORE_FAULTY, DATA_FAULTY, BEHAVIOUR, FAMILIES, SCRIPT_FAULTY
+WELL = HEALTHY, MORE, DATA_HEALTHY, TEMPTING, FAMILIES_WELL, SCRIPT_HEALTHY, FIELD
 RESULTS = Path(__file__).parent / "results" / "doctor_matrix.json"
 
 
@@ -58,10 +63,8 @@ def main() -> None:
 def matrix(seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     """One seed -> a row for each training."""
     rows = []
-    faulty = {**FAULTY, **MORE_FAULTY, **DATA_FAULTY, **BEHAVIOUR, **FAMILIES,
-              **SCRIPT_FAULTY}  # fmt: skip
-    healthy = {**HEALTHY, **MORE, **DATA_HEALTHY, **TEMPTING, **FAMILIES_WELL,
-               **SCRIPT_HEALTHY}  # fmt: skip
+    faulty, healthy = merged(*SICK), merged(*WELL)
+    merged(faulty, healthy)
     for name, (ids, train) in faulty.items():
         if options.only in name or options.only in ids:
             rows.append(judged(name, ids, seed, run(train, seed), options))
@@ -69,6 +72,16 @@ def matrix(seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
         if options.only in name or options.only == "healthy":
             rows.append(judged(name, (), seed, run(train, seed), options))
     return rows
+
+
+def merged(*groups: dict[str, Any]) -> dict[str, Any]:
+    """Families -> all their trainings; a name that is used twice would lose one of them."""
+    every: dict[str, Any] = {}
+    for group in groups:
+        if twice := sorted(every.keys() & group.keys()):
+            raise SystemExit(f"two trainings of one name: {', '.join(twice)}")
+        every |= group
+    return every
 
 
 def run(train: Callable[[], Any], seed: int) -> tuple[Any, float]:
@@ -104,7 +117,8 @@ def judged(
     row = {
         "training": name, "seed": seed, "planted": ids[0] if ids else None,
         "found": [f"{f.id}{_under(f)}" for f in found], "seconds": round(seconds, 2),
-        "diagnosed": any(f.id in ids or any(s.id in ids for s in f.symptoms) for f in found),
+        "diagnosed": any(f.id in ids for f in found),
+        "folded": any(s.id in ids for f in found for s in f.symptoms),
         "root_first": bool(found) and found[0].id in ids, "exact": bool(found) and bool(ids)
         and found[0].id == ids[0], "notes": doc.notes,
     }  # fmt: skip
@@ -131,7 +145,9 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "faulty": len(faulty), "diagnosed": sum(row["diagnosed"] for row in faulty),
         "root_first": sum(row["root_first"] for row in faulty),
-        "planted_first": sum(row["exact"] for row in faulty), "healthy": len(healthy),
+        "planted_first": sum(row["exact"] for row in faulty),
+        "folded": sum(row["folded"] and not row["diagnosed"] for row in faulty),
+        "healthy": len(healthy),
         "false_alarms": sum(bool(row["found"]) for row in healthy),
     }  # fmt: skip
 
