@@ -8,8 +8,10 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from snellen.doctor import graph
+from snellen.doctor.chart import Chart
 from snellen.doctor.checks import bn_stale_stats
 from snellen.doctor.checks.bn_stale_stats import StaleStatistics
+from snellen.doctor.engine import Engine
 from snellen.doctor.patient import Patient
 from snellen.doctor.probes import _replay
 from snellen.doctor.probes.additivity import additivity
@@ -92,7 +94,8 @@ def test_bit_identical_with_and_without(run):
 
 
 def replay_of(net, x, target=None, call=None, **more):
-    eyes = type("Eyes", (), {"step": 100, "chart": None})()
+    eyes = Engine(Chart(), None)
+    eyes.step = 100
     values = {"record": None, "rows": None, "last": True, **more}
     return _replay.Replay(eyes, Patient(net), (x,), {}, len(x), target, call, **values)
 
@@ -253,9 +256,8 @@ def test_a_slow_network_is_asked_within_the_budget(monkeypatch):
     asked = []
     monkeypatch.setattr(replays, "FLOOR", -1e9)
     monkeypatch.setattr(replays.registry, "collect", lambda *_: {"x": lambda *_: asked.append(1)})
-    probe = replays.Replays(type("Eyes", (), {"template": None, "step": 9})())
+    probe = replays.Replays(Engine(Chart(), None))
     probe._kept = replay_of(nn.Linear(2, 1), torch.ones(3, 2))
-    probe.eyes.off = False
     probe._ask(last=True)
     assert asked == []
     monkeypatch.setattr(replays, "FLOOR", 1.0)

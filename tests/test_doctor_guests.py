@@ -1,17 +1,24 @@
 """The doctor is a guest: user code of any kind runs as it does without it, bit for bit.
 
-Every script here trains twice from the same seed, alone and watched; all that it left must be equal.
+Every script trains twice from the same seed, alone and watched; all that it left must be equal.
 """
 
+import io
+import random
+import typing
 import warnings
+from collections import deque
 from contextlib import nullcontext
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.data import DataLoader, IterableDataset, Sampler, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, TensorDataset
 
+from snellen.doctor import snapshot
 from snellen.doctor.watch import doctor
 
 
@@ -115,3 +122,238 @@ def test_a_loss_that_was_another_networks_is_no_error():
                 F.cross_entropy(second(x), (x[:, 0] > 0).long()).backward()
             optimizer.step()
     assert doc.notes == []
+
+
+COUNT, NAMES = 0, []
+
+
+class State:
+    def __init__(self):
+        self.calls, self.seen = 0, {"rows": []}
+
+
+class Slotted:
+    __slots__ = ("calls", "late")
+
+    def __init__(self):
+        self.calls = 0
+
+
+class Keeper:
+    """Keeps state in every place that Python has; `call` changes it and draws from it."""
+
+    calls = 0
+    held: typing.ClassVar[list[int]] = []
+
+    def __init__(self):
+        self.own = torch.Generator().manual_seed(3)
+        self.numpy, self.old = np.random.default_rng(3), np.random.RandomState(3)
+        self.python, self.state, self.slotted = random.Random(3), State(), Slotted()
+        self.inside = [{"deep": (Slotted(), deque([1.0], maxlen=3))}]
+        self.memory, self.array = torch.zeros(4), np.zeros(3)
+        self.buffer, self.file = io.BytesIO(b"0123456789" * 99), None
+        turn = 0
+
+        def counter():
+            nonlocal turn
+            turn += 1
+            return turn
+
+        self.counter = counter
+
+    def call(self):
+        global COUNT
+        COUNT += 1
+        NAMES.append("call")
+        type(self).calls += 1
+        self.held.append(1)
+        self.state.calls += 1
+        self.state.seen["rows"].append(self.state.calls)
+        self.slotted.calls += 1
+        self.slotted.late = 1
+        self.inside[0]["deep"][0].calls += 1
+        self.inside[0]["deep"][1].append(self.inside[0]["deep"][1][-1] * 1.001)
+        self.memory += 0.01
+        self.memory.data[0] += 0.5  # leaves no trace in its version
+        self.array += 1
+        self.buffer.read(3)
+        return (
+            self.counter() + COUNT + self.calls + len(self.held) + self.state.calls
+            + self.slotted.calls + self.buffer.tell() + float(self.memory.sum() + self.array.sum())
+            + torch.rand(1, generator=self.own).item() + self.numpy.random() + self.old.rand()
+            + self.python.random() + self.inside[0]["deep"][1][-1] + len(NAMES)
+        ) * 1e-3  # fmt: skip
+
+
+class Moody(nn.Module):
+    """A network whose answers depend on how often it was asked."""
+
+    def __init__(self, keeper):
+        super().__init__()
+        self.keeper, self.layer = keeper, nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.layer(x + self.keeper.call())
+
+
+class MoodySet(Dataset):
+    """A data set whose items depend on how often it was read."""
+
+    def __init__(self, keeper, bad=-1):
+        self.keeper, self.bad = keeper, bad
+
+    def __len__(self):
+        return 32 + 0 * round(self.keeper.call())
+
+    def __getitem__(self, i):
+        x = torch.full((4,), float("nan") if i == self.bad else i / 32)
+        return x + self.keeper.call(), i % 2
+
+
+class MoodyLoss:
+    def __init__(self, keeper):
+        self.keeper = keeper
+
+    def __call__(self, out, y):
+        return F.cross_entropy(out, y) * (1 + self.keeper.call())
+
+
+def fresh():
+    global COUNT
+    COUNT = Keeper.calls = 0
+    NAMES.clear()
+    Keeper.held.clear()
+    return Keeper()
+
+
+def left_by(keeper):
+    return (
+        COUNT, len(NAMES), Keeper.calls, len(Keeper.held), keeper.counter(), keeper.numpy.random(),
+        keeper.python.random(), keeper.old.rand(), torch.rand(1, generator=keeper.own).item(),
+        keeper.memory.tolist(), keeper.array.tolist(), vars(keeper.state), keeper.slotted.calls,
+        keeper.buffer.tell(), keeper.inside[0]["deep"][0].calls, [*keeper.inside[0]["deep"][1]],
+    )  # fmt: skip
+
+
+MOODS = {
+    "network": lambda k: (Moody(k), DataLoader(ROWS, 8), F.cross_entropy),
+    "data set": lambda k: (nn.Linear(4, 2), DataLoader(MoodySet(k), 8), F.cross_entropy),
+    "bad item": lambda k: (nn.Linear(4, 2), DataLoader(MoodySet(k, 9), 8), F.cross_entropy),
+    "loss": lambda k: (nn.Linear(4, 2), DataLoader(ROWS, 8), MoodyLoss(k)),
+}
+
+
+@pytest.mark.parametrize("mood", MOODS)
+def test_whatever_user_code_keeps_is_as_it_would_be_alone(mood):
+    keepers, nets, results, docs = [], [], [], []
+
+    def make():
+        keepers.append(fresh())
+        nets.append(MOODS[mood](keepers[-1]))
+        return nets[-1]
+
+    for watched in (False, True):
+        given = {"loss_fn": lambda out, y: nets[-1][2](out, y)} if watched else {}
+        weights, doc = trained(make, watched, 60, **given)
+        results.append((weights, left_by(keepers[-1]), nets[-1][0].training))
+        docs.append(doc)
+    assert all(torch.equal(a.nan_to_num(), b.nan_to_num())
+               for a, b in zip(results[0][0], results[1][0], strict=True))  # fmt: skip
+    assert results[0][1:] == results[1][1:]
+    assert docs[1].notes == []
+    if mood == "bad item":  # the data set was read, and all was put back
+        assert docs[1].findings[0].samples == (9,)
+
+
+class Endless(Dataset):
+    """Reads from an iterator: nobody can put that back."""
+
+    def __init__(self):
+        self.numbers = iter(range(10**9))
+
+    def __len__(self):
+        return 32
+
+    def __getitem__(self, i):
+        return torch.full((4,), i / 32 + 1e-3 * (next(self.numbers) % 7)), i % 2
+
+
+class Writing(nn.Module):
+    """Writes a line at each call."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.file, self.layer = open(path, "w"), nn.Linear(4, 2)  # noqa: SIM115
+
+    def forward(self, x):
+        self.file.write("called\n")
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("kind", ["iterator", "file"])
+def test_what_nobody_can_put_back_is_not_called_and_noted_once(kind, tmp_path):
+    left = []
+
+    def make():
+        if kind == "iterator":
+            left.append(Endless())
+            return nn.Linear(4, 2), DataLoader(left[-1], 8), F.cross_entropy
+        left.append(Writing(tmp_path / "log.txt"))
+        return left[-1], DataLoader(ROWS, 8), F.cross_entropy
+
+    (alone, _), (watched, doc) = trained(make, False, 60), trained(make, True, 60)
+    assert all(map(torch.equal, alone, watched))
+    if kind == "iterator":
+        assert next(left[0].numbers) == next(left[1].numbers)
+    else:
+        assert left[0].file.tell() == left[1].file.tell()
+    assert len(doc.notes) == (2 if kind == "file" else len(doc.notes))
+    assert any("nothing could put it back" in note for note in doc.notes)
+    for one in left:
+        if kind == "file":
+            one.file.close()
+
+
+class Plain(torch.Tensor):
+    """A tensor that counts what is done with it."""
+
+    calls = 0
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        cls.calls += 1
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+def test_a_tensor_class_of_the_users_hears_nothing_of_the_doctor():
+    def make():
+        Plain.calls = 0
+        batches = [(torch.arange(32.0).view(8, 4).as_subclass(Plain) / 32, torch.arange(8) % 2)]
+        return nn.Linear(4, 2), batches, F.cross_entropy
+
+    (alone, _), count = trained(make, False, 30), Plain.calls
+    watched, _ = trained(make, True, 30)
+    assert all(map(torch.equal, alone, watched))
+    assert Plain.calls == count
+
+
+def test_a_large_array_that_is_written_to_is_locked_meanwhile(monkeypatch):
+    monkeypatch.setattr(snapshot, "LARGE", 8)
+    data = SimpleNamespace(whole=np.zeros(100))
+    data.view = data.whole[10:]
+    kept = snapshot.Snapshot(data)
+    with pytest.raises(ValueError, match="read-only"):
+        data.view[0] = 1
+    assert kept.put_back() == []
+    data.view[0] = data.whole[0] = 1
+
+
+def test_the_loss_that_was_given_reaches_the_questions():
+    heard = []
+
+    def own(out, y):
+        heard.append(torch.is_grad_enabled())
+        return -out.log_softmax(1)[torch.arange(len(y)), y].mean()
+
+    trained(lambda: (nn.Linear(4, 2), DataLoader(ROWS, 8), own), steps=60, loss_fn=own)
+    assert heard.count(True) == 60  # those of the training; what the questions add is put back

@@ -8,6 +8,8 @@ causes: "data" an item is not finite; "sample" a finite item whose own loss or g
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
@@ -15,6 +17,7 @@ from torch.utils.data import default_collate
 
 from . import graph
 from .again import Again, Verdict, likeness, place_of
+from .apart import apart
 from .labels import few, outside
 from .loader import Record, innermost, path_of, row_of, tensors_of
 from .mishap import read_traceback, refused_labels
@@ -34,8 +37,8 @@ class Search:
 
     def __init__(self, engine: Any, doc: Any) -> None:
         self.engine, self.doc = engine, doc
-        self.loss_fn: Any = None
         self.count = 0
+        self.may_call = True  # the data set, the network and the loss
         self.sets: dict[str, Any] = {}  # those that samples were named of
         self.suspects = Suspects()
         self._is_named = False
@@ -54,7 +57,7 @@ class Search:
         if self.count > 1 or feed is None:
             self.engine.emit("nonfinite", self.engine.step, values=values)
             return
-        with self.doc.suspended():
+        with self._calling(feed):
             verdict = self.engine.guarded(self._search, what, feed, loss, bool(lost)) or Verdict()
         values |= {"module": verdict.module, "operation": verdict.operation}
         self.engine.emit("nonfinite", feed.step, values=values)
@@ -88,15 +91,23 @@ class Search:
             values = batch_values(x)
             self.engine.emit("batch", feed.step, split="train", values=values)
         if refused := refused_labels(self.engine.chart, error):
-            with self.doc.suspended():
+            with self._calling(feed):
                 failed = self._labels(self._record(feed), *refused) or failed
         if self.count or failed or isinstance(error, KeyboardInterrupt):
             return
-        with self.doc.suspended():
+        with self._calling(feed):
             verdict = self._search("loss", feed, None, lost=False)
         if verdict.cause != "step":  # a loop that leaves on a bad loss never reaches backward
             self.engine.emit("nonfinite", feed.step, values={"what": "loss"})
             self._emit(verdict, self._record(feed), feed.step)
+
+    @contextmanager
+    def _calling(self, feed: Feed) -> Iterator[None]:
+        """User code may be called inside, unless what it changes could not be put back."""
+        records = [r for r in (*self.engine.loaders.recent, feed.record) if r is not None]
+        homes = [home for r in records for home in (r.dataset, r.collate)]
+        with apart(self.engine, "the data set or network", *homes) as self.may_call:
+            yield
 
     def met(self, feed: Feed, loss: Tensor | None) -> tuple[Record | None, Tensor | None]:
         """What a forward pass belongs to: the loader's batch and the target, where they show."""
@@ -105,7 +116,8 @@ class Search:
 
     def preflight(self, dataset: Any, split: str) -> None:
         """Look through a data set before training: items that are not finite."""
-        found, searched = scan(dataset)
+        with apart(self.engine, "the data set", dataset) as free:
+            found, searched = scan(dataset) if free else ({}, 0)
         if found:
             verdict = Verdict("data", samples=sorted(found), searched=searched)
             verdict.field = next(iter(found.values()))["field"]
@@ -115,7 +127,7 @@ class Search:
     def _labels(self, record: Record | None, classes: int, ignored: int) -> bool:
         """The items whose labels no output answers for; whether the batch that failed has one."""
         dealt = record.indices() if record is not None else None
-        if record is None or dealt is None:
+        if record is None or dealt is None or not self.may_call:
             return False
         found = outside(record.dataset, classes, ignored=ignored, first=dealt)
         if not found.rows.keys() & set(dealt):
@@ -138,8 +150,9 @@ class Search:
         if loss is not None and loss.grad_fn is not None:
             verdict.rows, verdict.operation = graph.guilty_rows(loss, self._batch_size(feed))
         target = self._target(feed, record, loss)
-        again = Again(feed, record, target, loss_of(self.loss_fn, self.engine.template), what)
-        self.engine.guarded(again.judge, verdict)
+        call = loss_of(self.engine.loss_fn, self.engine.template)
+        if self.may_call:
+            self.engine.guarded(Again(feed, record, target, call, what).judge, verdict)
         few = len(verdict.rows) <= max(1, self._batch_size(feed) // 2)
         if verdict.rows and few and len(verdict.samples) <= max(1, verdict.searched // 2):
             verdict.cause = "sample"
@@ -149,7 +162,7 @@ class Search:
 
     def _sticking_out(self, feed: Feed, record: Record | None) -> Verdict:
         """The weights blew up some steps ago: by the learning rate, or by a few huge items."""
-        found, searched = outliers(record.dataset) if record else ({}, 0)
+        found, searched = outliers(record.dataset) if record and self.may_call else ({}, 0)
         if not found or len(found) > max(1, searched // 20):
             return Verdict("step", searched=self._batch_size(feed))
         verdict = Verdict("sample", samples=sorted(found), searched=searched, operation="outlier")
@@ -175,7 +188,9 @@ class Search:
         unseen = record is not None and record.data is None and indices is not None
         if not rows and not lost and not unseen:
             return None
-        found, searched = scan(record.dataset, indices or ()) if record else ({}, size)
+        found, searched = dict[int, dict[str, Any]](), size
+        if record is not None and self.may_call:
+            found, searched = scan(record.dataset, indices or ())
         if not rows and not lost and not found.keys() & set(indices or ()):
             return None
         if not rows and not found:
@@ -230,7 +245,8 @@ class Search:
             saved = graph.saved_target(loss, size)
             if saved is not None:
                 return saved
-        if record is not None and record.data is None and record.indices() is not None:
+        unread = record is not None and record.data is None and self.may_call
+        if record is not None and unread and record.indices() is not None:
             items = [record.dataset[i] for i in record.indices() or ()]
             data = tensors_of(default_collate(items))
             return data[1][1] if len(data) > 1 else None

@@ -8,16 +8,19 @@ several optimisers it is the largest of their counts. Nothing here raises into t
 import math
 import time
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..core import registry
+from .apart import Notes
 from .by_hand import ByHand
 from .calls import Calls
 from .chart import Chart
 from .gradients import comes_of_graph, detached, has_gradients
+from .late import Late, Turns
 from .loader import Loaders
 from .patient import Patient
 from .probes._probe import Feed, Probe, Stepper
@@ -26,6 +29,17 @@ from .stepping import gradients_finite, name_parameters, row
 from .validation import Validation
 
 ROWS = 200  # step rows before they are thinned: about this many for each factor e of steps
+
+
+def unheard(moment: Callable[..., None]) -> Callable[..., None]:
+    """A tensor class of the user's with a `__torch_function__` hears nothing of a moment."""
+
+    @wraps(moment)
+    def call(*args: Any) -> None:
+        with torch._C.DisableTorchFunction():
+            moment(*args)
+
+    return call
 
 
 class Engine:
@@ -42,10 +56,11 @@ class Engine:
         self.calls = Calls(self.validation.called)
         self.schedule = Schedule()
         self.probes: list[Probe] = []
-        self.notes: list[str] = []
+        self.notes = Notes()
+        self.loss_fn: Any = None  # loss_fn(net(x), y), where the user gave it
         self.step = 0
         self.turn = 0  # like step, but counted on where an optimiser falls silent and another steps
-        self._stepped: set[int] = set()  # in this turn
+        self._turns = Turns()
         self.off = False
         self.feed: Feed | None = None  # the last forward pass that no backward has followed yet
         self.fed: Feed | None = None  # the last that one has
@@ -54,7 +69,7 @@ class Engine:
         self.begun: Feed | None = None  # the first since a backward pass
         self.on_nonfinite: Callable[[str, Feed | None, Tensor | None], None] | None = None
         self.on_finite: Callable[[Feed], None] = lambda feed: None
-        self._late: tuple[Tensor, Feed] | None = None  # a loss on a GPU, read one step late
+        self._late = Late(self._nonfinite)
         self._sampling = True
         self._since = time.perf_counter()
         self._row_at, self._best, self.last_loss = 0, math.inf, math.nan
@@ -87,16 +102,16 @@ class Engine:
         self.guarded(self.validation.end)
         self.guarded(self.by_hand.look)
         self.tell("close")
-        if self._late is not None:
-            self._read_late(None)
+        if self._late.is_waiting:
+            self.guarded(self._late.read)
         self.feed = self.fed = self.begun = self.latest = None
 
     def fail(self, who: Any, error: BaseException) -> None:
         """An error of the doctor's own: noted once a place, never raised."""
         name = getattr(who, "__qualname__", type(who).__qualname__)
         text = f"{name} stopped: {type(error).__name__}: {error}"
-        if text not in self.notes and len(self.notes) < 20:
-            self.notes.append(text)
+        if text not in self.notes:
+            self.notes.add(text)
 
     def guarded(self, work: Callable[..., Any], *args: Any) -> Any:
         """Call `work`; an error of its own is noted and gives None."""
@@ -117,6 +132,7 @@ class Engine:
                 if moment != "close":
                     probe.close()
 
+    @unheard
     def on_forward(self, patient: Patient, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The pre-hook of a root network."""
         if self.off:
@@ -155,6 +171,7 @@ class Engine:
         if wanted and not self.off and self.feed is not None and torch.is_grad_enabled():
             self.guarded(self.calls.start)
 
+    @unheard
     def on_backward(self, loss: Tensor) -> None:
         """Before every backward pass."""
         feed = self.feed or self.fed
@@ -164,7 +181,7 @@ class Engine:
             self.fed, self.feed = feed, None
             if self.calls.on:
                 self.calls.stop()
-            value = self.last_loss = self._value(loss, feed)
+            value = self.last_loss = self._late.value(loss, feed)
             self.validation.trained(value)
             self.unclaimed = self.unclaimed[0] + 1, self.unclaimed[1] + value
             if self._sampling:
@@ -176,7 +193,7 @@ class Engine:
                 stepper.loss_sum = value + (stepper.loss_sum if self._alone else 0.0)
                 if stepper.carried and not has_gradients(stepper.outside):
                     stepper.carried = False
-            if not math.isfinite(value) and self._late is None:
+            if not math.isfinite(value) and not self._late.is_waiting:
                 self._nonfinite("loss", feed, loss)
             elif value > self._best:
                 self.schedule.alarm(self.turn)
@@ -187,6 +204,7 @@ class Engine:
         except Exception as error:
             self.fail(self, error)
 
+    @unheard
     def after_backward(self) -> None:
         """After every backward pass: whose weights may be moved by hand now."""
         if not self.off and self.fed is not None and not self.by_hand.is_idle():
@@ -203,6 +221,7 @@ class Engine:
             stepper.kept = [None if g is None else g.detach().clone() for g in grads]
             self.tell("before_update", stepper)
 
+    @unheard
     def on_step(self, optimizer: Any) -> None:
         """Before an optimiser's step."""
         stepper = self.steppers.get(id(optimizer))
@@ -227,6 +246,7 @@ class Engine:
         if not self.off and stepper is not None and stepper.entered:
             self.stepped(stepper)
 
+    @unheard
     def stepped(self, stepper: Stepper) -> None:
         """The weights of a stepper have moved."""
         try:
@@ -247,7 +267,7 @@ class Engine:
 
     def _next(self, stepper: Stepper, sampled: bool) -> None:
         self.step = self.chart.step = max(self.step, stepper.steps)
-        if not self._alone and not self._turn_ends(stepper.index):
+        if not self._alone and not self._turns.end(stepper.index, len(self.steppers)):
             return
         self.turn += 1
         now = time.perf_counter()
@@ -256,32 +276,6 @@ class Engine:
         self._sampling = self.schedule.sampled(self.turn)
         if self.step > self._row_at:
             self._row_at = self.step + self.step // ROWS
-
-    def _turn_ends(self, key: int) -> bool:
-        """Whether all optimisers have stepped: a GAN's two steps belong to the same turn."""
-        again = key in self._stepped
-        self._stepped = {key} if again else {*self._stepped, key}
-        if again or len(self._stepped) < len(self.steppers):
-            return again
-        self._stepped = set()
-        return True
-
-    def _value(self, loss: Tensor, feed: Feed) -> float:
-        """The loss as a number; on a GPU that of the step before, so that nothing waits."""
-        if loss.numel() != 1:
-            loss = loss.detach().float().mean()
-        if loss.is_cpu:
-            return loss.item()
-        return self._read_late((loss.detach(), feed))
-
-    def _read_late(self, following: tuple[Tensor, Feed] | None) -> float:
-        late, self._late = self._late, following
-        if late is None:
-            return following[0].item() if following else math.nan
-        value = late[0].item()
-        if not math.isfinite(value):
-            self._nonfinite("loss", late[1], None)
-        return value
 
     def _nonfinite(self, what: str, feed: Feed | None, loss: Tensor | None) -> None:
         if self.on_nonfinite is not None:

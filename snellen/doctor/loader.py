@@ -9,7 +9,7 @@ import weakref
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,9 @@ from torch.utils.data import ConcatDataset, DataLoader, IterableDataset
 from torch.utils.data import dataloader as torch_dataloader
 
 from ..core.rows import innermost, row_of
+from ..core.seeds import untouched_rng
+from .holdings import is_library
+from .snapshot import Snapshot
 
 KEEP = 4  # batches: accelerate and Lightning fetch one or two ahead of the step
 PATHS = ("samples", "imgs", "paths", "files", "image_paths")
@@ -76,6 +79,9 @@ class Loaders:
     def __init__(self) -> None:
         self.recent: deque[Record] = deque(maxlen=KEEP)
         self._runs: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
+        self._lengths: weakref.WeakKeyDictionary[DataLoader, int | None] = (
+            weakref.WeakKeyDictionary()
+        )
         self.waits = Waits()
         self.on_first: Any = None  # called with a data set before its first batch is handed out
         self.fail: Callable[[Any, BaseException], Any] = lambda who, error: None  # notes it
@@ -111,7 +117,7 @@ class Loaders:
 
         def begin(it: Any, loader: DataLoader) -> None:
             try:
-                runs[it] = Run(loader.batch_size, _batches(loader), loader.collate_fn)
+                runs[it] = Run(loader.batch_size, self._batches(loader), loader.collate_fn)
             except Exception as error:
                 self.fail(begin, error)
             init(it, loader)
@@ -143,6 +149,15 @@ class Loaders:
 
         return index, again, following, begin
 
+    def _batches(self, loader: DataLoader) -> int | None:
+        """The batches of a loader; torch remembers being asked, and would warn of it later."""
+        if loader not in self._lengths:
+            key, own = "_IterableDataset_len_called", vars(loader)
+            asked = own.get(key)
+            self._lengths[loader] = length_of(loader)
+            own.update({key: asked} if key in own else {})
+        return self._lengths[loader]
+
     def _came(self, it: Any, data: Any, began: float) -> None:
         """A batch has been handed out."""
         ended, run = time.perf_counter(), self._runs.get(it)
@@ -169,19 +184,21 @@ def length_of(data: Any) -> int | None:
     >>> length_of([1, 2]), length_of(iter([1]))
     (2, None)
     """
+    parts = [data]
+    if isinstance(data, DataLoader):
+        parts = [data.dataset, data.sampler, data.batch_sampler]
+    own = [part for part in parts if not is_library(type(part).__module__)]
     try:
-        return len(data)
+        kept = Snapshot(*own)
     except Exception:
         return None
-
-
-def _batches(loader: DataLoader) -> int | None:
-    """The batches of a loader; torch remembers being asked, and would warn of it later."""
-    asked = loader.__dict__.get("_IterableDataset_len_called")
-    count = length_of(loader)
-    if "_IterableDataset_len_called" in loader.__dict__:
-        loader.__dict__["_IterableDataset_len_called"] = asked
-    return count
+    try:
+        with untouched_rng() if own else nullcontext():
+            return len(data)
+    except Exception:
+        return None
+    finally:
+        kept.put_back()
 
 
 def dataset_of(data: Any) -> Any:

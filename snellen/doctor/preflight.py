@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, default_collate
 
 from ..core import registry
-from ..core.seeds import untouched_rng
+from .apart import aloud, apart
 from .exams._case import Case, Live
 from .exams._part import MOST, Part, of_tensors, read
 from .live import live_of
-from .loader import dataset_of, tensors_of
+from .loader import dataset_of, length_of, tensors_of
 from .probes._measure import first_tensor
 from .probes._probe import Feed
 from .probes.dealt import DealtSets, pairs_of
@@ -59,16 +59,18 @@ def before(
         loader = sets["train"]
     chosen = exams(level)
     total, done = len(chosen) + len(sets), 0
-    tell = progress or (lambda done, total, what: None)
+    tell = aloud(progress) if progress else (lambda done, total, what: None)
     case = Case(live=live, loader=loader, fitted=fitted, seconds=10.0 if level == "full" else 1.0)
-    with doc.suspended(), untouched_rng(), torch._C.DisableTorchFunction():
-        for name, given in sets.items():
+    homes = [*sets.values(), loader.collate_fn if loader is not None else None, fitted]
+    guest = apart(doc.engine, "the data set or network", *map(dataset_of, homes))
+    with guest as free, torch._C.DisableTorchFunction():
+        for name, given in sets.items() if free else ():
             tell(done, total, f"reading {name}")
             part = doc.engine.guarded(_part, doc, name, given, level)
             if part is not None:
                 case.parts[name] = doc.parts[name] = part
             done += 1
-        for name, look in chosen.items():
+        for name, look in chosen.items() if free else ():
             tell(done, total, name)
             _emit(doc, name, look, case)
             done += 1
@@ -100,9 +102,13 @@ def first_live(doc: Any, loader: Any, loss_fn: Any) -> Live | None:
         return None
     if not hasattr(loader.dataset, "__getitem__") or not hasattr(loader.dataset, "__len__"):
         return None
+    if not length_of(loader.dataset):
+        return None
     count = min(len(loader.dataset), max(32, loader.batch_size or 0))
     rows = torch.randperm(len(loader.dataset), generator=torch.Generator().manual_seed(0))[:count]
-    with untouched_rng():
+    with apart(doc.engine, "the data set", loader.dataset, loader.collate_fn) as free:
+        if not free:
+            return None
         data = (loader.collate_fn or default_collate)([loader.dataset[i] for i in rows.tolist()])
     pairs = [t for _, t in tensors_of(data)]
     if len(pairs) != 2:
@@ -117,10 +123,14 @@ def at_first_backward(doc: Any, loss: Tensor, progress: Progress | None = None) 
     if feed is None:
         return
     doc.engine.calls.stop()
-    with doc.suspended(), untouched_rng(), torch._C.DisableTorchFunction():
+    loaders = _loaders()
+    homes = [home for v in loaders for home in (v.dataset, v.collate_fn)]
+    guest = apart(doc.engine, "the data set or network", *homes)
+    with guest as free, torch._C.DisableTorchFunction():
+        if not free:
+            return
         record, target = doc.search.met(feed, loss)
-        live = live_of(feed, target, doc.search.loss_fn, doc.engine.template)
-        loaders = _loaders()
+        live = live_of(feed, target, doc.engine.loss_fn, doc.engine.template)
         sets: dict[str, Any] = {}
         if record is not None:
             sets["train"] = read("train", record.dataset)
@@ -146,11 +156,14 @@ def after(doc: Any) -> None:
         return
     seconds = min(max(SHARE * (time.monotonic() - probe.began), SHORTEST), LONGEST)
     case = Case(seconds=seconds / 4)
-    with doc.suspended(), untouched_rng(), torch._C.DisableTorchFunction():
+    dealt = {name: found.record.dataset for name, found in probe.sets.items()}
+    collates = [found.record.collate for found in probe.sets.values()]
+    guest = apart(engine, "the data set or network", *doc.sets.values(), *dealt.values(), *collates)
+    with guest as free, torch._C.DisableTorchFunction():
+        if not free:
+            return
         for name in ("train", "val"):
-            dataset = doc.sets.get(name)
-            if dataset is None and name in probe.sets:
-                dataset = probe.sets[name].record.dataset
+            dataset = doc.sets.get(name, dealt.get(name))
             part = doc.parts.get(name)
             if part is None and dataset is not None:
                 part = engine.guarded(read, name, dataset, MOST, seconds / 4)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .again import likeness, place_of
+from .apart import apart
 from .calls import LOSSES
 from .loader import tensors_of
 from .probes._measure import first_tensor
@@ -36,7 +37,6 @@ class Validation:
         self._batches = self._silent = 0
         self._turn = -APART
         self._waits = self._is_train = False
-        self.loss_fn: Any = None
         self._handle: Any = None
         self._known: Any = None  # the data set that is trained on
         self._asked = 0
@@ -134,18 +134,20 @@ class Validation:
             self._handle = None
 
     def _score(self, out: Any, target: Tensor) -> None:
-        call = loss_of(self.loss_fn, self.engine.template)
+        call = loss_of(self.engine.loss_fn, self.engine.template)
         if call is None:
             return
-        with torch._C.DisableTorchFunction():
+        with apart(self.engine, "the loss") as free, torch._C.DisableTorchFunction():
+            if not free:
+                return
             out = next((t for _, t in tensors_of(out) if t.dim() and len(t) == len(target)), None)
             if out is None:
                 return
             try:
                 target = target.to(out.device)
                 self._add(call(out, target), out, target)
-            except (RuntimeError, ValueError, TypeError, IndexError):
-                return  # the loss takes something else
+            except Exception as error:  # the loss takes something else
+                self.engine.notes.add(f"a validation batch was not scored: {type(error).__name__}")
 
     def _add(self, loss: Tensor, out: Tensor, target: Tensor) -> None:
         rows = len(out) if out.dim() else 1

@@ -103,7 +103,7 @@ class Doctor:
 
     def tell(self, *, train: Any, val: Any, loss_fn: Any, classes: int | None) -> None:
         """What only the user knows: the data sets, the loss and the number of classes."""
-        self.search.loss_fn = self.engine.validation.loss_fn = loss_fn
+        self.engine.loss_fn = loss_fn
         self.loaders = {k: v for k, v in (("train", train), ("val", val)) if v is not None}
         self.sets = {k: dataset_of(v) for k, v in (("train", train), ("val", val)) if v is not None}
         if classes:
@@ -211,7 +211,7 @@ class Doctor:
         """
         sets = self.loaders if sets is None else sets
         if live is None and level == "full":
-            args = self, sets.get("train"), self.search.loss_fn
+            args = self, sets.get("train"), self.engine.loss_fn
             live = self.engine.guarded(preflight.first_live, *args)
         self.engine.guarded(
             lambda: preflight.before(

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from ..apart import Notes
 from ..chart import Chart
 from ..loader import Record
 from ..patient import Patient
@@ -80,6 +81,8 @@ class Eyes(Protocol):
     emit: Emit
     fail: Callable[[Any, BaseException], None]
     off: bool  # looking away
+    notes: Notes
+    loss_fn: Any  # loss_fn(net(x), y), where the user gave it
     template: Any  # the last loss call, to be repeated in a replay
 
 

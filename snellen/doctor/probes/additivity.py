@@ -22,7 +22,7 @@ def additivity(replay: Replay, net: nn.Module) -> dict[str, Any] | None:
     if x_B is None or replay.size < 4:
         return None
     a, b = x_B[: replay.size // 2][:PAIRS], x_B[replay.size // 2 :][:PAIRS]
-    a = a[: len(b)]
+    b = b[: len(a)]
     four = torch.cat([a, b, a + b, torch.zeros_like(a)])
     rest, kwargs = replay.args[1:], replay.kwargs
     found = [t for t in _outputs(net, lambda: net(four, *rest, **kwargs)) if len(t) == len(four)]

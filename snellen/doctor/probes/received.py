@@ -2,24 +2,21 @@
 
 Distances between samples survive any scaling, permutation or rotation, and a random crop in part;
 noise that drowns the picture, and an eraser, leave nothing of them. Items are read again at the
-end, with every generator put back.
+end.
 """
 
 import math
-import random
-from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
+from ..apart import apart
 from ..loader import tensors_of
 from ._replay import Replay
 
 LEAST, MOST, STEPS = 12, 32, 50
-HOMES = ("dataset", "transform", "transforms")
 
 
 def received(replay: Replay, net: nn.Module) -> dict[str, Any] | None:
@@ -30,12 +27,10 @@ def received(replay: Replay, net: nn.Module) -> dict[str, Any] | None:
     if replay.size < LEAST or replay.eyes.step < STEPS or _learns(replay):
         return None
     rows = replay.rows[:MOST]
-    kept = _generators(record.dataset)
-    try:
+    with apart(replay.eyes, "the data set", record.dataset, record.collate) as free:
+        if not free:
+            return None
         data = (record.collate or default_collate)([record.dataset[i] for i in rows])
-    finally:
-        for put_back in kept:
-            put_back()
     given = tensors_of(data)
     if not given or not given[0][1].dim() or len(given[0][1]) != len(rows):
         return None
@@ -60,34 +55,6 @@ def _distances(x_B: Tensor) -> Tensor | None:
     upper = torch.triu_indices(len(flat), len(flat), 1)
     d = d_BB[upper[0], upper[1]]
     return d if bool(torch.isfinite(d).all()) and d.std() > 1e-9 * (d.mean() + 1e-30) else None
-
-
-def _generators(dataset: Any) -> list[Any]:
-    """How to put back the generators that a data set and its transforms hold themselves."""
-    found: list[Any] = []
-    todo, seen = [dataset], set()
-    while todo:
-        home = todo.pop()
-        if id(home) in seen or not hasattr(home, "__dict__"):
-            continue
-        seen.add(id(home))
-        found += [put for value in vars(home).values() if (put := _putting(value)) is not None]
-        todo += [vars(home)[name] for name in HOMES if name in vars(home)]
-    return found
-
-
-def _putting(value: Any) -> Any:
-    """A generator -> the call that gives it its present state back; None for anything else."""
-    if isinstance(value, np.random.Generator):
-        bits = value.bit_generator
-        return partial(setattr, bits, "state", bits.state)
-    if isinstance(value, np.random.RandomState):
-        return partial(value.set_state, value.get_state())
-    if isinstance(value, random.Random):
-        return partial(value.setstate, value.getstate())
-    if isinstance(value, torch.Generator):
-        return partial(value.set_state, value.get_state())
-    return None
 
 
 REPLAYS = {"received": received}

@@ -4,10 +4,7 @@ They run on a part of a batch that is kept from a sampled step, between two step
 graph of the user's waits that they could spoil. A compiled or distributed network is not asked.
 """
 
-import contextlib
-import io
 import time
-import warnings
 from typing import Any
 
 import torch
@@ -15,6 +12,7 @@ from torch import Tensor
 
 from ...core import registry
 from .. import graph
+from ..apart import apart
 from ..loader import tensors_of
 from ..patient import is_lazy
 from ..replay import loss_of, select
@@ -37,7 +35,7 @@ class Replays(Probe):
         self._kept: Replay | None = None
         self._turn = self._looked = -1
         self._spent, self._began = 0.0, time.perf_counter()
-        self._failed: dict[str, int] = {}
+        self._error = ""
 
     def backward(self, feed: Feed, loss: Tensor) -> None:
         """Keep a batch and its target; those of the next sampled step will take their place."""
@@ -82,23 +80,18 @@ class Replays(Probe):
         if kept is None or not alone:
             return
         kept.last = last
-        kept.call = loss_of(getattr(self.eyes, "loss_fn", None), self.eyes.template)
+        kept.call = loss_of(self.eyes.loss_fn, self.eyes.template)
         parts = kept.patient.inner.modules()
         if any(isinstance(m, torch.jit.ScriptModule) for m in parts) or any(
             is_lazy(p) for p in kept.patient.inner.parameters()
         ):
             return
-        before, self.eyes.off = self.eyes.off, True
-        try:
-            with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-                warnings.simplefilter("ignore")
-                for name in [*self.asked]:
-                    self._one(name, kept)
-        finally:
-            self.eyes.off = before
+        with apart(self.eyes, "the network", kept.args, kept.kwargs) as free:
+            for name in [*self.asked] if free else ():
+                self._one(name, kept)
 
     def _one(self, name: str, kept: Replay) -> None:
-        """One question; a network that cannot be asked is left alone, without a word."""
+        """One question; a network that cannot be asked is left alone, which is noted."""
         began = time.perf_counter()
         if self._spent > FLOOR * (1 + kept.last) + SHARE * (began - self._began):
             return
@@ -106,12 +99,18 @@ class Replays(Probe):
         try:
             with kept.patient.replayed(statistics=False) as net:
                 values = self.asked[name](kept, net)
-        except Exception:  # the user's code, called in a way that it was not made for
+        except Exception as error:  # the user's code, called in a way that it was not made for
             del self.asked[name]
+            self._note(error)
         self._spent += time.perf_counter() - began
         if values is not None:
             values |= {"last": kept.last, "network": kept.patient.prefix.rstrip(".")}
             self.eyes.emit("probe", self.eyes.step, name=name, values=values)
+
+    def _note(self, error: Exception) -> None:
+        """Questions fail together, in the words of the first."""
+        self._error = self._error or f"{type(error).__name__}: {str(error)[:120]}"
+        self.eyes.notes.add(f"a question to the network failed, the first with {self._error}")
 
 
 PROBES = {"replays": Replays}
