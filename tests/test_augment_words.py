@@ -1,8 +1,10 @@
 """Windows, scales, sizes, colours, noise and test-time crops by their laws and statistics."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
-from torch import Generator
+from torch import Generator, nn
 
 import snellen as sn
 from snellen.core.errors import UsageError
@@ -14,10 +16,15 @@ from snellen.data.augment.noise import Noise
 from snellen.data.augment.rotate import about_middle, turn
 from snellen.data.augment.views import five_crops, over_views, ten_crops
 from snellen.data.augment.window import Window
+from snellen.data.open import open_data
 from snellen.data.sample import Batch
 from snellen.data.sets import ArraySet
 from snellen.data.statistics import colour_covariance
 from snellen.tasks.classify import Classify
+from snellen.tasks.compute import Compute
+from snellen.train.feed import Resident
+from snellen.train.recipe import Recipe
+from snellen.train.session import make_loop
 
 
 def seeded(seed=0):
@@ -168,6 +175,23 @@ def test_lighting_shifts_uint8_pictures_as_much_as_the_same_in_0_to_1():
     shift = (Lighting(covariance)(batch_of(bytes_), seeded()).x.double() - 128)[:, :, 0, 0] / 255
     wanted = covariance * 0.01
     assert float((shift.T.cov() - wanted).abs().max() / wanted.abs().max()) < 0.04
+
+
+def test_a_training_fits_lighting_to_its_training_part():
+    source = open_data("shapes")
+    fitted = compose("flip+lighting").fit(source.train)
+    assert fitted.name == "flip+lighting"
+    assert torch.equal(fitted.steps[1].covariance_CC, colour_covariance(source.train))
+    assert compose("lighting").steps[0].covariance_CC is None  # the registered one is as it was
+    given = Lighting(torch.eye(3))
+    assert given.fit(source.train) is given
+    job = SimpleNamespace(
+        recipe=Recipe(augment="lighting"), net=nn.Linear(1, 1), source=source,
+        compute=Compute.of("cpu"), train=Resident(batch_of(torch.zeros(1, 1, 1, 1)), 1),
+        task=SimpleNamespace(phases=lambda net: []),
+    )  # fmt: skip
+    assert torch.equal(make_loop(job).augment.steps[0].covariance_CC,
+                       colour_covariance(source.train))  # fmt: skip
 
 
 def test_ten_crops_equal_slices():

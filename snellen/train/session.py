@@ -290,7 +290,8 @@ def make_loop(job: Job) -> Loop:
         kind = said.pop("optim", recipe.optim or "adamw")
         optimiser = build_optimiser(kind, phase.params, fused=recipe.speed == "auto", **said)
         optimisers.append((phase, optimiser))
-    augment = None if recipe.augment in (None, "off") else compose(recipe.augment)
+    off = recipe.augment in (None, "off")
+    augment = None if off else compose(recipe.augment).fit(job.source.train)
     if recipe.compile:
         net.compile()
     return Loop(net, job.task, job.train, recipe=recipe, compute=job.compute,

@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from ..sample import Batch
+from ..source import SampleSet
 
 
 class Augment(ABC):
@@ -19,6 +20,10 @@ class Augment(ABC):
     name: str
     about: str  # one line for the catalogue
     resizes: bool = False  # whether pictures come out in another size
+
+    def fit(self, part: SampleSet) -> "Augment":
+        """What a training on `part` uses in its place: itself, but where it learns from the part."""
+        return self
 
     @abstractmethod
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
@@ -34,6 +39,10 @@ class Chain(Augment):
         self.steps = tuple(steps)
         self.name = "+".join(step.name for step in steps) or "off"
         self.resizes = any(step.resizes for step in steps)
+
+    def fit(self, part: SampleSet) -> "Chain":
+        """Each step fitted."""
+        return Chain([step.fit(part) for step in self.steps])
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """The steps in their order."""

@@ -7,6 +7,8 @@ from torch import Generator, Tensor
 
 from ...core.parts import Part
 from ..sample import Batch
+from ..source import SampleSet
+from ..statistics import colour_covariance
 from ._base import Augment, keep_type
 
 BRIGHTNESS, CONTRAST, SATURATION = 0.2, 0.2, 0.2  # greatest change to either side
@@ -35,17 +37,21 @@ class Lighting(Augment):
     """Along each principal direction of the colours, a normal draw times 0.1 times the deviation
     there, the root of the eigenvalue.
 
-    As in the released networks that followed AlexNet; its paper (4.1) multiplies by the eigenvalue
-    itself, whose size then depends on the unit of the pixels. The directions are those of
+    AlexNet's paper (4.1) multiplies by the eigenvalue itself; a shift by its root is the same share
+    of the spread in any unit of the pixels. The directions are those of
     `covariance_CC` as `colour_covariance` measures it on the training part (a training does so):
     uint8 counts as 0..1, floats as they are. Where none is given, they are the batch's own.
     """
 
     name = "lighting"
-    about = "shift along the principal colours of the batch (AlexNet)"
+    about = "shift along the principal colours of the training part (after AlexNet)"
 
     def __init__(self, covariance_CC: Tensor | None = None) -> None:
         self.covariance_CC = covariance_CC
+
+    def fit(self, part: SampleSet) -> "Lighting":
+        """Of the colours of the training part, where no covariance was given."""
+        return self if self.covariance_CC is not None else Lighting(colour_covariance(part))
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """x_BCHW -> x_BCHW; the shifts' covariance is 0.01 times that of the pixels."""
@@ -90,7 +96,7 @@ PARTS = {
     "PCA colour shift (lighting)": Part(
         "Augmentations",
         "sn.data.augment.jitter.Lighting, sn.data.statistics.colour_covariance",
-        "augment=lighting: covariance 0.01 times that of the pixels (AlexNet)",
+        "augment=lighting: covariance 0.01 times that of the pixels (AlexNet: its square)",
         "001 003",
     ),
 }
