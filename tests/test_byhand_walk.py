@@ -27,7 +27,7 @@ def test_walk_fits_a_terminal_and_ends_in_checks_that_come_out_right(name, walks
     assert max(map(len, text.splitlines())) <= 80
     verdicts = re.findall(r"relative error (\S+): (.*)", text)
     assert verdicts, "a walk ends with the check against the centred difference"
-    assert {words for _, words in verdicts} == {"right"}
+    assert {words for _, words in verdicts} == {"good"}
     assert all(float(error) < 1e-7 for error, _ in verdicts)
     assert "object at 0x" not in text
 
@@ -60,7 +60,7 @@ def test_a_wrong_backward_is_called_wrong():
     page.layer(linear.linear_forward, wrong_backward, x_BI=np.ones((2, 3)), w_OI=np.ones((1, 3)),
                b_O=np.zeros(1))  # fmt: skip
     said = dict(re.findall(r"(d_\w+) +relative error \S+: (.*)", page.text))
-    assert said == {"d_x_BI": "right", "d_w_OI": "probably wrong", "d_b_O": "right"}
+    assert said == {"d_x_BI": "good", "d_w_OI": "wrong", "d_b_O": "good"}
 
 
 def wrong_backward(d_y_BO, cache):

@@ -11,6 +11,7 @@ from gradients_wrong import WRONG, Layer, fc, function
 from torch import nn
 
 import snellen as sn
+from snellen.byhand import gradients
 from snellen.core.seeds import rng_state, seed_everything
 from snellen.doctor.gradcheck import Rules
 from snellen.doctor.slopes.measure import Line, Ruler
@@ -159,7 +160,49 @@ def test_bands_are_those_of_the_notes():
         report = sn.gradcheck(slope, torch.randn(5))
         assert report.rows[0].band == word
         assert report.worst.error == pytest.approx(1 - 1 / factor, rel=1e-2)
-        assert bool(report) is (word == "fine only with kinks")
+        assert not report  # a sine has no kinks that might excuse it
+        assert word in report.verdict
+
+
+def test_an_error_that_kinks_explain_is_excused_by_kinks_alone():
+    """A slope 1e-5 off: right beside kinks that were met, too much without them."""
+    off = function("Off", torch.relu, lambda g, x: g * (x > 0) * 1.00001)
+    smooth = sn.gradcheck(off, torch.tensor([0.5, 1.0, 2.0]))
+    assert not smooth
+    assert smooth.named.band == "fine only with kinks"
+    assert "and none was met" in smooth.verdict
+    assert sn.gradcheck(off, torch.tensor([0.0, 0.5, 1.0]))
+
+
+def test_what_moves_nothing_is_not_called_right():
+    """Behind dead units 0 = 0 whatever a backward says."""
+    wild = fc(4, 3, dw=lambda g, x: 7 * g.T @ x, dx=lambda g, w: -g @ w)
+    nn.init.constant_(wild.bias, -99.0)
+    dead = nn.Sequential(wild, nn.ReLU())
+    report = sn.gradcheck(dead, X)
+    assert not report
+    assert {row.band for row in report.rows} == {"moves nothing"}
+    assert "nothing can be said of 0.weight, 0.bias, x: the output does not move" in report.verdict
+    report = sn.gradcheck(dead.append(nn.Linear(3, 2)), X)
+    bands = {row.name: row.band for row in report.rows}
+    assert bands.pop("2.bias") == "good"
+    assert set(bands.values()) == {"moves nothing"}
+    assert "1 tensor," in report.verdict.replace(" 2 numbers of", "")
+    assert "not tested: 0.weight, 0.bias, 2.weight and 1 more, which moves nothing" in str(report)
+
+
+def test_a_parameter_that_is_not_used_is_said_to_move_nothing():
+    net = nn.Linear(4, 3)
+    net.register_parameter("spare", nn.Parameter(torch.ones(2)))
+    report = sn.gradcheck(net, X)
+    assert report
+    assert {r.name: r.band for r in report.rows}["spare"] == "moves nothing"
+    assert "not tested: spare" in report.verdict
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-8, 1e-7, 1e-6, 1e-4, 1e-3, 1e-2, 0.5, math.nan])
+def test_a_band_has_one_name_here_and_by_hand(error):
+    assert band(error) == gradients.band(error)
 
 
 @pytest.mark.parametrize(("centred", "order"), [(True, 2), (False, 1)])
@@ -188,7 +231,7 @@ def halved():
     return fc(4, 3, dw=lambda g, x: g.T @ x / 2)
 
 
-STEEP, STEP = (lambda x: torch.exp(100 * x)), Rules(step=1e-5)
+STEEP, STEP = (lambda x: torch.exp(30 * x)), Rules(step=1e-5)
 RULES = {  # rule -> module, x, more, whether it is right, the rule broken
     "centred": (lambda: STEEP, X, {}, True, Rules(centred=False, step=1e-5)),
     "double": (lambda: nn.Linear(4, 3), X, {}, True, Rules(double=False, step=1e-5)),

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 PLACE = ("gradients", 1)
 BANDS = (  # notes 003, Study 6: largest relative error -> what it means
-    (1e-7, "right"),
-    (1e-4, "right if the loss has kinks, too much if it is smooth"),
-    (1e-2, "be uneasy"),
-    (np.inf, "probably wrong"),
+    (1e-7, "good"),
+    (1e-4, "fine only with kinks"),  # too much where the loss is smooth
+    (1e-2, "suspect"),
+    (np.inf, "wrong"),
 )
 
 
@@ -77,16 +77,16 @@ def relative_error(analytic_N: Array, numerical_N: Array) -> float:
 
 
 def band(error: float) -> str:
-    """A relative error -> what the notes say to it.
+    """A relative error -> what the notes say to it, in the words of `sn.gradcheck`.
 
     Source: notes 003, Study 6 (1).
 
     >>> for error in (3e-11, 1e-5, 1e-3, 0.5):
     ...     print(error, band(error))
-    3e-11 right
-    1e-05 right if the loss has kinks, too much if it is smooth
-    0.001 be uneasy
-    0.5 probably wrong
+    3e-11 good
+    1e-05 fine only with kinks
+    0.001 suspect
+    0.5 wrong
     """
     return next((words for most, words in BANDS if error <= most), BANDS[-1][1])
 

@@ -1,14 +1,16 @@
 """What a gradient check found: a row a tensor, and one sentence on what is wrong first."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...core.errors import DoctorError
 from ...core.words import printable
 from .compare import Place
-from .rules import band
+from .rules import KINKY, band
 
-BAD = ("wrong", "suspect", "not tested")
+BAD = ("wrong", "suspect", KINKY, "not tested")  # gravest first
+STILL = "moves nothing"  # behind a dead unit or not used: 0 = 0, which tells nothing of a backward
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Row:
     after: int = 0  # steps of burn-in before the worst place
     guess: str = ""
     follows: tuple[str, ...] = ()  # the user's autograd functions that it goes through
+    moves: bool = True  # False: the output stays wherever it is moved, and autograd says zero
 
     @property
     def error(self) -> float | None:
@@ -34,8 +37,10 @@ class Row:
 
     @property
     def band(self) -> str:
-        """good | fine only with kinks | suspect | wrong | not tested."""
-        return "not tested" if self.error is None else band(self.error)
+        """good | fine only with kinks | suspect | wrong | moves nothing | not tested."""
+        if self.error is None:
+            return "not tested"
+        return band(self.error) if self.moves else STILL
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,8 +64,16 @@ class GradReport:
 
     @property
     def bad(self) -> tuple[Row, ...]:
-        """The rows that are wrong, then those that are suspect or could not be tested."""
-        found = [row for row in self.rows if row.band in BAD]
+        """The rows that are wrong, then those that are suspect or could not be tested.
+
+        Those that are fine only with kinks count where no kink was met; those that move nothing
+        where no other moves anything.
+        """
+        kinked = {row.term for row in self.rows if row.passed.get("kink")}
+        found = [row for row in self.rows
+                 if row.band in BAD and not (row.band == KINKY and row.term in kinked)]  # fmt: skip
+        if self.rows and all(row.band == STILL for row in self.rows):
+            return self.rows
         return tuple(sorted(found, key=lambda row: BAD.index(row.band)))
 
     @property
@@ -83,9 +96,12 @@ class GradReport:
         if row.place is None:
             return (f"nothing can be said of {_called(row)}: {_passed(row)}; "
                     "try other inputs or another step")  # fmt: skip
-        at = row.place
-        said = (f"the gradient of {_called(row)} is {row.band}: at {list(at.index)} autograd says"
-                f" {at.analytic:.6g} where the slope is {at.numeric:.6g}"
+        if row.band == STILL:
+            return (f"nothing can be said of {_all_called(self.rows)}: the output does not move "
+                    "with it, and autograd says zero; try other inputs")  # fmt: skip
+        at, kinks = row.place, ", and none was met" * (row.band == KINKY)
+        said = (f"the gradient of {_called(row)} is {row.band}{kinks}: at {list(at.index)}"
+                f" autograd says {at.analytic:.6g} where the slope is {at.numeric:.6g}"
                 f" (relative error {at.error:.2g})")  # fmt: skip
         said += f" after {row.after} steps of burn-in" if row.after else ""
         said += f"; {row.guess}" if row.guess else ""
@@ -120,10 +136,14 @@ class GradReport:
         worst = self.worst
         assert worst is not None
         assert worst.error is not None
-        tested = sum(row.tested for row in self.rows)
-        count = len(self.rows)
-        return (f"the gradients of {self.what} are right: {tested} numbers of {count}"
+        still = [row for row in self.rows if row.band == STILL]
+        moving = [row for row in self.rows if row.band != STILL]
+        tested, count = sum(row.tested for row in moving), len(moving)
+        said = (f"the gradients of {self.what} are right: {tested} numbers of {count}"
                 f" tensor{'s' * (count > 1)}, worst relative error {worst.error:.1g}")  # fmt: skip
+        if still:
+            said += f"; not tested: {_all_called(still)}, which moves nothing here"
+        return said
 
     def _table(self) -> str:
         heads = ("tensor", "error", "verdict", "at", "autograd", "slope", "tested", "passed over")
@@ -151,6 +171,12 @@ def _passed(row: Row) -> str:
 
 def _called(row: Row) -> str:
     return f"the {row.term} in {row.name}" if row.term != "loss" else row.name
+
+
+def _all_called(rows: Sequence[Row]) -> str:
+    names = [_called(row) for row in rows]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 def _size(error: float | None) -> float:

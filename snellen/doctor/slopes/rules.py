@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 WRONG, SUSPECT, KINKS = 1e-2, 1e-4, 1e-7
-BANDS = ("good", "fine only with kinks", "suspect", "wrong")
+KINKY = "fine only with kinks"
+BANDS = ("good", KINKY, "suspect", "wrong")
 
 
 @dataclass(frozen=True)
