@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ import torch
 import snellen as sn
 from snellen.core import registry
 from snellen.core.errors import UsageError
+from snellen.data.scenes import SHAPES
+from snellen.data.world_set import WorldSet, world_source
+from snellen.data.worlds import World
 from snellen.models import layer_table, listing, row
 from snellen.models._network import replace_head
 from snellen.nn.detector import Truth
@@ -104,3 +108,21 @@ def test_ssd_is_torchvisions():
     assert done.stdout, done.stderr
     found = json.loads(done.stdout)
     assert found.pop("equal"), found
+
+
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [("yolov1-small", {}), ("yolov2-small", {"augment": "flip+multiscale"}), ("ssd-small", {})],
+)
+def test_a_training_runs_and_its_answers_do_not_depend_on_the_batch(model, more, tmp_path):
+    whole = world_source(World(), SHAPES)
+    source = replace(whole, train=WorldSet(0, 24, World()), val=WorldSet(1, 6, World()))
+    run = sn.train(
+        source, task="detect", model=model, epochs=2, batch=8, project=tmp_path, quiet=True,
+        doctor=False, **more,
+    )  # fmt: skip
+    assert 0 <= run.metrics["mAP50-95"] <= 1
+    pictures = [source.val[i].image_CHW.permute(1, 2, 0).numpy() for i in range(4)]
+    for one, picture in zip(run.predict(pictures), pictures, strict=True):
+        alone = run.predict([picture])[0]
+        torch.testing.assert_close(alone.scores_N[:3], one.scores_N[:3], atol=1e-4, rtol=1e-3)

@@ -2,7 +2,8 @@
 
 x_BCHW -> body, its maps averaged to S x S -> fc 4096 -> (B, S, S, 5 A + K); `sn.nn.YoloV1` says
 what that means. The averaging does nothing at the paper's 448x448 and lets other sizes in. The
-small one has batch norm, without which its short training reaches half.
+small one has batch norm, and its cells answer each for itself: with fc layers every cell would
+learn alone, from the few things that 2,000 pictures have in it.
 """
 
 import re
@@ -13,7 +14,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from ._columns import Count, Factor, Share
+from ._columns import Count, Factor, Natural, Share
 from ._network import Network
 from ._parts import conv_bn, he_init
 from ._row import Row
@@ -32,21 +33,23 @@ BODIES = {  # stage -> kernel x kernel (/stride) and channels of each convolutio
         "stem": "6/2 24",
         "stage1": "pool, 3 48, 1 24, 3 48",
         "stage2": "pool, 3 96, 1 48, 3 96",
-        "stage3": "3 96, 1 32",
+        "stage3": "3 128, 1 64, 3 128",
     },
 }
 
 
 @dataclass(frozen=True)
 class YoloV1(Row):
-    """`scale` multiplies the body's channels; `boxes` of each of grid x grid cells."""
+    """`scale` multiplies the body's channels; `boxes` of each of grid x grid cells; `hidden` 0 is
+    a convolution of 1x1 instead of the fc layers.
+    """
 
     body: Literal["paper", "small"] = "paper"
     scale: Factor = 1.0
     norm: bool = False
     grid: Count = 7
     boxes: Count = 2
-    hidden: Count = 4096
+    hidden: Natural = 4096
     dropout: Share = 0.5
     family = "YOLO"
     paper = "arXiv:1506.02640"
@@ -84,25 +87,30 @@ def _pad(size: str) -> int:
 
 
 class Grid(nn.Module):
-    """x_BCHW -> (B, S, S, 5 A + K) through one hidden layer."""
+    """x_BCHW -> (B, S, S, 5 A + K): through one hidden layer, or each cell for itself."""
 
     def __init__(self, cin: int, classes: int, row: YoloV1) -> None:
         super().__init__()
-        self.grid, self.boxes = row.grid, row.boxes
+        self.grid, self.boxes, self.whole = row.grid, row.boxes, row.hidden > 0
         self.pool = nn.AdaptiveAvgPool2d(row.grid)
-        self.flatten = nn.Flatten()
-        self.hidden = nn.Linear(cin * row.grid**2, row.hidden)
-        self.act, self.drop = LEAKY(), nn.Dropout(row.dropout)
-        self.fc = nn.Linear(row.hidden, self.outputs(classes))
+        self.before = nn.Sequential()
+        if self.whole:
+            fc = nn.Linear(cin * row.grid**2, row.hidden)
+            self.before = nn.Sequential(nn.Flatten(), fc, LEAKY(), nn.Dropout(row.dropout))
+            self.out: nn.Module = nn.Linear(row.hidden, self.outputs(classes))
+        else:
+            self.out = nn.Conv2d(cin, self.outputs(classes), 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """x_BCHW -> (B, S, S, 5 A + K)."""
-        x = self.drop(self.act(self.hidden(self.flatten(self.pool(x)))))
-        return self.fc(x).view(len(x), self.grid, self.grid, -1)
+        x = self.out(self.before(self.pool(x)))
+        if self.whole:
+            return x.view(len(x), self.grid, self.grid, -1)
+        return x.permute(0, 2, 3, 1)
 
     def outputs(self, classes: int) -> int:
-        """What the last layer says: for each cell its boxes and the classes."""
-        return self.grid**2 * (5 * self.boxes + classes)
+        """What the last layer says: of each cell its boxes and the classes."""
+        return (self.grid**2 if self.whole else 1) * (5 * self.boxes + classes)
 
     def style(self, classes: int, anchors: Mapping[str, Any]) -> dict[str, Any]:
         """The facts of `sn.nn.YoloV1`, which has no anchors."""
@@ -112,15 +120,6 @@ class Grid(nn.Module):
 TABLE = {  #                   parameters   multiply-adds
     "paper:yolov1_voc": YoloV1(271_703_550, 20_285_153_280),
     "yolov1-small": YoloV1(
-        3_740_832,
-        47_112_192,
-        "small",
-        1.0,
-        True,
-        12,
-        hidden=512,
-        dropout=0.2,
-        input=(3, 96, 96),
-        classes=6,
+        308_016, 59_203_584, "small", 1.0, True, 12, hidden=0, input=(3, 96, 96), classes=6
     ),
 }
