@@ -22,7 +22,7 @@ class Augment(ABC):
     resizes: bool = False  # whether pictures come out in another size
 
     def fit(self, part: SampleSet) -> "Augment":
-        """What a training on `part` uses in its place: itself, but where it learns from the part."""
+        """What a training on `part` uses in its place: itself, or what it learnt of it."""
         return self
 
     @abstractmethod
