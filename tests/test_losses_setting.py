@@ -70,6 +70,9 @@ def test_a_network_of_the_zoo_ends_in_the_loss_own_layer_and_a_new_head_is_of_it
     fit_head(body, LOSSES["am-softmax"], 5)
     kinds = [type(m).__name__ for n, m in body.named_modules() if n.startswith("head")]
     assert kinds[-1] == "CosineLinear"
+    net = nn.Sequential(nn.Linear(4, 8), sn.nn.CosineLinear(8, 5, scale=64.0))
+    with pytest.raises(sn.UsageError, match=r"1, has scale 64.*scale=30"):
+        fit_head(net, LOSSES["am-softmax"], 5)
     fit_head(body, LOSSES["am-softmax"], 5)  # once is enough
     assert [type(m).__name__ for m in body.modules()].count("CosineLinear") == 1
     other = body.head[-1].with_outputs(9)

@@ -81,4 +81,4 @@ def _of_logits(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
 
 
 LOSSES = {"am-softmax": Loss("cross-entropy of scaled cosines with a margin; ends the network in a "
-                             "CosineLinear", _of_logits, _head)}  # fmt: skip
+                             "CosineLinear", _of_logits, _head, scale=SCALE)}  # fmt: skip

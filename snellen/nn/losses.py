@@ -72,13 +72,15 @@ class Loss:
     of: Callable[..., Tensor]
     head: Callable[[nn.Linear], nn.Module] | None = None
     can_smooth: bool = False
+    scale: float | None = None  # of a head with a scale: the one that `of` counts on
 
 
 def fit_head(net: nn.Module, loss: Loss, classes: int) -> None:
     """Put the loss's own last layer in the place of the network's, where it needs one.
 
     That is the last linear layer (of `net.head`, where there is one). A layer that is there
-    already stays. Raises UsageError where the network does not end in `classes` linear outputs.
+    already stays. Raises UsageError where the network does not end in `classes` linear outputs, or
+    in a layer of another scale than the loss counts on.
 
     >>> from snellen.nn.cos_face import LOSSES
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
@@ -92,6 +94,11 @@ def fit_head(net: nn.Module, loss: Loss, classes: int) -> None:
     inside = [pair for pair in found if pair[0] == "head" or pair[0].startswith("head.")]
     name, last = (inside or found or [("", net)])[-1]
     if hasattr(last, "with_outputs"):
+        if loss.scale is not None and getattr(last, "scale", loss.scale) != loss.scale:
+            raise UsageError(
+                f"the network's last layer, {name}, has scale {last.scale}; this loss counts on "
+                f"{loss.scale:g}: build the layer with scale={loss.scale:g}"
+            )
         return
     if not isinstance(last, nn.Linear) or last.out_features != classes:
         raise UsageError(
