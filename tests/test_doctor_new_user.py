@@ -230,3 +230,36 @@ def test_a_slip_of_one_label_is_still_a_slip(tmp_path, capfd):
     first = found(LABELS.format(change="y[7] = 4"), tmp_path)[0]
     assert (first["id"], len(first["samples"])) == ("label-out-of-range", 1)
     assert first["do"].startswith("give this item its right label")
+
+
+PICTURES = """
+import torch, torch.nn as nn, torch.nn.functional as F
+from torch.utils.data import DataLoader, TensorDataset
+torch.manual_seed(0)
+y = torch.randint(0, 4, (256,))
+x = torch.randn(256, 1, {side}, {side})
+x[:, 0, 4:8, 4:8] += 2.0 * (y % 2)[:, None, None]
+x[:, 0, 12:16, 12:16] += 2.0 * (y // 2)[:, None, None]
+net = nn.Sequential(nn.Conv2d(1, 8, {window}), nn.ReLU(), nn.Flatten(), nn.LazyLinear(4))
+net(x[:2])
+optimizer = torch.optim.Adam(net.parameters(), {lr})
+for epoch in range(5):
+    for inputs, labels in DataLoader(TensorDataset(x, y), 32, shuffle=True):
+        loss = F.cross_entropy(net(inputs), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        {more}
+"""
+KILL = "net[3].weight.data.view(4, 8, 13, 13)[..., 4:] = 0"
+
+
+def test_one_row_of_pixels_is_normal_and_four_are_not(tmp_path, capsys):
+    def dropped(**values):
+        source = PICTURES.format(**{"lr": "3e-3", "more": "", **values})
+        return [f for f in found(source, tmp_path, advice=True)
+                if f["id"] == "arch-conv-drops-pixels"]  # fmt: skip
+
+    assert dropped(side=28, window="3, 2") == []
+    assert dropped(side=28, window="3, 2", more=KILL) == []
+    assert dropped(side=32, window="7, 7")[0]["level"] == "warning"
