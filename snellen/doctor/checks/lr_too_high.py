@@ -15,14 +15,16 @@ from ._readings import (
     lr_now_and_peak,
     num_optimizers,
     one_digit,
+    probed,
     short,
     surer,
     weights,
     went_nonfinite,
 )
 
-LEAP, WATCHED, USUAL = 0.1, 20, 3e-3
-GREW = 3.0  # times its first size: no noise, whatever the loss is
+LEAP, WATCHED = 0.1, 20
+USUAL, PLAIN = 3e-3, 0.02  # of the first step, as proposed; of descent without momentum
+GREW, WILD = 3.0, 100.0  # times its first size: no noise, whatever the loss is
 
 
 class LearningRateTooHigh(Check):
@@ -40,6 +42,7 @@ class LearningRateTooHigh(Check):
         "numerics-nan-loss", "arch-dead-relu", "arch-saturated", "grad-exploding",
         "grad-vanishing", "output-constant", "weights-not-updating", "params-no-grad",
         "gen-overfit", "loss-output-activation", "loss-unstable-log", "gen-underfit",
+        "bn-stale-stats",
     )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:
@@ -61,6 +64,7 @@ class LearningRateTooHigh(Check):
             else f"one step moves the weights by up to {short(largest)} of their size",
             level="error" if went_nonfinite(chart) or grew > 2 else self.level,
             settings=_mend(chart, _first(ratios)),
+            explains=self.explains if _statistics_follow(chart) else self.explains[:-1],
             since=leaps[0] if leaps else 0,
             confidence=surer(max(largest, LEAP), LEAP, 0.75, 0.95),
             evidence={"update_ratio": typical, "largest": largest, "loss_growth": grew},
@@ -119,8 +123,10 @@ def _fell(chart: Chart) -> float:
 
 
 def _blew_up(chart: Chart, ratios: list[tuple[int, float]], grew: float) -> bool:
-    """The loss reached 5 times its first value and did not come back, after large steps."""
+    """The loss reached 5 times its first value, after large steps; 100 times after vast ones."""
     largest = max((ratio for _, ratio in ratios[:WATCHED]), default=LEAP)
+    if grew > WILD and largest > 1 and ratios[0][1] > LEAP:
+        return True  # even where it came back: what was drawn at first is lost
     stays = went_nonfinite(chart) or _fell(chart) < 0.1
     return grew > 5 and stays and largest > LEAP / 2
 
@@ -131,20 +137,31 @@ def _first(ratios: list[tuple[int, float]]) -> float:
     return next((ratio for ratio in early if ratio > LEAP), max(early, default=LEAP))
 
 
+def _statistics_follow(chart: Chart) -> bool:
+    """Whether batch norm's momentum lets them: then that they lag is the work of the leaps."""
+    return all(m is not None and m > 0 for row in probed(chart, "modes")
+               for m in row.get("momentum") or ())  # fmt: skip
+
+
 def _mend(chart: Chart, ratio: float) -> dict[str, float]:
     """The rate that would move the weights by the usual share."""
     lr = lr_now_and_peak(chart)[1]
-    return {"lr": one_digit(lr * min(0.1, max(1e-5, USUAL / max(ratio, 1e-9))))} if lr else {}
+    first = (chart.facts.get("optimizers") or [{}])[0]
+    usual = PLAIN if first.get("name") == "SGD" and not first.get("momentum") else USUAL
+    return {"lr": one_digit(lr * min(0.1, max(1e-5, usual / max(ratio, 1e-9))))} if lr else {}
 
 
 def sick() -> list[Chart]:
-    """Ten times too large: stuck at chance; a thousand times: overflow within ten steps."""
+    """Ten times too large: stuck at chance; a hundred times, and back; overflow in ten steps."""
     leap = {"*": {"update_ratio": 0.6, "update_norm": 2.8}}
     stuck = {"loss": lambda t: 2.3 + 3 * (t in (1, 2, 3)) + 0.02 * (t % 3), "lr": 1.0}
     wild = {"loss": lambda t: 2.3 * 40**t if t < 8 else float("nan"), "lr": 100.0}
+    lost = {"*": {"update_ratio": lambda t: 6.0 / (t + 1), "update_norm": 2.8}}
+    back = {"loss": lambda t: 1.0 + 4e6 * (t in (1, 3)) - 0.01 * t, "lr": 1.0}
     overflow = seen("nonfinite", 8, what="loss", module="head")
     return [
         training(params=leap, step=stuck),
+        training(params=lost, step=back),
         training(9, params={"*": {"update_ratio": 30.0}}, step=wild, sick=(overflow,)),
     ]
 
