@@ -263,3 +263,32 @@ def test_one_row_of_pixels_is_normal_and_four_are_not(tmp_path, capsys):
     assert dropped(side=28, window="3, 2") == []
     assert dropped(side=28, window="3, 2", more=KILL) == []
     assert dropped(side=32, window="7, 7")[0]["level"] == "warning"
+
+
+NORMED = (
+    DATA
+    + """
+x[:, :4] += 3 * F.one_hot(y, 4)
+net = nn.Sequential(nn.Linear(20, 32), nn.BatchNorm1d(32, momentum={momentum}), nn.ReLU(),
+                    nn.Linear(32, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 4))
+optimizer = torch.optim.SGD(net.parameters(), {lr}, momentum=0.9)
+for epoch in range(3):
+    for inputs, labels in DataLoader(TensorDataset(x, y), 32, shuffle=True):
+        loss = F.cross_entropy(net(inputs), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+)
+
+
+def test_stale_statistics_are_the_work_of_leaps(tmp_path, capsys):
+    first, *others = found(NORMED.format(lr=30, momentum=0.1), tmp_path)
+    assert (first["id"], others) == ("lr-too-high", [])
+    assert "bn-stale-stats" in {f["id"] for f in first["symptoms"]}
+    assert found(NORMED.format(lr=0.03, momentum=0.1), tmp_path) == []
+
+
+def test_statistics_that_stand_still_are_their_own_fault(tmp_path, capsys):
+    every = found(NORMED.format(lr=30, momentum=0), tmp_path)
+    assert {"lr-too-high", "bn-stale-stats"} <= {f["id"] for f in every}
