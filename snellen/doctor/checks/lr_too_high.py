@@ -22,8 +22,9 @@ from ._readings import (
     went_nonfinite,
 )
 
-LEAP, WATCHED, USUAL = 0.1, 20, 3e-3
-GREW = 3.0  # times its first size: no noise, whatever the loss is
+LEAP, WATCHED = 0.1, 20
+USUAL, PLAIN = 3e-3, 0.02  # of the first step, as proposed; of descent without momentum
+GREW, WILD = 3.0, 100.0  # times its first size: no noise, whatever the loss is
 
 
 class LearningRateTooHigh(Check):
@@ -122,8 +123,10 @@ def _fell(chart: Chart) -> float:
 
 
 def _blew_up(chart: Chart, ratios: list[tuple[int, float]], grew: float) -> bool:
-    """The loss reached 5 times its first value and did not come back, after large steps."""
+    """The loss reached 5 times its first value, after large steps; 100 times after vast ones."""
     largest = max((ratio for _, ratio in ratios[:WATCHED]), default=LEAP)
+    if grew > WILD and largest > 1 and ratios[0][1] > LEAP:
+        return True  # even where it came back: what was drawn at first is lost
     stays = went_nonfinite(chart) or _fell(chart) < 0.1
     return grew > 5 and stays and largest > LEAP / 2
 
@@ -143,17 +146,22 @@ def _statistics_follow(chart: Chart) -> bool:
 def _mend(chart: Chart, ratio: float) -> dict[str, float]:
     """The rate that would move the weights by the usual share."""
     lr = lr_now_and_peak(chart)[1]
-    return {"lr": one_digit(lr * min(0.1, max(1e-5, USUAL / max(ratio, 1e-9))))} if lr else {}
+    first = (chart.facts.get("optimizers") or [{}])[0]
+    usual = PLAIN if first.get("name") == "SGD" and not first.get("momentum") else USUAL
+    return {"lr": one_digit(lr * min(0.1, max(1e-5, usual / max(ratio, 1e-9))))} if lr else {}
 
 
 def sick() -> list[Chart]:
-    """Ten times too large: stuck at chance; a thousand times: overflow within ten steps."""
+    """Ten times too large: stuck at chance; a hundred times, and back; overflow in ten steps."""
     leap = {"*": {"update_ratio": 0.6, "update_norm": 2.8}}
     stuck = {"loss": lambda t: 2.3 + 3 * (t in (1, 2, 3)) + 0.02 * (t % 3), "lr": 1.0}
     wild = {"loss": lambda t: 2.3 * 40**t if t < 8 else float("nan"), "lr": 100.0}
+    lost = {"*": {"update_ratio": lambda t: 6.0 / (t + 1), "update_norm": 2.8}}
+    back = {"loss": lambda t: 1.0 + 4e6 * (t in (1, 3)) - 0.01 * t, "lr": 1.0}
     overflow = seen("nonfinite", 8, what="loss", module="head")
     return [
         training(params=leap, step=stuck),
+        training(params=lost, step=back),
         training(9, params={"*": {"update_ratio": 30.0}}, step=wild, sick=(overflow,)),
     ]
 
