@@ -5,6 +5,7 @@ Every script trains twice from the same seed, alone and watched; all that it lef
 
 import io
 import random
+import threading
 import typing
 import warnings
 from collections import deque
@@ -18,7 +19,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, TensorDataset
 
-from snellen.doctor import snapshot
+from snellen.doctor import labels, replay, scan, snapshot
+from snellen.doctor.chart import Chart
+from snellen.doctor.engine import Engine
+from snellen.doctor.patient import Patient
+from snellen.doctor.probes import _replay, replays
 from snellen.doctor.watch import doctor
 
 
@@ -348,12 +353,107 @@ def test_a_large_array_that_is_written_to_is_locked_meanwhile(monkeypatch):
     data.view[0] = data.whole[0] = 1
 
 
-def test_the_loss_that_was_given_reaches_the_questions():
-    heard = []
+def test_the_loss_that_was_given_reaches_the_questions(monkeypatch):
+    calls = []
+    monkeypatch.setattr(replays.Replays, "_one", lambda self, name, kept: calls.append(kept.call))
 
     def own(out, y):
-        heard.append(torch.is_grad_enabled())
         return -out.log_softmax(1)[torch.arange(len(y)), y].mean()
 
     trained(lambda: (nn.Linear(4, 2), DataLoader(ROWS, 8), own), steps=60, loss_fn=own)
-    assert heard.count(True) == 60  # those of the training; what the questions add is put back
+    assert calls
+    assert None not in calls
+
+
+def test_a_loss_that_was_heard_of_another_output_is_unknown():
+    template = SimpleNamespace(function="mse_loss", input_tail=(6,), more={})
+    call = replay.loss_of(None, template)
+    kept = _replay.Replay(
+        Engine(Chart(), None), Patient(nn.Linear(4, 2)), (), {}, 8, torch.ones(8, 6), call, None,
+        None, last=True,
+    )  # fmt: skip
+    assert kept.loss(torch.ones(8, 2), 8) is None
+    assert kept.loss(torch.ones(8, 6), 8).item() == 0
+
+
+def test_a_batch_of_odd_size_is_asked_too():
+    rows = TensorDataset(torch.randn(35, 4), torch.arange(35) % 2)
+    _, doc = trained(lambda: (nn.Linear(4, 2), DataLoader(rows, 7), F.cross_entropy), steps=60)
+    assert "additivity" in doc.chart.probes
+    assert doc.notes == []
+
+
+class Picky(nn.Module):
+    """A network that must not be asked in eval mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+
+    def forward(self, x):
+        if not self.training:
+            raise RuntimeError("only for training")
+        return self.layer(x)
+
+
+def test_questions_that_fail_are_one_counted_note():
+    _, doc = trained(lambda: (Picky(), DataLoader(ROWS, 8), F.cross_entropy), steps=60)
+    said = [note for note in doc.notes if "question" in note]
+    assert len(said) == 1
+    assert "only for training" in said[0]
+
+
+class Torn(Dataset):
+    """A set of which some items cannot be read."""
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, i):
+        if i in (3, 11):
+            raise OSError("no such file")
+        return self.x[i], self.y[i]
+
+
+def test_items_that_cannot_be_read_are_one_counted_note():
+    x, y = torch.randn(40, 4), torch.arange(40) % 2
+    x[17], x[23] = float("nan"), 1e9
+    torn, told = Torn(x, y), []
+    assert list(scan.scan(torn, unread=told.append)[0]) == [17]
+    assert list(scan.outliers(torn, unread=told.append)[0]) == [23]
+    y[30] = 9
+    assert labels.outside(torn, 2, unread=told.append).rows == {30: 9}
+    assert [type(e) for e in told] == [OSError] * 6
+    with doctor(nn.Linear(4, 2), train=DataLoader(torn, 8)) as doc:
+        doc.preflight("full")
+    assert "an item of a data set could not be read: OSError (2 times)" in doc.notes
+
+
+def test_a_search_that_its_time_ended_says_so(monkeypatch):
+    x, y = torch.randn(400, 4), torch.arange(400) % 2
+    x[2] = float("nan")
+    monkeypatch.setattr(scan, "SECONDS", 0.0)
+    monkeypatch.setattr(scan.scan, "__kwdefaults__", {"seconds": 0.0, "unread": scan.ignored})
+
+    class Files(Torn):
+        def __getitem__(self, i):
+            return self.x[i], self.y[i]
+
+    _, doc = trained(lambda: (nn.Linear(4, 2), DataLoader(Files(x, y), 8), F.cross_entropy))
+    said = next(note for note in doc.notes if "stopped after" in note)
+    assert "399 of 400 items (100%) were not looked at" in said
+    assert doc.chart.culprits[0]["searched_of"] == 400
+    assert doc.chart.culprits[0]["unsearched"] == pytest.approx(399 / 400)
+
+
+def test_an_examination_that_fails_is_noted():
+    net = nn.Linear(4, 2)
+    net.lock = threading.Lock()  # cannot be copied
+    with doctor(net, loss_fn=F.cross_entropy, train=DataLoader(ROWS, 8)) as doc:
+        doc.preflight("full")
+    said = [note for note in doc.notes if "an examination could not be made" in note]
+    assert len(said) == 1
+    assert "Linear cannot be copied" in said[0]

@@ -45,6 +45,7 @@ class Again:
         self.feed, self.record, self.target = feed, record, target
         self.call = call if target is not None else None
         self.gradients = what == "gradient"
+        self.is_stopped = False  # before all of the data set was judged
         x = first_tensor(feed.args, feed.kwargs)
         self.x, self.size = x, len(x) if x is not None and x.dim() else 1
 
@@ -106,6 +107,7 @@ class Again:
             verdict.samples += [rows[i] for i in bad]
             verdict.searched = start + len(rows)
             if time.monotonic() > end:
+                self.is_stopped = verdict.searched < len(todo)
                 break
 
 

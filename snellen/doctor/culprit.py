@@ -7,7 +7,6 @@ causes: "data" an item is not finite; "sample" a finite item whose own loss or g
 "step" no sample is guilty. The weights are still those before the step; nothing is changed.
 """
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,17 +18,16 @@ from . import graph
 from .again import Again, Verdict, likeness, place_of
 from .apart import apart
 from .labels import few, outside
-from .loader import Record, innermost, path_of, row_of, tensors_of
-from .mishap import read_traceback, refused_labels
+from .loader import Record, innermost, length_of, path_of, row_of, tensors_of
+from .mishap import diverged, read_traceback, refused_labels
 from .probes._measure import bad_rows, first_tensor
 from .probes._probe import Feed
 from .probes.inputs import batch_values
 from .replay import loss_of
-from .scan import MOST, outliers, scan
+from .scan import MOST, SECONDS, outliers, scan
 from .suspects import Suspects
 
 SHOWN = 16  # samples whose content is described
-GREW = 100.0  # times the first loss or weight: the training had diverged before
 
 
 class Search:
@@ -39,6 +37,7 @@ class Search:
         self.engine, self.doc = engine, doc
         self.count = 0
         self.may_call = True  # the data set, the network and the loss
+        self._left: dict[str, Any] = {}  # what a search had no time for
         self.sets: dict[str, Any] = {}  # those that samples were named of
         self.suspects = Suspects()
         self._is_named = False
@@ -117,7 +116,9 @@ class Search:
     def preflight(self, dataset: Any, split: str) -> None:
         """Look through a data set before training: items that are not finite."""
         with apart(self.engine, "the data set", dataset) as free:
-            found, searched = scan(dataset) if free else ({}, 0)
+            found, searched = scan(dataset, unread=self._unread) if free else ({}, 0)
+        if free:
+            self._seen_all(dataset, searched)
         if found:
             verdict = Verdict("data", samples=sorted(found), searched=searched)
             verdict.field = next(iter(found.values()))["field"]
@@ -129,7 +130,8 @@ class Search:
         dealt = record.indices() if record is not None else None
         if record is None or dealt is None or not self.may_call:
             return False
-        found = outside(record.dataset, classes, ignored=ignored, first=dealt)
+        found = outside(record.dataset, classes, ignored=ignored, first=dealt, unread=self._unread)
+        self._seen_all(record.dataset, found.searched)
         if not found.rows.keys() & set(dealt):
             return False
         verdict = Verdict("label", searched=found.searched, field="target")
@@ -144,7 +146,7 @@ class Search:
         verdict = self._static(feed, record, lost)
         if verdict is not None:
             return verdict
-        if lost or self._diverged(feed):
+        if lost or diverged(self.engine.chart, feed.patient):
             return self._sticking_out(feed, record)
         verdict = Verdict("step", searched=self._batch_size(feed))
         if loss is not None and loss.grad_fn is not None:
@@ -152,7 +154,10 @@ class Search:
         target = self._target(feed, record, loss)
         call = loss_of(self.engine.loss_fn, self.engine.template)
         if self.may_call:
-            self.engine.guarded(Again(feed, record, target, call, what).judge, verdict)
+            again = Again(feed, record, target, call, what)
+            self.engine.guarded(again.judge, verdict)
+            if record is not None and again.is_stopped:
+                self._seen_all(record.dataset, verdict.searched)
         few = len(verdict.rows) <= max(1, self._batch_size(feed) // 2)
         if verdict.rows and few and len(verdict.samples) <= max(1, verdict.searched // 2):
             verdict.cause = "sample"
@@ -162,7 +167,10 @@ class Search:
 
     def _sticking_out(self, feed: Feed, record: Record | None) -> Verdict:
         """The weights blew up some steps ago: by the learning rate, or by a few huge items."""
-        found, searched = outliers(record.dataset) if record and self.may_call else ({}, 0)
+        if record is None or not self.may_call:
+            return Verdict("step", searched=self._batch_size(feed))
+        found, searched = outliers(record.dataset, unread=self._unread)
+        self._seen_all(record.dataset, searched)
         if not found or len(found) > max(1, searched // 20):
             return Verdict("step", searched=self._batch_size(feed))
         verdict = Verdict("sample", samples=sorted(found), searched=searched, operation="outlier")
@@ -190,7 +198,8 @@ class Search:
             return None
         found, searched = dict[int, dict[str, Any]](), size
         if record is not None and self.may_call:
-            found, searched = scan(record.dataset, indices or ())
+            found, searched = scan(record.dataset, indices or (), unread=self._unread)
+            self._seen_all(record.dataset, searched)
         if not rows and not lost and not found.keys() & set(indices or ()):
             return None
         if not rows and not found:
@@ -199,19 +208,6 @@ class Search:
         verdict.field = where or next(iter(found.values()))["field"]
         verdict.content = {i: found[i] for i in sorted(found)[:SHOWN]}
         return verdict
-
-    def _diverged(self, feed: Feed) -> bool:
-        """Whether loss or weights had grown out of all bounds before: then no sample did it."""
-        losses = [v for v in self.engine.chart.column("loss") if math.isfinite(v)]
-        if len(losses) > 1 and max(map(abs, losses[-3:])) > GREW * (abs(losses[0]) + 1e-3):
-            return True
-        traces = self.engine.chart.params
-        for name, p in feed.patient.inner.named_parameters():
-            first = traces[n].column("weight_norm")[:1] if (n := feed.patient.prefix + name) \
-                in traces else []  # fmt: skip
-            if first and float(p.detach().norm()) > GREW * (first[0] + 1):
-                return True
-        return False
 
     def _batch_size(self, feed: Feed) -> int:
         x = first_tensor(feed.args, feed.kwargs)
@@ -257,6 +253,7 @@ class Search:
         values: dict[str, Any] = {**more, "cause": verdict.cause, "searched": verdict.searched,
                                   "field": verdict.field, "values": verdict.content}  # fmt: skip
         values |= {"module": verdict.module, "operation": verdict.operation}
+        values |= self._left
         samples, known = self._samples(verdict, record)
         if known and record is not None:
             values["values"] = {str(row_of(record.dataset, i)): content
@@ -270,6 +267,21 @@ class Search:
             paths = [name(i) for i in samples]
             values |= {"samples_of": split, "split": split, "paths": [p for p in paths if p]}
         self.engine.emit("culprit", step, values=values)
+
+    def _unread(self, error: Exception) -> None:
+        self.engine.notes.add(f"an item of a data set could not be read: {type(error).__name__}")
+
+    def _seen_all(self, dataset: Any, searched: int) -> None:
+        """What a search that its time ended has left out: for the event, and as a note."""
+        total = length_of(dataset) or 0
+        if not 0 < searched < total:
+            return
+        share = 1 - searched / total
+        self._left = {"searched_of": total, "unsearched": share, "stopped_after": SECONDS}
+        self.engine.notes.add(
+            f"the search of a data set stopped after {SECONDS:g} s: {total - searched:,} of "
+            f"{total:,} items ({share:.0%}) were not looked at"
+        )
 
     def _samples(self, verdict: Verdict, record: Record | None) -> tuple[list[int], bool]:
         indices = record.indices() if record is not None else None

@@ -13,7 +13,8 @@ from torch.utils.data import TensorDataset
 
 from ..core.seeds import untouched_rng
 from .loader import innermost, row_of
-from .scan import MOST, SECONDS, leaves, order
+from .scan import MOST, SECONDS, Unread, leaves, order
+from .scan import ignored as nobody
 
 RARE = 20  # a class has at least a twentieth of the usual number; a slip of the keyboard has not
 KINDS = 50  # labels that are told apart in an event
@@ -37,8 +38,9 @@ class Outside:
 
 
 def outside(
-    dataset: Any, classes: int, *, ignored: int = IGNORED, first: Iterable[int] = ()
-) -> Outside:
+    dataset: Any, classes: int, *, ignored: int = IGNORED, first: Iterable[int] = (),
+    unread: Unread = nobody,
+) -> Outside:  # fmt: skip
     """Data set -> the items with a label below 0 or not below `classes`; those of `first` first.
 
     >>> y = torch.tensor([0, 1, 2, 1, 7, -100])
@@ -53,7 +55,16 @@ def outside(
         rows = torch.tensor([row_of(dataset, i) for i in range(len(dataset))])
         return Outside() if y.is_floating_point() else _all_at_once(y[rows], classes, ignored)
     with untouched_rng():
-        return _one_by_one(dataset, classes, ignored, first)
+        found, end = Outside(), time.monotonic() + SECONDS
+        for i in order(len(dataset), first):
+            try:
+                _take(found, i, _label(dataset[i]), classes, ignored)
+            except Exception as error:  # an item that cannot be read is another fault
+                unread(error)
+            found.searched += 1
+            if time.monotonic() > end:
+                break
+        return found
 
 
 def _all_at_once(y_N: Tensor, classes: int, ignored: int) -> Outside:
@@ -66,31 +77,23 @@ def _all_at_once(y_N: Tensor, classes: int, ignored: int) -> Outside:
                    len(y_N))  # fmt: skip
 
 
-def _one_by_one(dataset: Any, classes: int, ignored: int, first: Iterable[int]) -> Outside:
-    found, end = Outside(), time.monotonic() + SECONDS
-    for i in order(len(dataset), first):
-        y = _label(dataset, i)
-        found.searched += 1
-        if y is not None and y.numel():
-            kept = y[y != ignored]
-            wrong = kept[(kept < 0) | (kept >= classes)]
-            found.counts.update(kept.tolist() if y.numel() == 1 else kept.unique().tolist())
-            if len(wrong) and len(found.rows) < MOST:
-                found.rows[i] = int(wrong[0])
-        if time.monotonic() > end:
-            break
-    return found
+def _take(found: Outside, i: int, y: Tensor | None, classes: int, ignored: int) -> None:
+    if y is None or not y.numel():
+        return
+    kept = y[y != ignored]
+    wrong = kept[(kept < 0) | (kept >= classes)]
+    found.counts.update(kept.tolist() if y.numel() == 1 else kept.unique().tolist())
+    if len(wrong) and len(found.rows) < MOST:
+        found.rows[i] = int(wrong[0])
 
 
-def _label(dataset: Any, i: int) -> Tensor | None:
+def _label(item: Any) -> Tensor | None:
     """The whole numbers that an item has for a target; None where that is something else."""
-    try:
-        pairs = list(leaves(dataset[i]))
-        leaf = pairs[1][1] if len(pairs) == 2 else None
-        y = None if leaf is None else torch.as_tensor(np.asarray(leaf))
-    except Exception:  # an item that cannot be read is another fault
+    pairs = list(leaves(item))
+    leaf = np.asarray(pairs[1][1]) if len(pairs) == 2 else None
+    if leaf is None or leaf.dtype.kind not in "biu":
         return None
-    return None if y is None or y.is_floating_point() or y.is_complex() else y.reshape(-1)
+    return torch.as_tensor(leaf).reshape(-1)
 
 
 def few(counts: Counter[int], classes: int) -> bool:

@@ -1,5 +1,6 @@
 """What an exception's frames tell: the call of a loss that failed still holds its arguments."""
 
+import math
 import re
 import traceback
 from typing import Any
@@ -9,8 +10,10 @@ from torch import Tensor
 from .calls import CLASS_LOSSES, LOSSES
 from .chart import Chart
 from .labels import IGNORED
+from .patient import Patient
 from .probes.losses import call_values
 
+GREW = 100.0  # times the first loss or weight: the training had diverged before
 REFUSED = r"out of bounds|Class values must be"  # of the losses and indexing; of F.one_hot
 
 
@@ -31,6 +34,19 @@ def read_traceback(engine: Any, error: BaseException) -> bool:
             more = {"ignore_index": frame.f_locals.get("ignore_index", IGNORED)}
             values = call_values(code.co_name, x, target, more, result=None, error=error)
             engine.emit("loss_call", engine.step, values=values)
+            return True
+    return False
+
+
+def diverged(chart: Chart, patient: Patient) -> bool:
+    """Whether loss or weights had grown out of all bounds before: then no sample did it."""
+    losses = [v for v in chart.column("loss") if math.isfinite(v)]
+    if len(losses) > 1 and max(map(abs, losses[-3:])) > GREW * (abs(losses[0]) + 1e-3):
+        return True
+    for name, p in patient.inner.named_parameters():
+        trace = chart.params.get(patient.prefix + name)
+        first = trace.column("weight_norm")[:1] if trace is not None else []
+        if first and float(p.detach().norm()) > GREW * (first[0] + 1):
             return True
     return False
 

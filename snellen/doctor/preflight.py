@@ -90,8 +90,10 @@ def _part(doc: Any, name: str, given: Any, level: str) -> Part | None:
 def _emit(doc: Any, name: str, look: Callable[[Case], Any], case: Case) -> None:
     try:
         values = look(case)
-    except (RuntimeError, ValueError, TypeError, IndexError):
-        return  # what cannot be examined is no fault: networks and data come in all shapes
+    except Exception as error:  # no fault: networks and data come in all shapes
+        said = f"{type(error).__name__}: {str(error)[:120]}"
+        doc.engine.notes.add(f"an examination could not be made: {said}")
+        return
     if values:
         doc.engine.emit("exam", doc.engine.step, name=name, values=values)
 

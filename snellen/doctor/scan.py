@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,19 @@ FAR = 1000.0  # times the median; asked only after a training has gone non-finit
 TARGETS = ("y", "label", "labels", "target", "targets", "mask", "boxes", "value", "values")
 
 
+Unread = Callable[[Exception], None]  # told of an item that could not be read
+
+
+def ignored(error: Exception) -> None:
+    """Nobody is told."""
+
+
 def scan(
-    dataset: Any, first: Iterable[int] = (), seconds: float = SECONDS
+    dataset: Any,
+    first: Iterable[int] = (),
+    *,
+    seconds: float = SECONDS,
+    unread: Unread = ignored,
 ) -> tuple[dict[int, dict[str, Any]], int]:
     """Data set -> {its row: what is wrong in it}, and how many items were looked at.
 
@@ -42,8 +53,9 @@ def scan(
         for i in order(len(dataset), first):
             try:
                 problem = item_problem(dataset[i])
-            except Exception:  # an item that cannot be read is another fault, and seen elsewhere
+            except Exception as error:  # another fault
                 problem = None
+                unread(error)
             searched += 1
             if problem is not None:
                 found[i] = problem
@@ -76,7 +88,9 @@ def _scan_tensors(dataset: Any, tensors: tuple[Tensor, ...]) -> dict[int, dict[s
     return found
 
 
-def outliers(dataset: Any, seconds: float = SECONDS) -> tuple[dict[int, dict[str, Any]], int]:
+def outliers(
+    dataset: Any, *, seconds: float = SECONDS, unread: Unread = ignored
+) -> tuple[dict[int, dict[str, Any]], int]:
     """Data set -> {its row: by how much it sticks out}, and how many items were looked at.
 
     An item's largest value must be FAR times the median of all items' largest.
@@ -90,12 +104,11 @@ def outliers(dataset: Any, seconds: float = SECONDS) -> tuple[dict[int, dict[str
     searched, end = 0, time.monotonic() + seconds
     with untouched_rng():
         for i in range(len(dataset)):
-            for place, (field, leaf) in enumerate(leaves(dataset[i])):
-                if isinstance(leaf, float) or _is_float_array(leaf) or isinstance(leaf, Tensor):
-                    value = torch.as_tensor(leaf)
-                    if value.is_floating_point() and value.numel():
-                        largest = value.detach().abs().max().item()
-                        sizes.setdefault((field, place), {})[i] = largest
+            try:
+                for key, largest in _largest(dataset[i]).items():
+                    sizes.setdefault(key, {})[i] = largest
+            except Exception as error:
+                unread(error)
             searched += 1
             if time.monotonic() > end:
                 break
@@ -106,6 +119,17 @@ def outliers(dataset: Any, seconds: float = SECONDS) -> tuple[dict[int, dict[str
             if size > FAR * max(middle, 1e-6):
                 found.setdefault(i, {"field": field, "absmax": size, "median": middle})
     return found, searched
+
+
+def _largest(item: Any) -> dict[tuple[str, int], float]:
+    """The largest value of each field of an item."""
+    found = {}
+    for place, (field, leaf) in enumerate(leaves(item)):
+        if isinstance(leaf, float) or _is_float_array(leaf) or isinstance(leaf, Tensor):
+            value = torch.as_tensor(leaf)
+            if value.is_floating_point() and value.numel():
+                found[field, place] = value.detach().abs().max().item()
+    return {key: size for key, size in found.items() if size == size}
 
 
 def item_problem(item: Any) -> dict[str, Any] | None:

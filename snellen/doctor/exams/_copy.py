@@ -11,8 +11,12 @@ from ..patient import HOOKS, is_lazy
 LARGEST = 50_000_000  # parameters; more would not fit beside the training
 
 
+class Uncopied(ValueError):
+    """A network that holds what cannot be copied: a graph, a file or a lock."""
+
+
 def calm_copy(net: nn.Module, dtype: torch.dtype | None = None) -> nn.Module | None:
-    """A deep copy in train mode with dropout off; None where it cannot be copied.
+    """A deep copy in train mode with dropout off; None where it is lazy or too large.
 
     >>> calm_copy(nn.Sequential(nn.Dropout(0.5), nn.Linear(2, 1)))[0].training
     False
@@ -25,8 +29,8 @@ def calm_copy(net: nn.Module, dtype: torch.dtype | None = None) -> nn.Module | N
         for m, name, _ in hooks:  # what hooks hold need not bear a copy
             m.__dict__[name] = OrderedDict()
         twin = copy.deepcopy(net)
-    except Exception:  # a network that holds a graph, a file or a lock
-        return None
+    except Exception as error:
+        raise Uncopied(f"{type(net).__name__} cannot be copied: {error}") from error
     finally:
         for m, name, own_hooks in hooks:
             m.__dict__[name] = own_hooks
