@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from ..core.errors import UsageError
+
 
 @torch.no_grad()
 def start_uniform(cell: nn.Module, hidden_size: int) -> None:
@@ -12,6 +14,31 @@ def start_uniform(cell: nn.Module, hidden_size: int) -> None:
         parameter.uniform_(-bound, bound)
 
 
-def zeros(x_BI: Tensor, hidden_size: int) -> Tensor:
-    """x_BI -> zeros (B, H)."""
-    return x_BI.new_zeros(len(x_BI), hidden_size)
+def check_sizes(input_size: int, hidden_size: int) -> None:
+    """Whole numbers of inputs (0 or more) and of units (1 or more), else UsageError."""
+    if input_size < 0 or hidden_size < 1:
+        raise UsageError(
+            f"a cell of {input_size} inputs and {hidden_size} units; one unit or more is wanted"
+        )
+
+
+def states(
+    x: Tensor, given: tuple[Tensor, ...] | None, cell: nn.Module, count: int
+) -> tuple[Tensor, ...]:
+    """x_BI or x_I, the states that were given -> them, or `count` of zeros: (B, H) or (H,).
+
+    Raises UsageError where shapes do not fit: a state of one row would else serve every row.
+    """
+    inputs, units = int(cell.input_size), int(cell.hidden_size)  # type: ignore[arg-type]
+    if x.ndim not in (1, 2) or x.shape[-1] != inputs:
+        raise UsageError(f"x of shape {tuple(x.shape)}; (batch, {inputs}) or ({inputs},) is wanted")
+    wanted = (*x.shape[:-1], units)
+    if given is None:
+        return tuple(x.new_zeros(wanted) for _ in range(count))
+    for state in given:
+        if state.shape != wanted:
+            raise UsageError(
+                f"a state of shape {tuple(state.shape)} for x of shape {tuple(x.shape)}; "
+                f"{wanted} is wanted"
+            )
+    return given

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.parts import Part
-from ._gates import start_uniform, zeros
+from ._gates import check_sizes, start_uniform, states
 
 PARTS = {
     "LSTM with coupled gates": Part(
@@ -36,6 +36,7 @@ class CoupledLSTMCell(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
+        check_sizes(input_size, hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
@@ -45,10 +46,14 @@ class CoupledLSTMCell(nn.Module):
     def forward(
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """x_BI, (h_BH, c_BH) -> (h_BH, c_BH)."""
-        h, c = state or (zeros(x, self.hidden_size), zeros(x, self.hidden_size))
+        """x_BI, (h_BH, c_BH) -> (h_BH, c_BH); or one sample, without B."""
+        h, c = states(x, state, self, 2)
         gates = F.linear(x, self.weight_ih, self.bias) + F.linear(h, self.weight_hh)
-        f, g, o = gates.chunk(3, 1)
+        f, g, o = gates.chunk(3, -1)
         kept = torch.sigmoid(f)
         c = kept * c + (1 - kept) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
+
+    def extra_repr(self) -> str:
+        """What print(cell) shows: inputs and units."""
+        return f"{self.input_size}, {self.hidden_size}"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.parts import Part
-from ._gates import start_uniform, zeros
+from ._gates import check_sizes, start_uniform, states
 
 PARTS = {
     "Peephole LSTM": Part(
@@ -38,6 +38,7 @@ class PeepholeLSTMCell(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
+        check_sizes(input_size, hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
@@ -48,13 +49,17 @@ class PeepholeLSTMCell(nn.Module):
     def forward(
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """x_BI, (h_BH, c_BH) -> (h_BH, c_BH)."""
-        h, c = state or (zeros(x, self.hidden_size), zeros(x, self.hidden_size))
+        """x_BI, (h_BH, c_BH) -> (h_BH, c_BH); or one sample, without B."""
+        h, c = states(x, state, self, 2)
         gates = F.linear(x, self.weight_ih, self.bias) + F.linear(h, self.weight_hh)
-        i, f, g, o = gates.chunk(4, 1)
+        i, f, g, o = gates.chunk(4, -1)
         see_i, see_f, see_o = self.peephole
         c_new = torch.sigmoid(f + see_f * c) * c + torch.sigmoid(i + see_i * c) * torch.tanh(g)
         return torch.sigmoid(o + see_o * c_new) * torch.tanh(c_new), c_new
+
+    def extra_repr(self) -> str:
+        """What print(cell) shows: inputs and units."""
+        return f"{self.input_size}, {self.hidden_size}"
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..core.errors import UsageError
 from ..core.parts import Part
+from ._labels import holds
 
 PARTS = {
     "Cell over a sequence": Part(
@@ -34,7 +35,8 @@ class Recurrent(nn.Module):
     """x_BTI, state, lengths_B -> outputs_BTH and the last state.
 
     Past its length a sequence keeps its state, and its outputs are 0. `truncate` cuts the gradient
-    before steps k, 2k, ... Raises UsageError on another number of axes, and where truncate < 1.
+    before steps k, 2k, ... Raises UsageError on another number of axes, where truncate < 1, and for
+    lengths that are not one whole number in 0..T a row.
 
     >>> outputs_BTH, (h_BH, c_BH) = Recurrent(nn.LSTMCell(5, 4))(torch.zeros(2, 7, 5))
     >>> outputs_BTH.shape, h_BH.shape
@@ -43,20 +45,19 @@ class Recurrent(nn.Module):
 
     def __init__(self, cell: nn.Module, truncate: int | None = None) -> None:
         super().__init__()
-        if truncate is not None and truncate < 1:
+        if truncate is not None and (not isinstance(truncate, int) or truncate < 1):
             raise UsageError(
-                f"truncate = {truncate}; the steps between two cuts are wanted, 1 or more"
+                f"truncate = {truncate}; whole steps between two cuts are wanted, 1 or more"
             )
         self.cell = cell
         self.truncate = truncate
 
-    def forward(
-        self, x: Tensor, state: Any = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
         """x_BTI, state, lengths_B -> outputs_BTH, state."""
         if x.ndim != 3 or not x.shape[1]:
             raise UsageError(f"x of shape {tuple(x.shape)}; (batch, time, features) is wanted")
         if lengths is not None:
+            lengths = _lengths(lengths, x)
             there_BT1 = (torch.arange(x.shape[1], device=x.device) < lengths[:, None])[..., None]
             x = x.masked_fill(~there_BT1, 0)  # padding may hold anything
         outputs = []
@@ -81,6 +82,30 @@ def detach_state(state: Any) -> Any:
     if isinstance(state, tuple):
         return tuple(part.detach() for part in state)
     return None if state is None else state.detach()
+
+
+def _lengths(lengths: Any, x_BTI: Tensor) -> Tensor:
+    """Lengths, a tensor or a list -> lengths_B on x's device; one in 0..T for each row."""
+    try:
+        lengths = torch.as_tensor(lengths, device=x_BTI.device)
+    except (TypeError, ValueError, RuntimeError):
+        raise UsageError(f"lengths {lengths!r}; a tensor of whole numbers is wanted") from None
+    if lengths.shape != x_BTI.shape[:1] or (lengths.numel() and not _is_whole(lengths)):
+        raise UsageError(
+            f"lengths of shape {tuple(lengths.shape)} and {lengths.dtype} for x of shape "
+            f"{tuple(x_BTI.shape)}; one whole number for each of the {len(x_BTI)} rows is wanted"
+        )
+    in_reach = (lengths >= 0) & (lengths <= x_BTI.shape[1])
+    if not holds(in_reach):
+        raise UsageError(
+            f"lengths {lengths.tolist()} of {x_BTI.shape[1]} steps; each must be in "
+            f"0..{x_BTI.shape[1]}"
+        )
+    return lengths
+
+
+def _is_whole(x: Tensor) -> bool:
+    return not (x.is_floating_point() or x.is_complex() or x.dtype is torch.bool)
 
 
 def _keep(new: Any, old: Any, running_B1: Tensor) -> Any:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.parts import Part
-from ._gates import start_uniform, zeros
+from ._gates import check_sizes, start_uniform, states
 
 PARTS = {
     "GRU": Part(
@@ -37,6 +37,7 @@ class ResetBeforeGRUCell(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
+        check_sizes(input_size, hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
@@ -44,12 +45,16 @@ class ResetBeforeGRUCell(nn.Module):
         start_uniform(self, hidden_size)
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Tensor:
-        """x_BI, h_BH -> h_BH."""
-        h = zeros(x, self.hidden_size) if state is None else state
+        """x_BI, h_BH -> h_BH; or one sample, without B."""
+        (h,) = states(x, None if state is None else (state,), self, 1)
         gates_hh, candidate_hh = self.weight_hh.split((2 * self.hidden_size, self.hidden_size))
         gates, candidate = F.linear(x, self.weight_ih, self.bias).split(
-            (2 * self.hidden_size, self.hidden_size), 1
+            (2 * self.hidden_size, self.hidden_size), -1
         )
-        r, z = torch.sigmoid(gates + F.linear(h, gates_hh)).chunk(2, 1)
+        r, z = torch.sigmoid(gates + F.linear(h, gates_hh)).chunk(2, -1)
         n = torch.tanh(candidate + F.linear(r * h, candidate_hh))
         return (1 - z) * n + z * h
+
+    def extra_repr(self) -> str:
+        """What print(cell) shows: inputs and units."""
+        return f"{self.input_size}, {self.hidden_size}"

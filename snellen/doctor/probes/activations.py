@@ -109,7 +109,7 @@ class Activations(Probe):
                 self.eyes.fail(self, error)
             if self._stack and self._stack[-1][1] is module:
                 self._stack.pop()
-            if not self._stack:
+            if not self._stack and out is not None:  # after an error torch walks the live hooks
                 self._unhook()
 
         return left
