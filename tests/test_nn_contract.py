@@ -6,6 +6,7 @@ import itertools
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 
 import snellen as sn
 from snellen.nn.response_norm import response_norm_of
@@ -121,6 +122,20 @@ def test_it_compiles_whole(name):
         torch.testing.assert_close(a, b)
     layer.train()
     compiled(*inputs)  # no graph break in training either
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES.keys() - {"center"}))
+def test_losses_compile_whole_and_once(name):
+    loss = LOSSES[name]()
+    if name == "a_softmax":
+        loss.start, loss.least = 1000.0, 5.0
+    x_BD, labels_B = torch.randn(5, 8), torch.tensor([0, 1, 2, 3, 1])
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    compiled = torch.compile(copy.deepcopy(loss), backend=counter, fullgraph=True)
+    for _ in range(3):
+        torch.testing.assert_close(compiled(x_BD, labels_B), loss(x_BD, labels_B))
+    assert counter.frame_count == 1
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -21,7 +21,7 @@ def check_labels(scores_BK: Tensor, labels_B: Tensor) -> Tensor:
             f"labels of {labels_B.dtype}; class numbers are whole: use labels.long(), "
             "or labels.argmax(1) where they are one-hot"
         )
-    if labels_B.numel() and labels_B.device.type == "cpu":  # elsewhere a look would wait
+    if labels_B.numel() and _can_look(labels_B):
         low, high = labels_B.aminmax()
         if low < 0 or high >= scores_BK.shape[1]:
             raise UsageError(
@@ -59,11 +59,24 @@ def margin_loss(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
 
 def holds(flags: Tensor) -> bool:
     """Whether all are true; taken on trust where a look would wait for another device."""
-    return flags.device.type != "cpu" or bool(flags.all())
+    return not _can_look(flags) or bool(flags.all())
+
+
+def _can_look(x: Tensor) -> bool:
+    """Whether values can be read at no cost: elsewhere one would wait, or break what compiles."""
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def check_reduction(how: str) -> None:
+    """One of PyTorch's three words, else UsageError."""
+    if how not in ("mean", "sum", "none"):
+        raise UsageError(f"reduction={how!r} is not one of mean, sum, none")
 
 
 def reduce(losses_B: Tensor, how: str) -> Tensor:
-    """mean, sum or none of the losses of a batch's samples, as PyTorch's losses have it."""
-    if how not in ("mean", "sum", "none"):
-        raise UsageError(f"reduction={how!r} is not one of mean, sum, none")
+    """mean, sum or none of the losses of a batch's samples, as PyTorch's losses have it.
+
+    The mean of no samples is NaN, as in PyTorch.
+    """
+    check_reduction(how)
     return losses_B if how == "none" else losses_B.mean() if how == "mean" else losses_B.sum()

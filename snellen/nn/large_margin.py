@@ -27,7 +27,7 @@ def l_softmax(
     labels_B: Tensor,
     *,
     margin: int = 2,
-    mix: float = 0.0,
+    mix: float | Tensor = 0.0,
 ) -> Tensor:
     """features_BD, class vectors weight_KD, labels_B -> loss, mean over the batch.
 

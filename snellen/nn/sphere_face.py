@@ -25,14 +25,23 @@ PARTS = {
 
 
 def annealed_mix(
-    step: int, start: float = 1000.0, *, rate: float = 0.12, power: float = 1.0, least: float = 5.0
-) -> float:
+    step: int | Tensor,
+    start: float = 1000.0,
+    *,
+    rate: float = 0.12,
+    power: float = 1.0,
+    least: float = 5.0,
+) -> float | Tensor:
     """Steps done -> lambda = max(least, start * (1 + rate * step) ** -power), as the authors train.
+
+    A tensor of the steps gives a tensor: nothing waits for a GPU, and compilation does not begin
+    anew at each step.
 
     >>> annealed_mix(0), round(annealed_mix(100), 2), annealed_mix(10_000)
     (1000.0, 76.92, 5.0)
     """
-    return max(least, start * (1 + rate * step) ** -power)
+    mix = start * (1 + rate * step) ** -power
+    return mix.clamp(min=least) if isinstance(mix, Tensor) else max(least, mix)
 
 
 def a_softmax(
@@ -41,7 +50,7 @@ def a_softmax(
     labels_B: Tensor,
     *,
     margin: int = 4,
-    mix: float = 0.0,
+    mix: float | Tensor = 0.0,
 ) -> Tensor:
     """features_BD, class vectors weight_KD of any length, labels_B -> loss, mean over the batch.
 
@@ -85,7 +94,8 @@ class ASoftmax(nn.Module):
 
     def forward(self, features_BD: Tensor, labels_B: Tensor) -> Tensor:
         """features_BD, labels_B -> loss."""
-        mix = annealed_mix(int(self.num_steps), self.start, least=self.least)
+        steps = self.num_steps.to(torch.promote_types(features_BD.dtype, torch.float32))
+        mix = annealed_mix(steps, self.start, least=self.least)
         if self.training:
             self.num_steps += 1
         return a_softmax(features_BD, self.weight_KD, labels_B, margin=self.margin, mix=mix)
