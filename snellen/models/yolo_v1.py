@@ -105,7 +105,7 @@ class Grid(nn.Module):
         """x_BCHW -> (B, S, S, 5 A + K)."""
         x = self.out(self.before(self.pool(x)))
         if self.whole:
-            return x.view(len(x), self.grid, self.grid, -1)
+            return x.unflatten(1, (self.grid, self.grid, -1))
         return x.permute(0, 2, 3, 1)
 
     def outputs(self, classes: int) -> int:

@@ -48,11 +48,11 @@ class Found:
     labels_N: Tensor
 
 
-def kept(boxes_BN4: Tensor, scores_BNK: Tensor, least: float) -> list[Found]:
+def candidates(boxes_BN4: Tensor, scores_BNK: Tensor, least: float) -> list[Found]:
     """Boxes and their scores for each class -> the candidates of each image from `least` up.
 
     >>> import torch
-    >>> kept(torch.zeros(1, 2, 4), torch.tensor([[[0.9, 0.4], [0.1, 0.2]]]), 0.3)[0].labels_N
+    >>> candidates(torch.zeros(1, 2, 4), torch.tensor([[[0.9, 0.4], [0.1, 0.2]]]), 0.3)[0].labels_N
     tensor([0, 1])
     """
     found = []

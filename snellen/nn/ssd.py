@@ -20,7 +20,7 @@ from ..core.parts import Part
 from .anchors import default_boxes
 from .assign import BACKGROUND, NEITHER, assign_by_iou, hard_negatives
 from .box_code import clip_boxes, decode_boxes, encode_boxes
-from .detector import Found, Style, Truth, kept
+from .detector import Found, Style, Truth, candidates
 from .iou import box_iou
 
 PARTS = {
@@ -82,7 +82,7 @@ class Ssd(Style):
         code, logits = self._split(raw)
         default = self._default([m.shape[-2:] for m in raw], size).to(code.device)
         boxes = clip_boxes(decode_boxes(code, default, VARIANCES), size)
-        return kept(boxes, logits.softmax(-1)[..., 1:], least)
+        return candidates(boxes, logits.softmax(-1)[..., 1:], least)
 
     def oracle(
         self,

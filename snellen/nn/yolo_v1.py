@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from ..core.parts import Part
 from .box_code import centres, corners
-from .detector import Found, Style, Truth, kept
+from .detector import Found, Style, Truth, candidates
 from .iou import aligned_iou, box_iou
 
 PARTS = {
@@ -83,7 +83,7 @@ class YoloV1(Style):
         """Confidence times class is the score, brought into 0..1."""
         code, sure, kind = self._split(raw)
         scores = (sure[..., None] * kind[..., None, :]).clamp(0, 1)
-        return kept(self._boxes(code, size).flatten(1, 3), scores.flatten(1, 3), least)
+        return candidates(self._boxes(code, size).flatten(1, 3), scores.flatten(1, 3), least)
 
     def oracle(self, truths: Sequence[Truth], size: tuple[int, int]) -> Tensor:
         """Every object in the cell of its centre, or in the nearest free one: x and y are linear,
@@ -134,7 +134,7 @@ class YoloV1(Style):
         """Image, row and column of each object that is learned: the largest of its cell."""
         sound = [truth.sound() for truth in truths]
         image = torch.cat([torch.full((len(t.labels_N),), i) for i, t in enumerate(sound)])
-        boxes = torch.cat([t.boxes_N4 for t in sound]).float()
+        boxes = torch.cat([t.boxes_N4 for t in sound]).float().cpu()  # a loop of a few numbers
         at = self._at(boxes, size).floor().long()
         inside = ((at >= 0) & (at < self.grid)).all(1)
         cell = (image * self.grid + at[:, 1]) * self.grid + at[:, 0]
@@ -144,7 +144,7 @@ class YoloV1(Style):
             if inside[i] and int(cell[i]) not in taken:
                 taken.add(int(cell[i]))
                 rows.append(i)
-        labels = torch.cat([t.labels_N for t in sound])
+        labels = torch.cat([t.labels_N for t in sound]).cpu()
         keep = torch.tensor(rows, dtype=torch.int64)
         held = Truth(boxes[keep].to(device), labels[keep].to(device))
         col, row = at[keep].to(device).unbind(1)

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from ..core.parts import Part
 from ._cells import Cells, answering, blamed, flat, seated, unflat
-from .detector import Found, Style, Truth, kept
+from .detector import Found, Style, Truth, candidates
 from .iou import aligned_iou
 
 PARTS = {
@@ -77,7 +77,7 @@ class YoloV2(Style):
         """Objectness times class is the score."""
         out = flat([raw], self.classes).float()
         boxes = Cells.of([raw], [self.anchors], size).boxes(out[..., :4], 0.0)
-        return kept(boxes, out[..., 4:5].sigmoid() * out[..., 5:].softmax(-1), least)
+        return candidates(boxes, out[..., 4:5].sigmoid() * out[..., 5:].softmax(-1), least)
 
     def oracle(self, truths: Sequence[Truth], size: tuple[int, int]) -> Tensor:
         """Every object in the free slot of its centre's cell that fits its shape best."""

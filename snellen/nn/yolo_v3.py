@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from ..core.parts import Part
 from ._cells import Cells, answering, blamed, flat, seated, unflat
-from .detector import Found, Style, Truth, kept
+from .detector import Found, Style, Truth, candidates
 from .iou import aligned_giou, aligned_iou
 
 PARTS = {
@@ -83,7 +83,7 @@ class YoloV3(Style):
         """Objectness times class is the score; a box may be a candidate for several classes."""
         out = flat(raw, self.classes).float()
         boxes = Cells.of(raw, self.anchors, size).boxes(out[..., :4], self.reach)
-        return kept(boxes, out[..., 4:5].sigmoid() * out[..., 5:].sigmoid(), least)
+        return candidates(boxes, out[..., 4:5].sigmoid() * out[..., 5:].sigmoid(), least)
 
     def oracle(
         self,
