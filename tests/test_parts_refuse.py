@@ -3,9 +3,13 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import snellen as sn
-from snellen.core.errors import UsageError
+from snellen.core.errors import DataError, UsageError
+from snellen.data import scaling
+from snellen.data.balance import class_weights
+from snellen.data.downsample import downsample, false_pattern
 
 
 def test_under_the_doctor_a_size_that_does_not_fit_is_refused_in_the_same_words(
@@ -70,3 +74,62 @@ def test_lengths_that_are_not_one_whole_number_a_row_are_refused():
     for truncate in (1.5, 0):
         with pytest.raises(UsageError, match="truncate"):
             sn.nn.Recurrent(nn.LSTMCell(3, 4), truncate=truncate)
+
+
+def test_a_sample_that_is_not_finite_moves_no_centre_and_no_grad_moves_none():
+    loss = sn.nn.CenterLoss(2, 2)
+    x, labels = torch.tensor([[2.0, 4.0], [torch.inf, 0.0], [6.0, 6.0]]), torch.tensor([0, 0, 1])
+    with torch.no_grad():
+        loss(x, labels)
+    assert not loss.centers_KD.any()
+    loss(x, labels)
+    torch.testing.assert_close(loss.centers_KD, torch.tensor([[0.5, 1.0], [1.5, 1.5]]))
+
+
+def test_statistics_come_of_a_loaders_batches_and_of_none_nothing_is_set():
+    norm, x = nn.BatchNorm1d(2), torch.randn(6, 2)
+    assert sn.nn.recompute_statistics(norm, []) == 0
+    loader = DataLoader(TensorDataset(x, torch.zeros(6)), batch_size=3)
+    assert sn.nn.recompute_statistics(norm, loader) == 1
+    torch.testing.assert_close(norm.running_mean, x.mean(0))
+    with pytest.raises(UsageError, match="a batch is a dict"):
+        sn.nn.recompute_statistics(norm, [{"x": x}])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: scaling.standardise(torch.rand(4, 3), per="pixel"),
+        lambda: false_pattern(256, 4, "lanczos"),
+        lambda: false_pattern(256, 0),
+        lambda: downsample(torch.rand(1, 1, 8, 8), 9),
+        lambda: sn.nn.Reorg(0),
+        lambda: sn.nn.PadSame(0),
+        lambda: sn.nn.response_norm_of("paper", 0),
+        lambda: sn.nn.CenterLoss(2, 3, reduction="x"),
+        lambda: sn.nn.SpatialPyramidPool((2, 1))(torch.zeros(3, 8, 8)),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(make):
+    with pytest.raises(UsageError):
+        make()
+
+
+def test_labels_below_zero_are_named_where_a_class_is_empty():
+    with pytest.raises(DataError, match="1 labels below 0"):
+        class_weights(torch.tensor([-1, 0]), 2)
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        (sn.nn.VanillaDropout(0.7), "keep=0.7"),
+        (sn.nn.SpatialPyramidPool((3, 1)), "levels=(3, 1)"),
+        (sn.nn.CenterLoss(5, 2, 0.3), "5, 2, alpha=0.3"),
+        (sn.nn.ASoftmax(5, 2, 3), "5, 2, margin=3"),
+        (sn.nn.Reorg(4), "block=4"),
+        (sn.nn.PadSame(3, 2), "3, stride=2"),
+    ],
+)
+def test_parts_show_their_settings(part, says):
+    assert says in repr(part)

@@ -54,5 +54,9 @@ def _counts(labels_N: Tensor, num_classes: int) -> Tensor:
         raise DataError(f"label {len(counts_K) - 1} of {num_classes} classes; count from 0")
     empty = (counts_K == 0).nonzero()[:, 0].tolist()
     if empty:
-        raise DataError(f"classes {empty} have no sample; add some, or leave the classes out")
+        passed = int((labels_N < 0).sum())
+        beside = f" ({passed} labels below 0 were passed over: count from 0)" if passed else ""
+        raise DataError(
+            f"classes {empty} have no sample{beside}; add some, or leave the classes out"
+        )
     return counts_K

@@ -5,15 +5,17 @@ A zone plate shows it: rings that become ever finer outwards. Where they are too
 pixels the right answer is even gray.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..core.errors import UsageError
 from ..core.parts import Part
 
 How = Literal["nearest", "bilinear", "antialias", "area"]
+HOWS: tuple[str, ...] = get_args(How)
 
 PARTS = {
     "Resize, down-sampling": Part(
@@ -35,12 +37,20 @@ def downsample(x_BCHW: Tensor, factor: int, how: How = "antialias") -> Tensor:
     """x_BCHW, a whole number -> (B, C, H // factor, W // factor).
 
     "nearest" takes one pixel of each block, "bilinear" mixes four next to its middle (both alias),
-    "antialias" weighs all by a triangle of twice the block's width, "area" takes their mean.
+    "antialias" weighs all by a triangle of twice the block's width, "area" takes their mean. Raises
+    UsageError for another word, and a factor that is not a whole number that fits.
 
     >>> x = torch.tensor([[0.0, 4.0], [8.0, 12.0]]).view(1, 1, 2, 2)
     >>> downsample(x, 2, "nearest").item(), downsample(x, 2, "area").item()
     (0.0, 6.0)
     """
+    if how not in HOWS:
+        raise UsageError(f"how={how!r} is not one of {', '.join(HOWS)}")
+    if not 1 <= factor <= min(x_BCHW.shape[-2:]) or factor != int(factor):
+        raise UsageError(
+            f"factor {factor} of pictures of {x_BCHW.shape[-2]}x{x_BCHW.shape[-1]}; a whole "
+            "number from 1 to the shorter side is wanted"
+        )
     size = (x_BCHW.shape[-2] // factor, x_BCHW.shape[-1] // factor)
     if how in ("nearest", "area"):
         return F.interpolate(x_BCHW, size, mode=how)

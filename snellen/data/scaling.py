@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..core.errors import DataError
+from ..core.errors import DataError, UsageError
 from ..core.parts import Part
 
 Per = Literal["feature", "channel", "all"]
@@ -159,7 +159,9 @@ def _axes(x: Tensor, per: Per) -> tuple[int, ...]:
         return (0,)
     if per == "channel":
         return tuple(i for i in range(x.ndim) if i != 1)
-    return tuple(range(x.ndim))
+    if per == "all":
+        return tuple(range(x.ndim))
+    raise UsageError(f"per={per!r} is not one of feature, channel, all; pixels are features")
 
 
 def _safe(scale: Tensor, beside: Tensor) -> Tensor:

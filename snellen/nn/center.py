@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..core.errors import UsageError
 from ..core.parts import Part
-from ._labels import check_labels, check_weight, reduce
+from ._labels import check_labels, check_reduction, check_weight, reduce
 
 PARTS = {
     "Center loss": Part(
@@ -26,7 +26,8 @@ class CenterLoss(nn.Module):
 
     In training mode each call then moves the centres as the paper does, without a gradient:
     c_j -= alpha * sum over the class of (c_j - x) / (1 + n_j). A class that is not in the batch
-    rests. Raises UsageError for shapes and labels that do not fit.
+    rests, as do all under no_grad; a sample that is not finite moves nothing.
+    Raises UsageError for shapes and labels that do not fit.
 
     >>> loss = CenterLoss(classes=2, width=1, alpha=0.5)
     >>> loss(torch.tensor([[2.0], [4.0]]), torch.tensor([0, 0]))
@@ -44,6 +45,7 @@ class CenterLoss(nn.Module):
         super().__init__()
         if not 0 <= alpha <= 1:
             raise UsageError(f"alpha={alpha} of the center loss must be between 0 and 1")
+        check_reduction(reduction)
         self.alpha, self.reduction = alpha, reduction
         self.register_buffer("centers_KD", torch.zeros(classes, width))
 
@@ -53,14 +55,21 @@ class CenterLoss(nn.Module):
         labels_B = check_labels(features_BD[:, :1].expand(-1, len(self.centers_KD)), labels_B)
         own_BD = self.centers_KD.to(features_BD.dtype)[labels_B]
         loss = reduce((features_BD - own_BD).square().sum(1) / 2, self.reduction)
-        if self.training:
+        if self.training and torch.is_grad_enabled():
             self._move(features_BD.detach(), labels_B)
         return loss
 
     @torch.no_grad()
     def _move(self, features_BD: Tensor, labels_B: Tensor) -> None:
         features_BD = features_BD.to(self.centers_KD.dtype)
+        is_sound_B = features_BD.isfinite().all(1)
         away_BD = self.centers_KD[labels_B] - features_BD
+        away_BD = torch.where(is_sound_B[:, None], away_BD, 0)
         sums_KD = torch.zeros_like(self.centers_KD).index_add_(0, labels_B, away_BD)
-        counts_K = torch.bincount(labels_B, minlength=len(self.centers_KD))
+        counts_K = torch.zeros_like(sums_KD[:, 0]).index_add_(0, labels_B, is_sound_B.to(sums_KD))
         self.centers_KD -= self.alpha * sums_KD / (1 + counts_K)[:, None]
+
+    def extra_repr(self) -> str:
+        """What print(loss) shows."""
+        classes, width = self.centers_KD.shape
+        return f"{classes}, {width}, alpha={self.alpha}, reduction={self.reduction}"

@@ -11,6 +11,7 @@ all samples are pooled: the variance is that of the set, however it was cut into
 
 from collections.abc import Iterable
 from contextlib import ExitStack
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from ..core.parts import Part
 PARTS = {
     "Batch norm's population statistics": Part(
         "Layers and shapes",
-        "sn.nn.recompute_statistics",
+        "sn.nn.recompute_statistics, torch.optim.swa_utils.update_bn",
         "mean and variance of all samples, pooled over the batches, in the place of running ones",
         "004",
     ),
@@ -45,9 +46,10 @@ class _Moments:
 
 
 @torch.no_grad()
-def recompute_statistics(net: nn.Module, batches: Iterable[Tensor]) -> int:
+def recompute_statistics(net: nn.Module, batches: Iterable[Any]) -> int:
     """Set the running statistics of every batch norm that is in training mode to those of all
-    samples of `batches` (x_BCHW each), pooled; variances are unbiased. Returns how many were set.
+    samples of `batches` (x_BCHW or (x, y) each), pooled; variances are unbiased. Returns how many
+    were set: none by no batches or by a single value a channel.
 
     Layers in between see each batch normalised by its own statistics, as in training; dropout
     rests. Weights and modes stay as they are. A norm in evaluation mode is a frozen one and keeps
@@ -77,8 +79,8 @@ def recompute_statistics(net: nn.Module, batches: Iterable[Tensor]) -> int:
         for norm in norms:
             norm.training, norm.momentum = True, 0.0
         try:
-            for x_BCHW in batches:
-                net(x_BCHW)
+            for batch in batches:
+                net(_inputs(batch))
         finally:
             for module, mode in modes:
                 module.training = mode
@@ -88,7 +90,15 @@ def recompute_statistics(net: nn.Module, batches: Iterable[Tensor]) -> int:
                     norm.num_batches_tracked = count
     for norm, gather in zip(norms, moments, strict=True):
         _set(norm, gather)
-    return len(norms)
+    return sum(gather.count > 1 for gather in moments)
+
+
+def _inputs(batch: Any) -> Any:
+    """x of a batch: itself, or the first of (x, y) as a DataLoader gives them."""
+    x = batch[0] if isinstance(batch, list | tuple) and batch else batch
+    if not isinstance(x, Tensor):
+        raise UsageError(f"a batch is a {type(batch).__name__}; x_BCHW, or (x, y), is wanted")
+    return x
 
 
 def _set(norm: _BatchNorm, gathered: _Moments) -> None:

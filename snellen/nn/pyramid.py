@@ -27,7 +27,7 @@ class SpatialPyramidPool(nn.Module):
     """x_BCHW -> (B, C * sum of l * l): level by level; within one, channel by channel.
 
     Bin i of l spans floor(i * H / l) to ceil((i + 1) * H / l), as in the paper's 2.4 for regions.
-    Raises UsageError where a level has no bin.
+    Raises UsageError where a level has no bin, and for other than maps.
 
     >>> SpatialPyramidPool((2, 1))(torch.zeros(3, 8, 13, 9)).shape
     torch.Size([3, 40])
@@ -43,4 +43,10 @@ class SpatialPyramidPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x_BCHW -> (B, C * sum of l * l)."""
+        if x.ndim != 4:
+            raise UsageError(f"x of shape {tuple(x.shape)}; maps (B, C, H, W) are wanted")
         return torch.cat([F.adaptive_max_pool2d(x, level).flatten(1) for level in self.levels], 1)
+
+    def extra_repr(self) -> str:
+        """What print shows."""
+        return f"levels={self.levels}"

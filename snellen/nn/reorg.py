@@ -67,8 +67,14 @@ class Reorg(nn.Module):
 
     def __init__(self, block: int = 2) -> None:
         super().__init__()
+        if block < 1:
+            raise UsageError(f"a block of {block} pixels; 1 or more is wanted")
         self.block = block
 
     def forward(self, x: Tensor) -> Tensor:
         """x_BCHW -> (B, block * block * C, H / block, W / block)."""
         return space_to_depth(x, self.block)
+
+    def extra_repr(self) -> str:
+        """What print shows."""
+        return f"block={self.block}"

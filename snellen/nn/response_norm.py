@@ -35,11 +35,13 @@ def response_norm_of(
 
     `convention` says what alpha is: "paper" multiplies the sum of squares by it, "caffe" their
     mean over n. (Caffe's own AlexNet has n = 5, alpha = 1e-4, k = 1.) Raises UsageError on another
-    word.
+    word, and where n < 1.
 
     >>> response_norm_of("paper").alpha, response_norm_of("caffe").alpha
     (0.0005, 0.0001)
     """
     if convention not in ("paper", "caffe"):
         raise UsageError(f"convention {convention!r}; 'paper' or 'caffe' is wanted")
+    if n < 1:
+        raise UsageError(f"n={n} neighbouring maps; 1 or more is wanted")
     return nn.LocalResponseNorm(n, alpha * n if convention == "paper" else alpha, beta, k)

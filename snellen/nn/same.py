@@ -53,6 +53,7 @@ class PadSame(nn.Module):
         self, kernel: int, stride: int = 1, *, dilation: int = 1, mode: str = "constant"
     ) -> None:
         super().__init__()
+        same_padding(1, kernel, stride, dilation=dilation)  # refuses what is not positive
         self.kernel, self.stride, self.dilation, self.mode = kernel, stride, dilation, mode
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,3 +62,8 @@ class PadSame(nn.Module):
         above_below = same_padding(height, self.kernel, self.stride, dilation=self.dilation)
         left_right = same_padding(width, self.kernel, self.stride, dilation=self.dilation)
         return F.pad(x, left_right + above_below, mode=self.mode)
+
+    def extra_repr(self) -> str:
+        """What print shows."""
+        dilation = f", dilation={self.dilation}" if self.dilation != 1 else ""
+        return f"{self.kernel}, stride={self.stride}{dilation}, mode={self.mode!r}"

@@ -104,3 +104,8 @@ class ASoftmax(nn.Module):
         """features_BD -> logits_BK = |x| cos(theta)."""
         check_weight(features_BD, self.weight_KD)
         return F.linear(features_BD, F.normalize(self.weight_KD))
+
+    def extra_repr(self) -> str:
+        """What print shows."""
+        classes, width = self.weight_KD.shape
+        return f"{classes}, {width}, margin={self.margin}, start={self.start}, least={self.least}"

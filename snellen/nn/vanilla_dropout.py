@@ -41,3 +41,7 @@ class VanillaDropout(nn.Module):
         if not self.training:
             return x * self.keep
         return x * torch.empty_like(x).bernoulli_(self.keep)
+
+    def extra_repr(self) -> str:
+        """What print shows."""
+        return f"keep={self.keep}"
