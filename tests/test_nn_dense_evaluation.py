@@ -1,5 +1,6 @@
 """Fully connected layers as convolutions and back; what a unit sees; what a layer costs."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -139,6 +140,98 @@ def test_three_ways_to_a_receptive_field_agree(net, kernels, strides):
     assert sn.nn.field_by_gradient(net, (1, 60, 60)) == (side, side)
     assert sn.nn.layers(net, (1, 60, 60))[-1]["receptive_field"] == side
     assert all(map(torch.equal, weights, net.parameters()))  # the copy was measured
+
+
+class Pooled(nn.Module):
+    """Pools by the function and not by a layer."""
+
+    def forward(self, x):
+        return F.max_pool2d(x, 3, 2, 1)
+
+
+GROW = {  # net -> the side of what one output sees at most
+    "transposed": (nn.Sequential(nn.ConvTranspose2d(1, 1, 2, 2), nn.Conv2d(1, 1, 3)), 2),
+    "overlapping": (nn.Sequential(nn.ConvTranspose2d(1, 1, 3, 2), nn.Conv2d(1, 1, 3)), 3),
+    "transposed, alone": (nn.ConvTranspose2d(1, 1, 2, 2), 1),
+    "transposed, dense": (nn.ConvTranspose2d(1, 1, 4, 1, dilation=2), 7),
+    "nearest": (nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(1, 1, 3)), 2),
+    "nearest, even": (nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(1, 1, 4)), 3),
+    "nearest, 1.5": (nn.Sequential(nn.Upsample(scale_factor=1.5), nn.Conv2d(1, 1, 3)), 3),
+    "bilinear": (nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"),
+                               nn.Conv2d(1, 1, 3)), 3),
+    "corners": (nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
+                              nn.Conv2d(1, 1, 3)), 3),
+    "bicubic": (nn.Upsample(scale_factor=2, mode="bicubic"), 4),
+    "hourglass": (nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(1, 1, 3), nn.Upsample(scale_factor=2),
+                                nn.Conv2d(1, 1, 3)), 8),
+    "dilated pool": (nn.MaxPool2d(2, dilation=3), 4),
+    "bare pool": (nn.MaxPool2d(3, 2), 3),
+    "pool by function": (nn.Sequential(nn.Conv2d(1, 1, 3), Pooled()), 5),
+    "shuffle": (nn.Sequential(nn.Conv2d(1, 4, 1), nn.PixelShuffle(2), nn.Conv2d(1, 1, 3)), 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GROW)
+def test_fields_of_what_enlarges_or_pools_are_those_of_a_search(name):
+    """The search moves each pixel of a row, and sees which outputs hear of it."""
+    net, side = GROW[name]
+    over = name == "hourglass"  # a bound: not followed is where in a stride one is
+    assert sn.nn.layers(net, (1, 24, 24))[-1]["receptive_field"] == side + over
+    assert searched(net) == side
+    assert sn.nn.field_by_gradient(net, (1, 24, 24))[0] in (side, side - 1)  # of the middle one
+    if isinstance(net, nn.MaxPool2d | nn.Sequential) and "pool" in name:
+        assert sn.nn.field_by_gradient(net, (1, 24, 24)) == (side, side)
+
+
+def searched(net):
+    """The most pixels from the first to the last that one output hears of, max pools as means."""
+    net = copy.deepcopy(net).double()
+    for p in net.parameters():
+        nn.init.ones_(p)
+    x = torch.rand(24, 1, 24, 24, dtype=torch.float64, generator=torch.manual_seed(0))
+    x[:] = x[:1]
+    x[torch.arange(24), 0, :, torch.arange(24)] += 2  # a column higher than all: a maximum hears
+    low = x.clone()
+    low[torch.arange(24), 0, :, torch.arange(24)] -= 4
+    heard = (net(x) - net(low)).abs().amax((1, 2)) > 1e-12  # (pixel, output)
+    sides = [int(h.nonzero()[-1] - h.nonzero()[0]) + 1 for h in heard.T if h.any()]
+    return max(sides)
+
+
+def test_a_field_behind_an_unknown_step_is_not_told():
+    class Warped(nn.Module):
+        def forward(self, x):
+            return F.grid_sample(x, torch.zeros(1, 5, 5, 2, device=x.device), align_corners=False)
+
+    assert sn.nn.layers(Warped(), (1, 24, 24))[-1]["receptive_field"] is None
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "macs"),
+    [
+        (nn.ConvTranspose2d(3, 5, 2, 2, groups=1), (3, 4, 4), 3 * 16 * 5 * 4),
+        (nn.ConvTranspose2d(4, 6, 3, groups=2), (4, 4, 4), 4 * 16 * 3 * 9),
+        (nn.Conv1d(4, 6, 3), (4, 10), 6 * 8 * 4 * 3),
+        (nn.Sequential(nn.Unflatten(1, (1, 3)), nn.Conv3d(1, 2, 2)), (3, 4, 4),
+         2 * 2 * 3 * 3 * 8),
+        (nn.LSTM(4, 5, num_layers=2, batch_first=True), (7, 4), 7 * 4 * 5 * (4 + 5 + 5 + 5)),
+        (nn.GRU(4, 5, bidirectional=True, batch_first=True), (7, 4), 7 * 2 * 3 * 5 * 9),
+    ],
+)  # fmt: skip
+def test_multiply_adds_of_every_layer_with_weights(layer, shape, macs):
+    assert sn.nn.count_macs(layer, shape) == macs
+
+
+def test_multiply_adds_of_attention_are_its_four_projections():
+    class Attend(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x):
+            return self.attention(x, x, x)[0]
+
+    assert sn.nn.count_macs(Attend(), (5, 8)) == 4 * 5 * 8 * 8
 
 
 def test_a_field_ends_at_the_picture_and_may_be_oblong():

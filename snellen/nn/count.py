@@ -1,23 +1,23 @@
 """Sizes of a network without running it: parameters, multiply-adds, activations, receptive field.
 
-Counted are the multiply-adds of convolutions and linear layers, as published tables do: not biases,
-norms, activations or pooling. On the meta device shapes flow and no number is computed.
+Counted are the multiply-adds of layers with weights, as published tables do: not biases, norms,
+activations or pooling. On the meta device shapes flow and no number is computed.
 """
 
 import copy
-from collections.abc import Iterable, Sequence
+import math
 from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..core.parts import Part
+from ._macs import is_leaf, macs_of
+from ._reach import Reach, pixels
 
 Shape = tuple[int, int, int]
-Pair = tuple[int, int]
 FREE = (nn.Identity, nn.Flatten, nn.Unflatten)  # they give what they got
 PARTS = {
     "Parameter and multiply-add counter": Part(
@@ -33,6 +33,7 @@ PARTS = {
         "003",
     ),
 }
+DOCTOR = "snellen.doctor."  # modules whose hooks look on and change nothing
 SMALL_NET, SMALL_IMAGE = 1_000_000, 64 * 64  # parameters and pixels of which a try takes 0.1 s
 
 
@@ -48,13 +49,18 @@ def count_params(net: nn.Module) -> int:
 def count_macs(net: nn.Module, input: Shape) -> int:
     """Multiply-adds for one image of shape (C, H, W) in eval mode.
 
+    Those of layers with weights: convolutions (transposed ones and those of any dimension too),
+    linear, bilinear, recurrent and `nn.MultiheadAttention`'s projections. Products of two
+    activations, as attention's scores, and weights that a module of one's own uses are not counted.
+
     >>> count_macs(nn.Conv2d(3, 8, 3, padding=1), (3, 10, 10))
     21600
     """
-    net = probe_copy(net, input[1] * input[2]).eval()
+    net = probe_copy(net, math.prod(input[1:])).eval()
     counts: list[int] = []
-    for layer in [m for m in net.modules() if not any(m.children())]:
-        layer.register_forward_hook(lambda layer, _, out: counts.append(_macs(layer, out)))
+    for layer in net.modules():
+        if is_leaf(layer):
+            layer.register_forward_hook(lambda *called: counts.append(macs_of(*called)))
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         net(torch.zeros(1, *input, device=device_of(net), dtype=_dtype_of(net)))
     return sum(counts)
@@ -65,19 +71,20 @@ def layers(net: nn.Module, input: Shape) -> list[dict[str, Any]]:
 
     Keys: name, kind, shape (of one image's output), params, macs, activation_bytes (float32; what
     an in-place layer or a flattening gives takes none), receptive_field (pixels of the input that
-    one output sees, with the padding around the image). A block of layers has a line where it
-    computes something itself, as a sum or a concatenation, and it counts only that.
+    one output sees at most, with the padding around the image; None behind a step that is not known
+    here, as an unfolding). A block of layers has a line where it computes something itself, as a
+    sum or a concatenation, and it counts only that.
 
     >>> layers(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)), (1, 8, 8))[1]["receptive_field"]
     4
     """
     net = meta_copy(net).eval()
     table: list[dict[str, Any]] = []
-    with torch.no_grad(), _Reach(input[1:]) as reach:
+    with torch.no_grad(), Reach(input[1:]) as reach:
         for name, layer in net.named_modules():
             layer.register_forward_pre_hook(lambda *_: reach.opened.append(0))
             layer.register_forward_hook(_recorder(name, table, reach))
-        net(torch.empty(1, *input, device="meta", dtype=_dtype_of(net)))
+        net(reach.start(torch.empty(1, *input, device="meta", dtype=_dtype_of(net))))
     return table
 
 
@@ -88,7 +95,7 @@ def probe_copy(net: nn.Module, pixels: int) -> nn.Module:
     """
     if count_params(net) > SMALL_NET or pixels > SMALL_IMAGE or device_of(net).type != "cpu":
         return meta_copy(net)
-    return copy.deepcopy(net)
+    return copy.deepcopy(net, _unwatched(net))
 
 
 def device_of(net: nn.Module) -> torch.device:
@@ -104,7 +111,7 @@ def _dtype_of(net: nn.Module) -> torch.dtype:
 
 def meta_copy(net: nn.Module) -> nn.Module:
     """A copy of the network without its numbers: shapes flow through it, no memory is taken."""
-    memo: dict[int, Any] = {}
+    memo = _unwatched(net)
     for parameter in net.parameters():
         memo[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
     for buffer in net.buffers():
@@ -112,10 +119,23 @@ def meta_copy(net: nn.Module) -> nn.Module:
     return copy.deepcopy(net, memo)
 
 
-def _recorder(name: str, table: list[dict[str, Any]], reach: "_Reach") -> Any:
-    def record(layer: nn.Module, _: Any, out: Tensor) -> None:
-        own, leaf = reach.opened.pop(), not any(layer.children())
-        out = max(tree_leaves(out), key=torch.numel)  # of several maps the largest
+def _unwatched(net: nn.Module) -> dict[int, Any]:
+    """What a deepcopy takes in the place of hooks: the doctor's stay with the net he watches."""
+    memo: dict[int, Any] = {}
+    for module in net.modules():
+        for hooks in (module._forward_hooks, module._forward_pre_hooks):
+            homes = {k: str(getattr(h, "__module__", "")) for k, h in hooks.items()}
+            if any(home.startswith(DOCTOR) for home in homes.values()):
+                others = {k: h for k, h in hooks.items() if not homes[k].startswith(DOCTOR)}
+                memo[id(hooks)] = type(hooks)(others)
+    return memo
+
+
+def _recorder(name: str, table: list[dict[str, Any]], reach: Reach) -> Any:
+    def record(layer: nn.Module, given: Any, result: Any) -> None:
+        own, leaf = reach.opened.pop(), is_leaf(layer)
+        tensors = [t for t in tree_leaves(result) if isinstance(t, Tensor)]
+        out = max(tensors, key=torch.numel)  # of several maps the largest
         if leaf:
             own = (
                 0
@@ -129,74 +149,9 @@ def _recorder(name: str, table: list[dict[str, Any]], reach: "_Reach") -> Any:
             "kind": type(layer).__name__,
             "shape": list(out.shape[1:]),
             "params": sum(p.numel() for p in layer.parameters(recurse=leaf)),
-            "macs": _macs(layer, out),
+            "macs": macs_of(layer, given, result),
             "activation_bytes": own,
-            "receptive_field": max(getattr(out, "reach", (0, 0))),
+            "receptive_field": pixels(out),
         })  # fmt: skip
 
     return record
-
-
-def _macs(layer: nn.Module, out: Tensor) -> int:
-    if isinstance(layer, nn.Conv2d | nn.Linear):
-        return out.numel() * layer.weight[0].numel()
-    return 0
-
-
-class _Reach(TorchDispatchMode):
-    """Marks every tensor with its reach, the pixels of an input that one value sees, and stride.
-
-    Both are (height, width). `opened` holds, for each module that runs now, the bytes of new
-    tensors made by itself.
-    """
-
-    def __init__(self, size: tuple[int, int]) -> None:
-        super().__init__()
-        self.size = size
-        self.opened: list[int] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        seen = [a for a in tree_leaves(args) if hasattr(a, "reach")]
-        if func.overloadpacket is torch.ops.aten.mul and seen:  # a gate is no way through the image
-            seen = [max(seen, key=torch.numel)]
-        reach, stride = _largest(a.reach for a in seen), _largest(a.stride_ for a in seen)
-        name = func.overloadpacket.__name__
-        if name in ("mm", "addmm", "bmm", "mean"):
-            reach = _largest((reach, self.size))
-        elif name == "_adaptive_avg_pool2d":
-            bins = [_bin(int(n), out) for n, out in zip(args[0].shape[2:], args[1], strict=True)]
-            height, width = (r + (k - 1) * s for r, s, k in zip(reach, stride, bins, strict=True))
-            reach = height, width
-        elif name in ("convolution", "avg_pool2d", "max_pool2d_with_indices"):
-            sides = zip(reach, stride, *_window(name, args), strict=True)
-            steps = [(r + (k - 1) * d * s, s * step) for r, s, k, step, d in sides]
-            reach, stride = (steps[0][0], steps[1][0]), (steps[0][1], steps[1][1])
-        is_view = any(returned.alias_info for returned in func._schema.returns)
-        for leaf in tree_leaves(out):
-            if isinstance(leaf, Tensor):
-                leaf.reach, leaf.stride_ = reach, stride  # type: ignore[attr-defined]
-                if self.opened and not is_view:
-                    self.opened[-1] += 4 * leaf.numel()
-        return out
-
-
-def _largest(pairs: Iterable[Pair]) -> Pair:
-    heights, widths = zip((1, 1), *pairs, strict=True)
-    return max(heights), max(widths)
-
-
-def _window(name: str, args: Any) -> tuple[Pair, Pair, Pair]:
-    """Kernel, stride and dilation of a sliding window, each (height, width)."""
-    if name == "convolution":
-        return _pair(args[1].shape[2:]), _pair(args[3]), _pair(args[5])
-    return _pair(args[1]), _pair(args[2] if len(args) > 2 and args[2] else args[1]), (1, 1)
-
-
-def _bin(size: int, out: int) -> int:
-    """The widest bin where `size` pixels are averaged to `out`; 1 where they stay."""
-    return max(-(-(i + 1) * size // out) - i * size // out for i in range(out))
-
-
-def _pair(sides: Sequence[int]) -> Pair:
-    return sides[0], sides[-1]

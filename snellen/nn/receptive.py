@@ -7,10 +7,12 @@ by gradient it is where an output's derivative is not zero.
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.overrides import TorchFunctionMode
 
 from ..core.errors import UsageError
 from ..core.parts import Part
@@ -23,6 +25,10 @@ PARTS = {
         "003",
     ),
 }
+MAXIMA = (
+    nn.functional.max_pool2d, nn.functional.max_pool2d_with_indices, torch.max_pool2d,
+    nn.functional._max_pool2d,  # type: ignore[attr-defined]
+)  # fmt: skip
 
 
 def field_of_stack(kernels: Sequence[int], strides: Sequence[int] | None = None) -> int:
@@ -54,7 +60,8 @@ def field_by_gradient(net: nn.Module, input: tuple[int, int, int]) -> tuple[int,
     """
     net = _averaging(net)
     x_BCHW = torch.ones(1, *input, dtype=torch.float64, requires_grad=True)
-    maps = net(x_BCHW)
+    with _Averages():
+        maps = net(x_BCHW)
     if maps.ndim != 4:
         raise UsageError(f"the net gives {tuple(maps.shape)}; maps (B, K, h, w) are wanted")
     maps[0, :, maps.shape[2] // 2, maps.shape[3] // 2].sum().backward()
@@ -78,12 +85,33 @@ def _averaging(net: nn.Module) -> nn.Module:
     for module in list(net.modules()):
         if isinstance(module, _BatchNorm):
             module.reset_running_stats()
-        for name, child in module.named_children():
-            if isinstance(child, nn.MaxPool2d):
-                setattr(module, name, _as_average(child))
     return net
 
 
-def _as_average(pool: nn.MaxPool2d) -> nn.Module:
-    size, padding = pool.kernel_size, pool.padding
-    return nn.AvgPool2d(size, pool.stride, padding, ceil_mode=pool.ceil_mode)
+class _Averages(TorchFunctionMode):
+    """Where a maximum is taken of a window, its average is: every pixel of it counts."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in MAXIMA:
+            return _mean_pool(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def _mean_pool(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Tensor:  # fmt: skip
+    """An average over the places that a max pooling looks at, borders as zeros."""
+    if return_indices:
+        raise UsageError("the net asks for the places of its maxima, which averages do not have")
+    kernel, step = _two(kernel_size), _two(stride or kernel_size)
+    (top, left), apart = _two(padding), _two(dilation)
+    more = (step[0] - 1, step[1] - 1) if ceil_mode else (0, 0)
+    x = nn.functional.pad(input, (left, left + more[1], top, top + more[0]))
+    channels = x.shape[-3]
+    weight = x.new_full((channels, 1, *kernel), 1 / (kernel[0] * kernel[1]))
+    return nn.functional.conv2d(x, weight, stride=step, dilation=apart, groups=channels)
+
+
+def _two(sides: Any) -> tuple[int, int]:
+    return (sides, sides) if isinstance(sides, int) else (sides[0], sides[-1])
