@@ -46,7 +46,7 @@ def is_library(module: str) -> bool:
     root = module.partition(".")[0]
     if root == "__main__":
         return False
-    if root in sys.stdlib_module_names or root in ("snellen", "builtins", ""):
+    if root in sys.stdlib_module_names or root in ("snellen", "builtins", "") or root in FOREIGN:
         return True
     file = str(getattr(sys.modules.get(root), "__file__", None) or "")
     return "site-packages" in file or "dist-packages" in file or root in ("torch", "numpy")

@@ -11,6 +11,7 @@ from ..core.seeds import untouched_rng
 from .finding import Finding
 from .loader import innermost
 from .scan import leaves
+from .snapshot import Snapshot
 
 MOST = 6  # of a finding
 CHANNELS = (1, 3, 4)
@@ -21,8 +22,13 @@ def images_of(doc: Any, findings: Iterable[Finding]) -> dict[str, dict[int, Tens
     found: dict[str, dict[int, Tensor]] = {}
     for finding in findings:
         dataset = doc.dataset(finding.samples_of)
+        try:
+            kept = Snapshot(dataset)
+        except Exception:  # nothing could put back what reading changes: no pictures
+            continue
         images = {i: image for i in finding.samples[:MOST] if dataset is not None
                   and (image := _read(innermost(dataset), i)) is not None}  # fmt: skip
+        kept.put_back()
         if images:
             found[finding.id] = images
     return found
