@@ -243,6 +243,32 @@ def test_a_trial_of_the_fix_shows_both_curves(tmp_path, capsys):
     assert "as it is" in capsys.readouterr().out
 
 
+def test_the_rate_that_is_proposed_for_plain_descent_learns(tmp_path, capsys):
+    """A product of two inputs under lr = 20: slow to learn, and not at a thousandth of it."""
+    script = tmp_path / "product.py"
+    script.write_text("""
+import torch, torch.nn as nn
+from torch.utils.data import DataLoader, TensorDataset
+torch.manual_seed(0)
+x = torch.randn(600, 10)
+y = (x[:, 0] * x[:, 1] > 0).long()
+net = nn.Sequential(nn.Linear(10, 64), nn.ReLU(), nn.Linear(64, 2))
+optimizer = torch.optim.SGD(net.parameters(), lr=20.0)
+for epoch in range(3):
+    for a, b in DataLoader(TensorDataset(x, y), 32, shuffle=True):
+        loss = nn.functional.cross_entropy(net(a), b)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+""")
+    report = tmp_path / "f.json"
+    run_script(script, json=report, fail_on="never", then=[trial.fix_trial])
+    tried = json.loads(report.read_text())["trial"]
+    assert sum(tried["after"][-10:]) < 0.98 * sum(tried["after"][:10])
+    assert "does not fall" not in capsys.readouterr().out
+    assert len(set(trial.curves([0.7, 1e36, 1e36], [0.7, 0.5, 0.3])[1].split()[0])) == 3
+
+
 @pytest.mark.parametrize(
     ("settings", "optimizers", "why"),
     [({"shuffle": True}, ["SGD"], "by hand"), ({"lr": 0.1}, ["Own"], "no torch optimiser")],

@@ -21,6 +21,8 @@ STEPS = 50
 SECONDS = 300
 CHANGEABLE = ("lr", "weight_decay", "momentum")
 BARS, WIDTH = "▁▂▃▄▅▆▇█", 25
+FALLS = 0.99  # of the first fifth's mean
+CLIP = 3.0  # times the first loss: where the bars end
 
 
 class Enough(BaseException):
@@ -44,12 +46,25 @@ def fix_trial(outcome: Any) -> dict[str, Any]:
         return {"trial": said}
     before = [float(v) for v in chart.column("loss")][:STEPS]
     after, problem = again(outcome.script, outcome.argv, changes)
+    problem = problem or _in_vain(after)
     words = ", ".join(f"{name}={value:g}" for name, value in settings.items())
     old, new = curves(before, after)
     print(f"fix-trial: {finding.id}, the first {STEPS} steps\n  {'as it is':<12} {old}\n"
           f"  {words:<12} {new}" + (f"\n  {problem}" if problem else ""))  # fmt: skip
     said = {"finding": finding.id, "settings": settings, "applied": bool(after), "before": before}
     return {"trial": {**said, "after": after, **({"reason": problem} if problem else {})}}
+
+
+def _in_vain(losses: Sequence[float]) -> str:
+    """What to say where the loss does not fall with the fix either.
+
+    >>> _in_vain([0.7, 0.68] * 5), _in_vain([0.7 * 0.9**i for i in range(10)])
+    ('the loss does not fall within these steps with it either; try a value between the two', '')
+    """
+    part = len(losses) // 5
+    if part < 1 or sum(losses[-part:]) < FALLS * sum(losses[:part]):
+        return ""
+    return "the loss does not fall within these steps with it either; try a value between the two"
 
 
 def _first_with_settings(findings: Sequence[Finding]) -> tuple[Finding, dict[str, Any]] | None:
@@ -167,16 +182,23 @@ def _changed(changes: dict[str, float], seen: list[float], steps: int) -> Iterat
 def curves(*series: Sequence[float]) -> list[str]:
     """Loss curves -> a line each: bars on one scale, a logarithmic one, and first and last value.
 
+    A loss beyond CLIP times the least first one is a full bar: it would flatten all others.
+
     >>> curves([1.0, 100.0], [1.0, 0.1])
-    ['▃█  1 -> 100 in 2 steps', '▃▁  1 -> 0.1 in 2 steps']
+    ['▆█  1 -> 100 in 2 steps', '▆▁  1 -> 0.1 in 2 steps']
+    >>> curves([0.7, 1e30], [0.7, 0.35])
+    ['▄█  0.7 -> 1e+30 in 2 steps', '▄▁  0.7 -> 0.35 in 2 steps']
     """
     thinned = [_thinned(losses) for losses in series]
     heights = [[math.log(v) if v > 0 and v < math.inf else None for v in part] for part in thinned]
     known = [h for part in heights for h in part if h is not None]
+    firsts = [part[0] for part in heights if part and part[0] is not None]
     low, high = min(known, default=0.0), max(known, default=1.0)
+    high = max(min(high, min(firsts, default=high) + math.log(CLIP)), low)
     lines = []
     for losses, part in zip(series, heights, strict=True):
-        bars = "".join("?" if h is None else BARS[round(7 * (h - low) / (high - low or 1))]
+        bars = "".join("?" if h is None
+                       else BARS[round(7 * (min(h, high) - low) / (high - low or 1))]
                        for h in part)  # fmt: skip
         ends = (
             f"{losses[0]:.4g} -> {losses[-1]:.4g} in {len(losses)} steps" if losses else "no step"
