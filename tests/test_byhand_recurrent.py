@@ -220,6 +220,32 @@ def detached(arrays, d_h, window):
     return torch.autograd.grad(loss, leaves)
 
 
+@pytest.mark.parametrize("window", [1, 2, 3, STEPS, None])
+@pytest.mark.parametrize("name", CELLS)
+def test_truncation_of_every_cell_is_a_detached_state(name, window):
+    """Torch's cells over one window after the other, states and cells detached between them."""
+    file, reference, how = CELLS[name]
+    cell = name.partition(",")[0]
+    arrays = arrays_of(cell)
+    h, cache = getattr(file, f"{cell}_forward")(**arrays, **how)
+    d_h = numbers(*h.shape, seed=7)
+    ours = getattr(file, f"{cell}_backward")(d_h, cache, window=window)
+    leaves = {key: torch.tensor(value, requires_grad=True) for key, value in arrays.items()}
+    x, *start = list(leaves.values())[: 3 if "c_BH" in arrays else 2]
+    weights = list(leaves.values())[1 + len(start) :]
+    cells = cache[2] if "c_BH" in arrays else None  # what is in the cell before each step
+    loss, size = torch.zeros(()).double(), window or STEPS
+    for t in range(0, STEPS, size):
+        states = reference(x[t : t + size], *start, *weights)
+        loss = loss + (states * torch.tensor(d_h[t : t + size])).sum()
+        start = [states[-1].detach()]
+        if cells is not None:
+            start.append(torch.tensor(cells[min(t + size, STEPS)]))
+    wanted = torch.autograd.grad(loss, list(leaves.values()))
+    for key, mine, right in zip(arrays, ours, wanted, strict=True):
+        np.testing.assert_allclose(mine, right.numpy(), err_msg=key, **TIGHT)
+
+
 @pytest.mark.parametrize(("radius", "word"), [(0.5, "vanishes"), (1.0, "stays"), (1.5, "explodes")])
 def test_the_spectral_radius_predicts_the_norm(radius, word):
     """At states of zero the slopes are 1: a rotation times r changes the norm by r a step."""

@@ -51,12 +51,17 @@ def coupled_forward(
     return h_SBH[1:], (x_TBI, h_SBH, c_SBH, gate_TBG, w_GI, u_GH)
 
 
-def coupled_backward(d_h_TBH: Array, cache: Cache) -> tuple[Array, ...]:
+def coupled_backward(
+    d_h_TBH: Array, cache: Cache, *, window: int | None = None
+) -> tuple[Array, ...]:
     """d_h_TBH, cache -> d_x_TBI, d_h_BH, d_c_BH (of the first ones), d_w_GI, d_u_GH, d_b_G.
 
     As for the LSTM, but that f acts twice: it lets the old stay and keeps the new out.
 
         dL/df = dL/dc (c_(t-1) - g)            dL/dg = dL/dc (1 - f)
+
+    `window` truncates: every k steps nothing is handed back any further, by state or cell,
+    as if both were given anew; see rnn_backward.
 
     Source: notes 004, LSTM, variant 2, differentiated.
 
@@ -70,6 +75,9 @@ def coupled_backward(d_h_TBH: Array, cache: Cache) -> tuple[Array, ...]:
     d_x_TBI, d_w_GI, d_u_GH, d_b_G = zeros_like(x_TBI, w_GI, u_GH, w_GI[:, 0])
     d_h_next_BH, d_c_next_BH = zeros_like(h_SBH[0], c_SBH[0])
     for t in reversed(range(len(x_TBI))):
+        # the window ends before step t + 1
+        if window and (t + 1) % window == 0:
+            d_h_next_BH, d_c_next_BH = zeros_like(h_SBH[0], c_SBH[0])
         f_BH, g_BH, o_BH = np.split(gate_TBG[t], 3, axis=1)
         shown_BH = np.tanh(c_SBH[t + 1])
         d_h_BH = d_h_TBH[t] + d_h_next_BH

@@ -61,7 +61,7 @@ def gru_forward(
     return h_SBH[1:], (x_TBI, h_SBH, gate_TBG, w_GI, u_GH, c_G, reset)
 
 
-def gru_backward(d_h_TBH: Array, cache: Cache) -> tuple[Array, ...]:
+def gru_backward(d_h_TBH: Array, cache: Cache, *, window: int | None = None) -> tuple[Array, ...]:
     """d_h_TBH, cache -> d_x_TBI, d_h_BH (of the first state), d_w_GI, d_u_GH, d_b_G, d_c_G.
 
     From the last step to the first, with D the derivatives by the sums before the gates:
@@ -76,6 +76,9 @@ def gru_backward(d_h_TBH: Array, cache: Cache) -> tuple[Array, ...]:
 
     The old state acts in four ways: it stays by z, and it is in both gates and in the candidate.
 
+    `window` truncates: every k steps nothing is handed back any further, as if the state
+    were given anew; see rnn_backward.
+
     Source: arXiv:1406.1078, differentiated.
 
     >>> zeros, one = np.zeros((3, 1)), np.ones((1, 1))
@@ -88,6 +91,9 @@ def gru_backward(d_h_TBH: Array, cache: Cache) -> tuple[Array, ...]:
     d_x_TBI, d_w_GI, d_u_GH, d_b_G, d_c_G = zeros_like(x_TBI, w_GI, u_GH, c_G, c_G)
     d_next_BH = np.zeros(h_SBH.shape[1:])
     for t in reversed(range(len(x_TBI))):
+        # the window ends before step t + 1
+        if window and (t + 1) % window == 0:
+            d_next_BH = np.zeros_like(d_next_BH)
         r_BH, z_BH, n_BH = np.split(gate_TBG[t], 3, axis=1)
         d_h_BH = d_h_TBH[t] + d_next_BH
         d_z_BH = d_h_BH * (h_SBH[t] - n_BH) * z_BH * (1.0 - z_BH)

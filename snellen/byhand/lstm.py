@@ -64,7 +64,7 @@ def lstm_forward(
     return h_SBH[1:], (x_TBI, h_SBH, c_SBH, gate_TBG, w_GI, u_GH)
 
 
-def lstm_backward(d_h_TBH: Array, cache: Cache) -> tuple[Array, ...]:
+def lstm_backward(d_h_TBH: Array, cache: Cache, *, window: int | None = None) -> tuple[Array, ...]:
     """d_h_TBH, cache -> d_x_TBI, d_h_BH, d_c_BH (of the first ones), d_w_GI, d_u_GH, d_b_G.
 
     From the last step to the first. Two things come back from step t + 1: through the gates to
@@ -81,6 +81,9 @@ def lstm_backward(d_h_TBH: Array, cache: Cache) -> tuple[Array, ...]:
 
     and then, as in every recurrent network, dL/dW = sum_t D_t x_t^T, dL/dU = sum_t D_t h_(t-1)^T.
 
+    `window` truncates: every k steps nothing is handed back any further, by state or cell,
+    as if both were given anew; see rnn_backward.
+
     Source: notes 003, Study 8 (8), differentiated.
 
     >>> w, u, b = np.zeros((4, 1)), np.zeros((4, 1)), np.array([-99.0, 99.0, 0.0, 99.0])
@@ -95,6 +98,9 @@ def lstm_backward(d_h_TBH: Array, cache: Cache) -> tuple[Array, ...]:
     d_x_TBI, d_w_GI, d_u_GH, d_b_G = zeros_like(x_TBI, w_GI, u_GH, w_GI[:, 0])
     d_h_next_BH, d_c_next_BH = zeros_like(h_SBH[0], c_SBH[0])
     for t in reversed(range(len(x_TBI))):
+        # the window ends before step t + 1
+        if window and (t + 1) % window == 0:
+            d_h_next_BH, d_c_next_BH = zeros_like(h_SBH[0], c_SBH[0])
         i_BH, f_BH, g_BH, o_BH = np.split(gate_TBG[t], 4, axis=1)
         shown_BH = np.tanh(c_SBH[t + 1])
         d_h_BH = d_h_TBH[t] + d_h_next_BH

@@ -58,7 +58,9 @@ def peephole_forward(
     return h_SBH[1:], (x_TBI, h_SBH, c_SBH, gate_TBG, w_GI, u_GH, p_3H)
 
 
-def peephole_backward(d_h_TBH: Array, cache: Cache) -> tuple[Array, ...]:
+def peephole_backward(
+    d_h_TBH: Array, cache: Cache, *, window: int | None = None
+) -> tuple[Array, ...]:
     """d_h_TBH, cache -> d_x_TBI, d_h_BH, d_c_BH (first ones), d_w_GI, d_u_GH, d_b_G, d_p_3H.
 
     As for the LSTM, and three ways more into the cell: o_t sees c_t, and i_(t+1), f_(t+1) see it
@@ -66,6 +68,9 @@ def peephole_backward(d_h_TBH: Array, cache: Cache) -> tuple[Array, ...]:
 
         dL/dc_t = [ dL/dc f + D_i p_i + D_f p_f ]_(t+1) + dL/dh_t o (1 - tanh^2) + D_o p_o
         dL/dp_i = sum_t D_i c_(t-1)     dL/dp_f = sum_t D_f c_(t-1)     dL/dp_o = sum_t D_o c_t
+
+    `window` truncates: every k steps nothing is handed back any further, by state or cell,
+    as if both were given anew; see rnn_backward.
 
     Source: Gers and Schmidhuber 2000, differentiated in full (they cut some of these paths).
 
@@ -79,6 +84,9 @@ def peephole_backward(d_h_TBH: Array, cache: Cache) -> tuple[Array, ...]:
     d_x_TBI, d_w_GI, d_u_GH, d_b_G = zeros_like(x_TBI, w_GI, u_GH, w_GI[:, 0])
     d_p_3H, d_h_next_BH, d_c_next_BH = zeros_like(p_3H, h_SBH[0], c_SBH[0])
     for t in reversed(range(len(x_TBI))):
+        # the window ends before step t + 1
+        if window and (t + 1) % window == 0:
+            d_h_next_BH, d_c_next_BH = zeros_like(h_SBH[0], c_SBH[0])
         i_BH, f_BH, g_BH, o_BH = np.split(gate_TBG[t], 4, axis=1)
         shown_BH = np.tanh(c_SBH[t + 1])
         d_h_BH = d_h_TBH[t] + d_h_next_BH
