@@ -8,9 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
+from snellen.cli._output import progress
+from snellen.cli.check import finding_of, report
 from snellen.data.audit import audit, screen
 from snellen.data.open import open_data
 
+BLANKS = "class-name-blanks"
 HARMLESS = {"png_named_jpg", "mode_CMYK", "mode_L", "alpha_png", "sixteen_bit_png",
             "exif_rotated", "stray_file", "class_name_with_blank"}  # fmt: skip
 IDS = {
@@ -168,6 +171,35 @@ def test_rare_and_missing_classes_and_alike_names(tmp_path):
     assert harmful(audit((noise, balanced))) == []
 
 
+def test_one_file_listed_twice_has_no_name_alike(tmp_path):
+    folder_of_photos(tmp_path / "im", 3, ("x",))
+    table = tmp_path / "labels.csv"
+    table.write_text("file,label\nim/x/0.jpg,a\nim/x/1.jpg,b\nim/x/2.jpg,a\nim/x/0.jpg,b\n")
+    problems = audit(tmp_path)
+    assert "file-names-alike" not in {p.id for p in problems}
+    (twice,) = [p.message for p in problems if p.id == "label-conflict" and p.line is None]
+    assert twice == "is listed twice, but labelled 'b' and not 'a'"
+    text = report([finding_of(p) for p in problems])
+    assert f"    {tmp_path / 'im' / 'x' / '0.jpg'}: is listed twice" in text
+    Image.open(tmp_path / "im" / "x" / "2.jpg").save(tmp_path / "im" / "x" / "A.jpg")
+    Image.open(tmp_path / "im" / "x" / "2.jpg").save(tmp_path / "im" / "x" / "a.jpg")
+    table.write_text(table.read_text() + "im/x/A.jpg,a\nim/x/a.jpg,a\n")
+    assert "file-names-alike" in {p.id for p in audit(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("text", "odd"),
+    [("file,label\n0.jpg,b\n1.jpg, a\n", set()), ("file,label\n0.jpg,b \n1.jpg,a\n", {BLANKS}),
+     ("\ufefffile,label\n0.jpg,b\n1.jpg,a\n", {"label-bom"}),
+     ("file,label \r\n0.jpg,b\r\n1.jpg,a\r\n", {"label-crlf"})],
+)  # fmt: skip
+def test_what_is_odd_about_a_table_is_said(tmp_path, text, odd):
+    folder_of_photos(tmp_path, 2, ("im",))
+    (tmp_path / "im" / "labels.csv").write_bytes(text.encode())
+    harmless = {p.id for p in audit(tmp_path / "im") if p.harm == "harmless"}
+    assert harmless & {BLANKS, "label-bom", "label-crlf", "label-commas"} == odd
+
+
 def test_all_the_same_picture_is_one_problem():
     (problem,) = harmful(audit((np.full((30, 8, 8), 9, np.uint8), np.arange(30) % 2)))
     assert problem.id == "data-constant-input"
@@ -189,3 +221,14 @@ def test_progress_is_told():
     audit("digits", progress=lambda done, total: told.append((done, total)))
     assert told[-1] == (1797, 1797)
     assert told == sorted(told)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e9])
+def test_progress_in_a_file_ends_at_the_end(seconds, monkeypatch, capsys):
+    from snellen.train.progress import _Lines
+
+    monkeypatch.setattr(_Lines, "interval", seconds)
+    with progress("looking at") as tell:
+        tell(3, 8)
+    last = "looking at  100%  8 of 8"
+    assert capsys.readouterr().out.splitlines()[1:] == [last] * (not seconds)

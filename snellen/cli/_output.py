@@ -31,19 +31,21 @@ def write_json_file(path: str | None, value: Any) -> None:
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     """A function (done, of how many) that shows how far a long work is; quiet in a short one."""
-    from ..train.progress import open_display
+    from ..train.progress import is_terminal, open_display
 
     display = open_display()
-    last = time.perf_counter()
+    last, shown = time.perf_counter(), (0, 0)
 
     def tell(done: int, total: int) -> None:
-        nonlocal last
+        nonlocal last, shown
         if time.perf_counter() - last >= display.interval:
-            last = time.perf_counter()
+            last, shown = time.perf_counter(), (done, total)
             display.status(title, done / max(1, total), f"{done:,} of {total:,}")
 
     try:
         yield tell
+        if shown[0] < shown[1] and not is_terminal(sys.stderr):  # a file keeps each line
+            display.line(f"{title}  100%  {shown[1]:,} of {shown[1]:,}")
     finally:
         display.close()
 

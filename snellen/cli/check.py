@@ -80,6 +80,6 @@ def report(findings: "list[Finding]") -> str:
 
 def _place(finding: "Finding") -> str:
     file, line = finding.where.get("file"), finding.where.get("line")
-    if file is None or file in finding.message:
+    if file is None or finding.message.startswith(file):
         return ""
     return f"{file}:{line}: " if line else f"{file}: "

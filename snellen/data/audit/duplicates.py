@@ -91,7 +91,8 @@ def _problem(
     (a, row), (b, other) = pair
     first, second = albums[a], albums[b]
     labels = [int(first.labels_N[row]), int(second.labels_N[other])]
-    message = f"is {same} {first.called(row)}"
+    called = first.called(row)
+    message = "is listed twice" if called == second.called(other) else f"is {same} {called}"
     if labels[0] != labels[1]:
         names = [classes[k] if k >= 0 else "no class" for k in labels]
         message += f", but labelled {names[1]!r} and not {names[0]!r}"

@@ -24,7 +24,9 @@ def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
                 yield album.problem("file-odd-name", f"has a name that {why}", row, harm="harmless")
             alike[path.casefold()].append(row)
         for rows in alike.values():
-            if len(rows) > 1:
+            spelt = {album.file(row): row for row in rows}  # a table may name one file twice
+            if len(spelt) > 1:
+                rows = list(spelt.values())
                 message = f"has the name of {album.called(rows[0])} but for capital letters"
                 yield album.problem("file-names-alike", message, rows[1], harm="suspect",
                                     do="rename one: Windows and macOS keep only one")  # fmt: skip

@@ -52,13 +52,26 @@ def read_table(file: Path) -> Table:
 
 def _rows(file: Path) -> list[tuple[int, list[str]]]:
     """[(line number, cells)] of the lines that hold anything, by the likeliest delimiter."""
+    return [(line, [cell.strip() for cell in row]) for line, row in _raw_rows(file)]
+
+
+def _raw_rows(file: Path) -> list[tuple[int, list[str]]]:
     text = decode(file)
     sign = max(DELIMITERS, key=_first_line(text).count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
     try:
-        return [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+        return [(reader.line_num, row) for row in reader if any(row)]
     except csv.Error as error:
         raise DataError(f"{file} line {reader.line_num} is no row of a table: {error}") from error
+
+
+def blank_labels(table: Table) -> list[tuple[int, str]]:
+    """(line, cell) of the labels that end with a blank; after a delimiter one is usual."""
+    lines, label = {line for line, _ in table.rows}, table.label
+    if label is None:
+        return []
+    cells = [(line, row[label]) for line, row in _raw_rows(table.file) if len(row) > label]
+    return [(line, cell) for line, cell in cells if line in lines and cell.rstrip() != cell]
 
 
 def _with_header(file: Path, head: list[str], rows: list[tuple[int, list[str]]]) -> Table:

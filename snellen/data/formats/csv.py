@@ -19,9 +19,12 @@ from ..sets import FileSet
 from ..source import Format, Problem, Source
 from ._columns import Column, column_of, split_kinds, table_of
 from ._folders import channels_of
-from ._index import SUFFIXES, Table, index_file, read_table, resolve
+from ._index import SUFFIXES, Table, blank_labels, index_file, read_table, resolve
 from ._layout import layout
 from ._parts import PARTS, join_parts, part_of
+from ._text import oddities
+
+SIGNS = ("label-bom", "label-crlf")  # commas and blanks around them are a table's own
 
 
 class Csv(Format):
@@ -89,6 +92,7 @@ def list_files(table: Table) -> Listing:
     listing, missing = Listing(name, table.label is not None), None
     columns = _columns(table, listing)
     labels: dict[str, str] = {}
+    listing.problems += _oddities(table)
     for number, (line, row) in enumerate(table.rows):
         wrong = _row_problem(table, row)
         if wrong:
@@ -115,6 +119,17 @@ def list_files(table: Table) -> Listing:
         )
     listing.columns = dict.fromkeys(listing.parts, columns)
     return listing
+
+
+def _oddities(table: Table) -> list[Problem]:
+    """What is unusual about the file and its labels, and read right all the same."""
+    found = [p for p in oddities(table.file.read_bytes(), table.file) if p.id in SIGNS]
+    if blanks := blank_labels(table):
+        line, cell = blanks[0]
+        message = (f"{len(blanks)} label{'s' * (len(blanks) != 1)} with a blank at the end,"
+                   f" {cell!r} first; read as {cell.strip()!r}")  # fmt: skip
+        found.append(Problem("class-name-blanks", message, "harmless", str(table.file), line))
+    return found
 
 
 def _columns(table: Table, listing: Listing) -> list[Column]:
