@@ -71,6 +71,8 @@ def im2col(
     The order is that of torch.nn.functional.unfold. A pixel that lies in several windows is
     copied into several columns: that costs memory, and makes the product one of matrices.
 
+    Raises ValueError where the windows do not tile the picture.
+
     Source: notes 004, how convolution is implemented.
 
     >>> im2col(np.arange(9.0).reshape(1, 1, 3, 3), (2, 2))[0].tolist()
@@ -133,6 +135,8 @@ def conv_forward(
 
     C R S O weights and O biases serve every place (the notes' F F D K + K). Groups are
     convolutions side by side, each of its own channels; with g = C it is called depthwise.
+
+    Raises ValueError where the filter does not tile the picture.
 
     Source: notes 003, Study 4 (2); notes 004.
 

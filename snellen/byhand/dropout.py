@@ -23,6 +23,8 @@ def draw_mask(shape: tuple[int, ...], *, keep: float, seed: int) -> Array:
     (B, I) drops units; (B, C, 1, 1) whole channels of pictures, which the notes advise after
     convolutions; the shape of the weights drops connections (DropConnect).
 
+    Raises ValueError for a `keep` outside (0, 1].
+
     Source: notes 003, Study 5 (15).
 
     >>> draw_mask((2, 4), keep=0.5, seed=0).tolist()

@@ -33,6 +33,8 @@ def gru_forward(
         n    = tanh(W x_t + b + U (r h_(t-1)) + c)           reset "before" it: the paper
         h_t  = z h_(t-1) + (1 - z) n
 
+    Raises ValueError for another `reset`.
+
     Source: notes 004, GRU; arXiv:1406.1078, equations 5 to 8.
 
     >>> zeros, one = np.zeros((3, 1)), np.ones((1, 1))
