@@ -14,11 +14,12 @@ from torch.optim import Optimizer
 
 from ..core.errors import UsageError
 from ..core.parts import Part
+from ._rates import check_rates
 
 PARTS = {
     "Adam": Part(
         "Optimisers", "torch.optim.Adam, torch.optim.AdamW",
-        "moments with their bias corrected; the notes' full form has two misprints (errata)",
+        "moments with their bias corrected; the notes' full form has three misprints (errata)",
         "001 003 004",
     ),
     "Adam (almost)": Part(
@@ -32,7 +33,7 @@ PARTS = {
 class AlmostAdam(Optimizer):
     """w -= lr * m / (sqrt(v) + eps) with m = b1 m + (1-b1) g and v = b2 v + (1-b2) g^2.
 
-    Raises UsageError for a negative learning rate or betas outside [0, 1).
+    Raises UsageError for a negative or non-finite rate or eps, or betas outside [0, 1).
 
     >>> w = torch.nn.Parameter(torch.tensor([1.0]))
     >>> optimizer = AlmostAdam([w], lr=0.1)
@@ -48,8 +49,9 @@ class AlmostAdam(Optimizer):
         *,
         eps: float = 1e-7,
     ) -> None:
-        if lr < 0 or not all(0 <= beta < 1 for beta in betas):
-            raise UsageError(f"lr={lr}, betas={betas}; lr must be 0 or more, betas in [0, 1)")
+        check_rates(lr=lr, eps=eps)
+        if not all(0 <= beta < 1 for beta in betas):
+            raise UsageError(f"betas={betas}; they must be in [0, 1)")
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
 
     @torch.no_grad()
