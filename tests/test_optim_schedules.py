@@ -70,6 +70,9 @@ def test_decays_are_their_closed_forms(t):
     assert schedules.inverse_decay(t, 0.05) == pytest.approx(1 / (1 + 0.05 * t))
     with pytest.raises(sn.UsageError, match="every=0"):
         schedules.step_decay(t, 0)
+    for decay in (schedules.inverse_decay, schedules.exponential_decay):
+        with pytest.raises(sn.UsageError, match="rate=-0"):
+            decay(t, -0.1)
 
 
 @pytest.mark.parametrize("total", [7, 100, 999, 1437])

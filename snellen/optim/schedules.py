@@ -49,6 +49,8 @@ def constant(share: float) -> float:
 def step_decay(time: float, every: float, factor: float = 0.5) -> float:
     """time, length of a step in the same unit -> factor ** (whole steps that are over).
 
+    Raises UsageError where the step has no length.
+
     >>> [step_decay(epoch, every=10) for epoch in (0, 9, 10, 25)]
     [1.0, 1.0, 0.5, 0.25]
     """
@@ -58,21 +60,28 @@ def step_decay(time: float, every: float, factor: float = 0.5) -> float:
 
 
 def exponential_decay(time: float, rate: float) -> float:
-    """time, k -> e^(-k time).
+    """time, k -> e^(-k time). Raises UsageError for a k below 0.
 
     >>> round(exponential_decay(10, rate=math.log(2) / 10), 9)
     0.5
     """
+    _refuse_growth(rate)
     return math.exp(-rate * time)
 
 
 def inverse_decay(time: float, rate: float) -> float:
-    """time, k -> 1 / (1 + k time).
+    """time, k -> 1 / (1 + k time). Raises UsageError for a k below 0.
 
     >>> inverse_decay(10, rate=0.1)
     0.5
     """
+    _refuse_growth(rate)
     return 1 / (1 + rate * time)
+
+
+def _refuse_growth(rate: float) -> None:
+    if not rate >= 0:
+        raise UsageError(f"rate={rate}; a decay's rate is 0 or more, below 0 it would grow")
 
 
 def cosine(share: float) -> float:
