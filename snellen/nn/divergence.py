@@ -46,6 +46,8 @@ def entropy(p_BK: Tensor) -> Tensor:
 def kl_divergence(p_BK: Tensor, q_BK: Tensor) -> Tensor:
     """p_*K, q_*K (rows sum to 1) -> sum p log(p/q) over the last axis; inf where q misses p.
 
+    A share of p that is 0 adds nothing, to the gradient neither.
+
     Raises UsageError for shapes that differ and rows that are no distributions.
 
     >>> p, q = torch.tensor([0.5, 0.5]), torch.tensor([0.25, 0.75])
@@ -55,7 +57,9 @@ def kl_divergence(p_BK: Tensor, q_BK: Tensor) -> Tensor:
     check_same(p_BK, q_BK, "p and q")
     _check_distribution(p_BK, "p")
     _check_distribution(q_BK, "q")
-    return (torch.xlogy(p_BK, p_BK) - torch.xlogy(p_BK, q_BK)).sum(-1)
+    there_BK = p_BK > 0  # 0 log 0 is 0, and so is its gradient; xlogy's would be NaN
+    surprise_BK = torch.where(there_BK, p_BK, 1).log() - torch.where(there_BK, q_BK, 1).log()
+    return (p_BK * surprise_BK).sum(-1)
 
 
 def gaussian_kl(mean_D: Tensor, std_D: Tensor, mean2_D: Tensor, std2_D: Tensor) -> Tensor:

@@ -57,7 +57,11 @@ def squared_hinge(
 
 
 def _shortfalls(scores_BK: Tensor, labels_B: Tensor, delta: float) -> Tensor:
-    """How far each wrong class comes within delta; 0 for the right one."""
+    """How far each wrong class comes within delta; 0 for the right one.
+
+    Not F.multi_margin_loss times K: on the CPU that has no half precision, and who watches calls of
+    it (the doctor) would hear a loss K times smaller than the one that is trained.
+    """
     labels_B = check_labels(scores_BK, labels_B)
     labels_B1 = labels_B[:, None]
     short_BK = (scores_BK - scores_BK.gather(1, labels_B1) + delta).clamp(min=0)
