@@ -1,4 +1,11 @@
-"""Random erasing (Zhong et al. 2017) and cutout (DeVries and Taylor 2017): a part goes missing."""
+"""Random erasing (Zhong et al. 2017) and cutout (DeVries and Taylor 2017): a part goes missing.
+
+The sides and the filling are Snellen's own. Erasing draws an area of 0.02 to 0.4 of the picture and
+an aspect of 0.3 to 1/0.3, and fills with random values (or the data set's mean); cutout always cuts
+one square, half as long as a CIFAR-10 picture, and fills with 0, the mean after normalising. Here
+each side is drawn by itself, 0.2 to 0.5 of the picture's: 0.04 to 0.25 of its area. The fill is the
+picture's own mean, which needs no statistics and leaves no colour that the picture lacks.
+"""
 
 from dataclasses import replace
 

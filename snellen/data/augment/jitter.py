@@ -15,7 +15,11 @@ BRIGHTNESS, CONTRAST, SATURATION = 0.2, 0.2, 0.2  # greatest change to either si
 
 
 class Jitter(Augment):
-    """Each sample: distance from its gray times s, from its mean times c, all times b."""
+    """Each sample: distance from its gray times s, from its mean times c, all times b.
+
+    Gray is the plain mean of the three channels; torchvision's is luma (0.299 R, 0.587 G, 0.114 B).
+    Here the channels need not be red, green and blue, and their mean is what contrast keeps.
+    """
 
     name = "jitter"
     about = "brightness, contrast and saturation, a fifth to either side"
