@@ -457,3 +457,28 @@ def test_an_examination_that_fails_is_noted():
     said = [note for note in doc.notes if "an examination could not be made" in note]
     assert len(said) == 1
     assert "Linear cannot be copied" in said[0]
+
+
+def test_scoring_a_validation_batch_does_not_walk_the_network(monkeypatch):
+    walked = []
+    real = snapshot.Snapshot.__init__
+    monkeypatch.setattr(
+        snapshot.Snapshot,
+        "__init__",
+        lambda self, *roots: (walked.append(roots), real(self, *roots))[1],
+    )
+    net = nn.Linear(4, 2)
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    with doctor(net, optimizer, F.cross_entropy) as doc:
+        for split in ("train", "val", "train"):
+            walked.clear()
+            with torch.set_grad_enabled(split == "train"):
+                for x, y in DataLoader(TensorDataset(torch.randn(16, 4), torch.arange(16) % 2), 8):
+                    loss = F.cross_entropy(net(x), y)
+                    if split == "train":
+                        loss.backward()
+                        optimizer.step()
+            if split == "val":
+                assert walked
+                assert not any(root is net for roots in walked for root in roots)
+    assert doc.chart.epochs

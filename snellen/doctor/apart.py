@@ -40,18 +40,18 @@ class Notes(list[str]):
 
 
 @contextmanager
-def apart(engine: Any, what: str, *roots: Any) -> Iterator[bool]:
-    """Whether user code (the networks, the loss, and `roots`) may be called inside; all is undone.
+def apart(engine: Any, what: str, *roots: Any, nets: bool = True) -> Iterator[bool]:
+    """Whether user code (networks unless not `nets`, loss, `roots`) may be called; all is undone.
 
     Where something that it could change cannot be put back, it must not be called, and that is
     noted. The engine looks away meanwhile.
     """
     before, engine.off = engine.off, True
-    nets = [patient.inner for patient in engine.patients]
+    called = [patient.inner for patient in engine.patients] if nets else []
     kept = None
     try:
         try:
-            kept = Snapshot(*nets, engine.loss_fn, engine.template, *roots)
+            kept = Snapshot(*called, engine.loss_fn, engine.template, *roots)
         except Refused as refusal:
             engine.notes.add(f"{what} was {REFUSED} {refusal}")
         except Exception as error:

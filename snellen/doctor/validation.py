@@ -137,7 +137,7 @@ class Validation:
         call = loss_of(self.engine.loss_fn, self.engine.template)
         if call is None:
             return
-        with apart(self.engine, "the loss") as free, torch._C.DisableTorchFunction():
+        with apart(self.engine, "the loss", nets=False) as free, torch._C.DisableTorchFunction():
             if not free:
                 return
             out = next((t for _, t in tensors_of(out) if t.dim() and len(t) == len(target)), None)
