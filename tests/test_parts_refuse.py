@@ -7,9 +7,13 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import snellen as sn
 from snellen.core.errors import DataError, UsageError
-from snellen.data import scaling
+from snellen.data import scaling, splits
+from snellen.data.augment import compose
+from snellen.data.augment.views import ten_crops
 from snellen.data.balance import class_weights
+from snellen.data.decorrelate import principal
 from snellen.data.downsample import downsample, false_pattern
+from snellen.data.sample import Batch
 
 
 def test_under_the_doctor_a_size_that_does_not_fit_is_refused_in_the_same_words(
@@ -133,3 +137,55 @@ def test_labels_below_zero_are_named_where_a_class_is_empty():
 )
 def test_parts_show_their_settings(part, says):
     assert says in repr(part)
+
+
+LABELS = torch.arange(20) % 2
+WEIGHT = [nn.Parameter(torch.ones(2, 2))]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: sn.optim.build("sgd", WEIGHT, lr=torch.nan), "lr=nan"),
+        (lambda: sn.optim.build("adam", WEIGHT, lr="a"), "lr='a'"),
+        (lambda: sn.optim.build("adam", WEIGHT, lr=0.1, weight_decay=-1.0), "weight_decay=-1.0"),
+        (lambda: sn.optim.CaffeSGD(WEIGHT, lr=torch.nan), "lr=nan"),
+        (lambda: sn.optim.CaffeSGD(WEIGHT, weight_decay=-1.0), "weight_decay=-1.0"),
+        (lambda: sn.optim.AlmostAdam(WEIGHT, lr=torch.nan), "lr=nan"),
+        (lambda: sn.optim.AlmostAdam(WEIGHT, eps=-1.0), "eps=-1.0"),
+        (lambda: sn.optim.LossWatch(patience=-1), "patience=-1"),
+        (lambda: sn.optim.random_search(lambda x: x * torch.nan, lambda: torch.ones(()), 3), "3"),
+        (lambda: sn.optim.quasi_newton(lambda x: x.sum() * torch.nan, torch.ones(2)), "nan"),
+        (lambda: splits.split_three(LABELS, -0.1, 0.2, 0), "val=-0.1"),
+        (lambda: splits.k_fold(5, 2.5, 0), "2.5 folds"),
+        (lambda: compose("flip+"), r"flip\+"),
+        (lambda: compose("+"), "with nothing"),
+        (lambda: compose("off+flip"), r"off\+flip"),
+        (lambda: ten_crops(torch.zeros(1, 1, 8, 8), (0, 7)), "0 x 7"),
+    ],
+)
+def test_numbers_and_words_that_mean_nothing_are_named(make, says):
+    with pytest.raises(UsageError, match=says):
+        make()
+
+
+def test_principal_directions_of_nan_are_refused_by_the_sample():
+    x = torch.randn(5, 3)
+    x[2, 1] = torch.nan
+    with pytest.raises(DataError, match="sample 2"):
+        principal(x)
+
+
+def test_three_parts_take_numpy_labels_and_an_empty_part():
+    for labels in (LABELS, LABELS.numpy()):
+        learn, choose, held = splits.split_three(labels, 0.0, 0.2, 0)
+        assert (len(learn), choose, len(held)) == (16, [], 4)
+    assert splits.split_three(LABELS, 0.2, 0.2, 0) == splits.split_three(
+        LABELS.numpy(), 0.2, 0.2, 0
+    )
+
+
+@pytest.mark.parametrize("word", ["affine", "rotate", "scale", "zoom"])
+def test_a_batch_of_nothing_stays_one(word):
+    batch = Batch(torch.zeros(0, 3, 8, 8), {}, torch.zeros(0).long(), torch.zeros(0, 2).long())
+    assert compose(word)(batch, torch.Generator()).x.shape == (0, 3, 8, 8)

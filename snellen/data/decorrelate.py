@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..core.errors import UsageError
+from ..core.errors import DataError, UsageError
 from ..core.parts import Part
 
 PARTS = {
@@ -95,7 +95,7 @@ def principal(train_ND: Tensor, keep: int | None = None) -> Principal:
 
     Directions without variance (pixels that are always black) are left out: whitening would
     divide by zero. The sign is such that the largest entry of a direction is positive.
-    Raises UsageError where there are fewer directions than `keep`.
+    Raises UsageError where there are fewer directions than `keep`, DataError for NaN and Inf.
 
     >>> principal(torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])).directions_KD
     tensor([[0.7071, 0.7071]], dtype=torch.float64)
@@ -106,6 +106,12 @@ def principal(train_ND: Tensor, keep: int | None = None) -> Principal:
             "x.flatten(1) makes rows of pictures"
         )
     x_ND = train_ND.double()
+    bad = (~x_ND.isfinite()).any(1).nonzero()[:, 0].tolist()
+    if bad:
+        raise DataError(
+            f"{len(bad)} of {len(x_ND)} training samples hold NaN or Inf, the first is sample "
+            f"{bad[0]}; repair or remove them first"
+        )
     mean_D = x_ND.mean(0)
     _, root_K, directions_KD = torch.linalg.svd(x_ND - mean_D, full_matrices=False)
     variances_K = root_K.square() / (len(x_ND) - 1)

@@ -3,6 +3,8 @@
 Rows come from NumPy's RandomState, whose streams are frozen: a split stays the same for good.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -25,8 +27,10 @@ PARTS = {
     ),
 }
 
+Labels = Tensor | np.ndarray | Sequence[int]
 
-def stratified_split(labels_N: Tensor, share: float, seed: int) -> tuple[list[int], list[int]]:
+
+def stratified_split(labels_N: Labels, share: float, seed: int) -> tuple[list[int], list[int]]:
     """labels_N, share -> (train rows, val rows), each class in proportion; rows ascend.
 
     A class with one sample stays in training. At least one sample is held out if there are two.
@@ -36,7 +40,7 @@ def stratified_split(labels_N: Tensor, share: float, seed: int) -> tuple[list[in
     (5, 1)
     """
     _check(share, len(labels_N))
-    labels = labels_N.numpy()
+    labels = np.asarray(labels_N)
     kinds, counts = np.unique(labels, return_counts=True)
     random = generator(seed)
     val: list[int] = []
@@ -66,13 +70,12 @@ def k_fold(count: int, k: int, seed: int) -> list[tuple[list[int], list[int]]]:
     >>> sorted(row for _, val in k_fold(7, 3, seed=0) for row in val)
     [0, 1, 2, 3, 4, 5, 6]
     """
-    if not 2 <= k <= count:
-        raise UsageError(f"{k} folds of {count} samples; between 2 and {count} are possible")
+    _check_folds(k, count)
     parts = np.array_split(generator(seed).permutation(count), k)
     return [(_rest(count, val.tolist()), sorted(val.tolist())) for val in parts]
 
 
-def stratified_k_fold(labels_N: Tensor, k: int, seed: int) -> list[tuple[list[int], list[int]]]:
+def stratified_k_fold(labels_N: Labels, k: int, seed: int) -> list[tuple[list[int], list[int]]]:
     """labels_N, folds -> k pairs (train rows, val rows), each class in proportion in every fold.
 
     Each row is held out once. The counts of a class differ by one at most between folds, and so do
@@ -82,11 +85,8 @@ def stratified_k_fold(labels_N: Tensor, k: int, seed: int) -> list[tuple[list[in
     >>> [sorted(int(row >= 6) for row in val) for _, val in folds]
     [[0, 0, 1], [0, 0, 1], [0, 0, 1]]
     """
-    labels = labels_N.numpy()
-    if not 2 <= k <= len(labels):
-        raise UsageError(
-            f"{k} folds of {len(labels)} samples; between 2 and {len(labels)} are possible"
-        )
+    labels = np.asarray(labels_N)
+    _check_folds(k, len(labels))
     shuffled = generator(seed).permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     return [
@@ -96,25 +96,41 @@ def stratified_k_fold(labels_N: Tensor, k: int, seed: int) -> list[tuple[list[in
 
 
 def split_three(
-    labels_N: Tensor, val: float, test: float, seed: int
+    labels_N: Labels, val: float, test: float, seed: int
 ) -> tuple[list[int], list[int], list[int]]:
     """labels_N, two shares -> (train rows, val rows, test rows), each class in proportion.
 
-    Choose by val, measure once on test. Raises UsageError where nothing would be left to learn.
+    Choose by val, measure once on test; a share of 0 leaves its part empty. Raises UsageError for
+    other shares outside 0..1, and where nothing would be left to learn.
 
     >>> [len(rows) for rows in split_three(torch.arange(40) % 4, 0.2, 0.1, seed=0)]
     [28, 8, 4]
     """
+    for name, share in (("val", val), ("test", test)):
+        if not 0 <= share < 1:
+            raise UsageError(f"{name}={share:g} is out of range; a share in [0, 1) is wanted")
     if not val + test < 1:
         raise UsageError(f"val={val:g} and test={test:g} leave nothing to learn from; shrink them")
-    rest, held = stratified_split(labels_N, test, seed)
-    learn, choose = stratified_split(labels_N[rest], val / (1 - test), seed + 1)
+    labels = np.asarray(labels_N)
+    rest, held = _part(labels, test, seed)
+    learn, choose = _part(labels[rest], val / (1 - test), seed + 1)
     return [rest[i] for i in learn], [rest[i] for i in choose], held
 
 
 def generator(seed: int) -> np.random.RandomState:
     """A frozen stream for any seed of up to 64 bits and more."""
     return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
+
+
+def _part(labels: np.ndarray, share: float, seed: int) -> tuple[list[int], list[int]]:
+    return stratified_split(labels, share, seed) if share else (list(range(len(labels))), [])
+
+
+def _check_folds(k: int, count: int) -> None:
+    if not 2 <= k <= count or k != int(k):
+        raise UsageError(
+            f"{k} folds of {count} samples; a whole number between 2 and {count} is possible"
+        )
 
 
 def _quotas(counts: np.ndarray, share: float) -> np.ndarray:

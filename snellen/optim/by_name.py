@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from ..core.errors import UnknownName
 from ..core.parts import Part
+from ._rates import check_rates
 from .heavy_ball import CaffeSGD
 
 GROUP = "Optimisers"
@@ -85,12 +86,15 @@ def build(
 ) -> Optimizer:
     """Parameters -> optimiser; two groups, with and without weight decay.
 
+    Raises UnknownName, and UsageError for a rate that is no number, not finite or below 0.
+
     >>> optimiser = build("sgd", nn.Linear(2, 1).parameters(), lr=0.1, weight_decay=1e-4)
     >>> [group["weight_decay"] for group in optimiser.param_groups]
     [0.0001, 0.0]
     """
     if name not in OPTIMISERS:
         raise UnknownName(name, OPTIMISERS, "optimisers")
+    check_rates(lr=lr, momentum=momentum, weight_decay=weight_decay)
     named = OPTIMISERS[name]
     params = list(params)
     groups = [

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from ..core.errors import UsageError
 from ..core.parts import Part
+from ._rates import check_rates
 
 PARTS = {
     "Momentum": Part(
@@ -32,7 +33,7 @@ class CaffeSGD(Optimizer):
     """Stochastic gradient descent with the learning rate inside the velocity.
 
     Weight decay adds weight_decay * w to the gradient, as in torch.optim.SGD. Raises UsageError for
-    a negative learning rate or a momentum outside [0, 1).
+    negative or non-finite settings or a momentum outside [0, 1).
 
     >>> w = torch.nn.Parameter(torch.tensor([1.0]))
     >>> optimizer = CaffeSGD([w], lr=0.1, momentum=0.9)
@@ -48,10 +49,9 @@ class CaffeSGD(Optimizer):
         *,
         weight_decay: float = 0.0,
     ) -> None:
-        if lr < 0 or not 0 <= momentum < 1:
-            raise UsageError(
-                f"lr={lr}, momentum={momentum}; lr must be 0 or more, momentum in [0, 1)"
-            )
+        check_rates(lr=lr, momentum=momentum, weight_decay=weight_decay)
+        if momentum >= 1:
+            raise UsageError(f"momentum={momentum}; it must be in [0, 1)")
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()

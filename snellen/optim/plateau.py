@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from ..core.errors import UsageError
 from ..core.parts import Part
+from ._rates import check_rates
 
 PARTS = {
     "Decay after watching the loss": Part(
@@ -32,6 +34,9 @@ class LossWatch:
     """
 
     def __init__(self, drop: float = 0.1, patience: int = 2, least: float = 0.01) -> None:
+        check_rates(patience=patience, least=least)
+        if not 0 < drop < 1:
+            raise UsageError(f"drop={drop}; a share of the learning rate is wanted, 0 < drop < 1")
         self._lr = torch.optim.SGD([torch.zeros(1)], lr=1.0)
         self._scheduler = ReduceLROnPlateau(
             self._lr, factor=drop, patience=patience, threshold=least

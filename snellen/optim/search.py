@@ -4,6 +4,7 @@ Random points, keep the best; random steps, keep what goes down; follow the slop
 finite differences. All take the loss as a function of one tensor.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -40,6 +41,8 @@ class Walk(NamedTuple):
 def random_search(loss: Loss, draw: Callable[[], Tensor], num_tries: int) -> Walk:
     """loss of x, a function that draws an x -> the best of `num_tries` and the best loss so far.
 
+    Raises UsageError where no try has a finite loss.
+
     >>> _ = torch.manual_seed(0)
     >>> walk = random_search(lambda x: x.square().sum(), lambda: torch.randn(2), 50)
     >>> walk.losses[-1] == min(walk.losses) == float(walk.x.square().sum())
@@ -54,6 +57,8 @@ def random_search(loss: Loss, draw: Callable[[], Tensor], num_tries: int) -> Wal
         if value < least:
             best, least = x, value
         losses.append(least)
+    if math.isinf(least):
+        raise UsageError(f"none of {num_tries} tries has a finite loss; the loss or draw is wrong")
     return Walk(best, losses)
 
 

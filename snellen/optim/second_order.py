@@ -5,6 +5,7 @@ n^2 numbers, so it is for n in the hundreds. L-BFGS keeps the last gradients onl
 loss of all data: they do not suit mini-batches.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -59,6 +60,9 @@ def quasi_newton(loss: Loss, start: Tensor, num_steps: int = 100, *, history: in
     >>> quasi_newton(lambda x: (x[0] - 1) ** 2 + 5 * (x[1] + 2) ** 2, start).round(decimals=3)
     tensor([ 1., -2.])
     """
+    first = float(loss(start.detach()))
+    if not math.isfinite(first):
+        raise UsageError(f"the loss is {first} at the start; a finite one is wanted")
     x = start.detach().clone().requires_grad_()
     optimizer = torch.optim.LBFGS(
         [x], max_iter=num_steps, max_eval=20 * num_steps, history_size=history,
@@ -72,4 +76,6 @@ def quasi_newton(loss: Loss, start: Tensor, num_steps: int = 100, *, history: in
         return value
 
     optimizer.step(closure)
+    if not x.detach().isfinite().all():
+        raise UsageError("the walk left the finite numbers; look at the loss where it starts")
     return x.detach()

@@ -15,15 +15,21 @@ if TYPE_CHECKING:
 def compose(words: str | None) -> Augment:
     """'affine+flip' -> one augmentation that does both, in this order; off and none do nothing.
 
-    Raises UnknownName with the nearest right word.
+    Raises UnknownName with the nearest right word, UsageError where one is missing or off is
+    joined to others.
 
     >>> compose("flip+crop").name
     'flip+crop'
     """
     from ...core import registry
+    from ...core.errors import UsageError
     from ._base import Chain
 
     names = [word.strip() for word in (words or "off").split("+")]
-    names = [word for word in names if word not in ("off", "none", "")]
+    if len(names) > 1 and {"", "off", "none"} & set(names):
+        raise UsageError(
+            f"augment={words} joins augmentations with nothing; write augment=flip+affine, or off"
+        )
+    names = [word for word in names if word not in ("off", "none")]
     steps = [registry.get("snellen.data.augment", "AUGMENTS", name) for name in names]
     return Chain(steps)

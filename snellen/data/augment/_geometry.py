@@ -91,13 +91,15 @@ def resample(
     From outside comes zero, or the pixel at the edge where that is asked for.
     """
     height, width = x_BCHW.shape[-2:]
+    shape = [*x_BCHW.shape[:2], *(size or (height, width))]
+    if not len(x_BCHW):  # affine_grid refuses a batch of nothing
+        return x_BCHW.new_zeros(shape)
     half = torch.tensor([width / 2, height / 2], device=matrix_B23.device)
     inverse = invert(matrix_B23)
     middle = half if size is None else half.new_tensor([size[1] / 2, size[0] / 2])
     shift = inverse[:, :, :2] @ middle + inverse[:, :, 2] - half
     linear = inverse[:, :, :2] * middle / half[:, None]
     theta = torch.cat([linear, (shift / half)[:, :, None]], 2)
-    shape = [*x_BCHW.shape[:2], *(size or (height, width))]
     grid = F.affine_grid(theta.to(x_BCHW.device), shape, align_corners=False)
     outside = "border" if repeats_edge else "zeros"
     moved = F.grid_sample(x_BCHW.float(), grid, padding_mode=outside, align_corners=False)

@@ -64,10 +64,10 @@ def fits(x_BCHW: Tensor, size: tuple[int, int]) -> None:
     >>> fits(torch.zeros(1, 1, 8, 8), (8, 4))
     """
     height, width = x_BCHW.shape[-2:]
-    if size[0] > height or size[1] > width:
+    if not (1 <= size[0] <= height and 1 <= size[1] <= width):
         raise UsageError(
             f"a window of {size[0]} x {size[1]} does not fit into pictures of {height} x {width}; "
-            "take a smaller window or a larger imgsz"
+            "take a window of one pixel or more, or a larger imgsz"
         )
 
 
