@@ -56,6 +56,13 @@ def test_own_part_is_found_by_its_name_in_its_room(dotted):
     assert getattr(resolve(room), name) is resolve(dotted)
 
 
+@pytest.mark.parametrize("helper", ["nn.device_of", "nn.probe_copy", "nn.meta_copy"])
+def test_helpers_can_be_reached_but_are_not_shown(helper):
+    room, _, name = helper.partition(".")
+    assert name not in dir(resolve(f"sn.{room}"))
+    assert callable(resolve(f"sn.{helper}"))
+
+
 def test_a_wrong_place_is_noticed():
     with pytest.raises((AttributeError, ImportError)):
         resolve("sn.nn.Nothing")

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from .registry import modules
+from .registry import collect, modules
 
 
 def show(room: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """The `__getattr__` and `__dir__` of a room whose parts are looked up by name.
+
+    `dir` shows the parts of the catalogue; the other functions of the files are found all the same.
 
     >>> import snellen as sn
     >>> sn.nn.count_params.__module__
@@ -31,7 +33,7 @@ def show(room: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
             raise AttributeError(f"module {room!r} has no attribute {name!r}")
         return parts(room)[name]
 
-    return find, lambda: sorted({*_files(room), *parts(room)})
+    return find, lambda: sorted({*_files(room), *_named(room)})
 
 
 @cache
@@ -52,6 +54,13 @@ def parts(room: str) -> dict[str, Any]:
                 )
             found[name] = thing
     return {name: thing for name, thing in found.items() if thing is not None}
+
+
+@cache
+def _named(room: str) -> set[str]:
+    """The names of a room that the catalogue of parts has; helpers can be reached but not seen."""
+    listed = ", ".join(part.where for part in collect(room, "PARTS").values()).split(", ")
+    return {dotted.rpartition(".")[2] for dotted in listed} & set(parts(room))
 
 
 @cache

@@ -21,7 +21,7 @@ PARTS = {
     "Resize, down-sampling": Part(
         "Preprocessing",
         "sn.data.inputs.resize, sn.data.downsample.downsample",
-        "with anti-aliasing where data are read and shown; `zone_plate` and `false_pattern` show why",
+        "anti-aliased where data are read; `zone_plate` and `false_pattern` show why",
         "001 004",
     ),
     "Zone plate": Part(
