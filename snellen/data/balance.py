@@ -37,6 +37,8 @@ def balanced_rows(labels_N: Tensor, num_classes: int, seed: int) -> list[int]:
     Samples of a rare class come again and again, each as often as the others of its class, but
     for one. For the training part only: a copy in validation would be a leak.
 
+    Raises DataError for a class without samples and labels beyond num_classes.
+
     >>> sorted(balanced_rows(torch.tensor([0, 0, 0, 1]), 2, seed=0))
     [0, 1, 2, 3, 3, 3]
     """

@@ -89,6 +89,8 @@ def standardise(train: Tensor, per: Per = "feature") -> Scaling:
 
     A place that is constant is centred and not divided.
 
+    Raises DataError where nothing or no finite number is given, UsageError for a wrong `per`.
+
     >>> standardise(torch.tensor([[0.0, 7.0], [2.0, 7.0]]))(torch.tensor([[4.0, 7.0]]))
     tensor([[3., 0.]])
     """
@@ -104,6 +106,8 @@ def to_range(train: Tensor, per: Per = "feature") -> Scaling:
 
     Bytes in their full range: (x - 127.5) / 127.5. What lies outside the training part's range
     comes to lie outside -1 .. 1. A constant place becomes 0.
+
+    Raises DataError where nothing or no finite number is given, UsageError for a wrong `per`.
 
     >>> to_range(torch.tensor([[0], [255]]))(torch.tensor([[0], [51], [255]])).T
     tensor([[-1.0000, -0.6000,  1.0000]])

@@ -35,6 +35,8 @@ def stratified_split(labels_N: Labels, share: float, seed: int) -> tuple[list[in
 
     A class with one sample stays in training. At least one sample is held out if there are two.
 
+    Raises UsageError for a share outside 0 .. 1 and for fewer than two samples.
+
     >>> train, val = stratified_split(torch.tensor([0] * 8 + [1] * 2), 0.5, seed=0)
     >>> len(val), sum(row >= 8 for row in val)
     (5, 1)
@@ -55,6 +57,8 @@ def stratified_split(labels_N: Labels, share: float, seed: int) -> tuple[list[in
 def random_split(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
     """Number of samples, share -> (train rows, val rows), for sets without labels.
 
+    Raises UsageError for a share outside 0 .. 1 and for fewer than two samples.
+
     >>> [len(rows) for rows in random_split(10, 0.2, seed=0)]
     [8, 2]
     """
@@ -66,6 +70,8 @@ def random_split(count: int, share: float, seed: int) -> tuple[list[int], list[i
 
 def k_fold(count: int, k: int, seed: int) -> list[tuple[list[int], list[int]]]:
     """Number of samples, folds -> k pairs (train rows, val rows); each row is held out once.
+
+    Raises UsageError where k is no whole number from 2 to the number of samples.
 
     >>> sorted(row for _, val in k_fold(7, 3, seed=0) for row in val)
     [0, 1, 2, 3, 4, 5, 6]
@@ -80,6 +86,8 @@ def stratified_k_fold(labels_N: Labels, k: int, seed: int) -> list[tuple[list[in
 
     Each row is held out once. The counts of a class differ by one at most between folds, and so do
     the sizes of the folds: sorted by class, rows are dealt to the folds in turn.
+
+    Raises UsageError where k is no whole number from 2 to the number of samples.
 
     >>> folds = stratified_k_fold(torch.tensor([0] * 6 + [1] * 3), 3, seed=0)
     >>> [sorted(int(row >= 6) for row in val) for _, val in folds]

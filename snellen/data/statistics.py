@@ -21,6 +21,8 @@ def channel_statistics(
     seed. Images with NaN or infinite pixels and unreadable files are passed over; a constant
     channel gets std 1, so that dividing by it does no harm.
 
+    Raises DataError where no image is readable and finite.
+
     >>> from .sets import ArraySet
     >>> x = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)
     >>> channel_statistics(ArraySet(x, torch.zeros(2, dtype=torch.int64)))

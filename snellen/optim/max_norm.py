@@ -54,6 +54,8 @@ def keep_norms(optimizer: Optimizer, net: nn.Module, limit: float) -> RemovableH
 
     Returns a handle; its remove() ends that.
 
+    Raises UsageError where the limit is not positive.
+
     >>> layer = nn.Linear(2, 1); optimizer = torch.optim.SGD(layer.parameters(), lr=1e6)
     >>> handle = keep_norms(optimizer, layer, 3.0)
     >>> layer(torch.ones(1, 2)).sum().backward(); optimizer.step()

@@ -35,6 +35,8 @@ PARTS = {
 def l2_penalty(params: Iterable[Tensor], strength: float) -> Tensor:
     """Weights -> 1/2 strength * sum of w^2; its gradient is strength * w.
 
+    Raises UsageError where there is no weight.
+
     >>> l2_penalty([torch.tensor([[3.0, 4.0]])], 0.1)
     tensor(1.2500)
     """
@@ -43,6 +45,8 @@ def l2_penalty(params: Iterable[Tensor], strength: float) -> Tensor:
 
 def l1_penalty(params: Iterable[Tensor], strength: float) -> Tensor:
     """Weights -> strength * sum of |w|; its gradient is strength * sign(w), 0 at 0.
+
+    Raises UsageError where there is no weight.
 
     >>> l1_penalty([torch.tensor([[3.0, -4.0]])], 0.1)
     tensor(0.7000)

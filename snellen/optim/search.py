@@ -41,7 +41,7 @@ class Walk(NamedTuple):
 def random_search(loss: Loss, draw: Callable[[], Tensor], num_tries: int) -> Walk:
     """loss of x, a function that draws an x -> the best of `num_tries` and the best loss so far.
 
-    Raises UsageError where no try has a finite loss.
+    Raises UsageError where no try has a finite loss, and for fewer than one try.
 
     >>> _ = torch.manual_seed(0)
     >>> walk = random_search(lambda x: x.square().sum(), lambda: torch.randn(2), 50)
@@ -86,6 +86,8 @@ def follow_numerical_gradient(
     loss: Loss, start: Tensor, num_steps: int, *, lr: float, h: float = 1e-5
 ) -> Walk:
     """loss of x (float64 is wanted), start x -> x after x -= lr * numerical gradient.
+
+    Raises UsageError where x is not float64, as `numerical_gradient` does.
 
     >>> start = torch.tensor([1.0, -1.0], dtype=torch.float64)
     >>> follow_numerical_gradient(lambda x: x.square().sum(), start, 1, lr=0.25).x.round(decimals=6)
