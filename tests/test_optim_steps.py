@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import snellen as sn
+from snellen.byhand import adaptive
+from snellen.byhand import momentum as momentum_hand
 from snellen.optim.by_name import OPTIMISERS
 
 DOUBLE = torch.float64
@@ -123,6 +125,29 @@ PAIRS = {
 def test_steps_are_those_of_the_formula(name, lrs):
     make, formula = PAIRS[name]
     same(path(make, lrs), by_formula(formula, lrs), 1e-10)
+
+
+BY_HAND = {  # the name of a recipe -> the step by hand, with the momentum and eps of that recipe
+    "sgd": (momentum_hand.nesterov_substituted_step, {"rho": 0.9}),
+    "momentum": (momentum_hand.momentum_step, {"rho": 0.9}),
+    "caffe": (momentum_hand.caffe_momentum_step, {"rho": 0.9}),
+    "adagrad": (adaptive.adagrad_step, {"eps": 1e-10}),  # PyTorch's; the notes have 1e-7
+    "rmsprop": (adaptive.rmsprop_step, {"decay": 0.9, "eps": 1e-8}),  # PyTorch's; notes: 1e-7
+    "adadelta": (adaptive.adadelta_step, {"rho": 0.9}),
+    "adam": (adaptive.adam_step, {}),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_an_optimiser_by_name_steps_as_by_hand(name):
+    """What a training gets; its eps are PyTorch's, and the notes' 1e-7 is given only above."""
+    step, how = BY_HAND[name]
+    A, b, start = bowl()
+    points = path(lambda p: sn.optim.build(name, p, lr=0.05, momentum=0.9, weight_decay=0.0))
+    x, state = start.numpy(), None
+    for point in points:
+        x, state = step(x, A.numpy() @ x - b.numpy(), state, lr=0.05, **how)
+        torch.testing.assert_close(point, torch.from_numpy(x), rtol=1e-9, atol=1e-12)
 
 
 def test_momentum_of_pytorch_and_caffe_part_where_the_learning_rate_changes():
