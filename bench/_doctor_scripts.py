@@ -191,10 +191,14 @@ MISSING = ("optim-missing-params",)
 def script(source: str, **parts: Any) -> Callable[[], Any]:
     """Pieces of a script -> what runs it under the doctor, with the seed that torch has now."""
 
-    def run() -> Any:
-        text = (HEAD + source).replace("{seed}", str(torch.initial_seed()))
+    def written(seed: int) -> str:
+        text = (HEAD + source).replace("{seed}", str(seed))
         for name, value in parts.items():
             text = text.replace("{" + name + "}", value)
+        return text
+
+    def run() -> Any:
+        text = written(torch.initial_seed())
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "train.py"
             path.write_text(text)
@@ -208,6 +212,7 @@ def script(source: str, **parts: Any) -> Callable[[], Any]:
             raise AssertionError(errors.getvalue())
         return doc
 
+    run.written = written  # type: ignore[attr-defined]  # for doctor_cli.py
     return run
 
 
