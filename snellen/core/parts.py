@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .registry import collect
 
-ROOMS = ("nn", "optim", "data", "data.augment")  # where parts are
+ROOMS = ("nn", "optim", "data", "data.augment", "doctor")  # where parts are
 GROUPS = (  # in the order of the page
     "Layers and shapes",
     "Activations",

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..core.parts import Part
 from ..core.seeds import untouched_rng
 from .slopes.compare import Comparison, Seen
 from .slopes.given import Given
@@ -22,6 +23,32 @@ from .slopes.rules import Rules as Rules
 from .slopes.subject import Subject
 
 Key = tuple[str, str]  # term, name
+PARTS = {
+    "Gradient checker": Part(
+        "Gradients and checks",
+        "sn.gradcheck, snellen.byhand.gradients.check",
+        "centred differences in float64; relative error bands 1e-2, 1e-4, 1e-7",
+        "001 003",
+    ),
+    "Gradient check, the nine rules": Part(
+        "Gradients and checks",
+        "snellen.doctor.gradcheck.Rules",
+        "centred, double, relative, kinks, step, few rows, burn-in, penalty apart, dropout frozen",
+        "003",
+    ),
+    "Full loss": Part(
+        "Gradients and checks",
+        "sn.gradcheck",
+        "data loss + penalty, each checked as a term of its own (`penalty=`)",
+        "001 003",
+    ),
+    "Early stopping": Part(
+        "Gradients and checks",
+        "sn.train",
+        "`patience=` of a recipe: the best epoch is kept, and a loss still falling is told",
+        "001 004",
+    ),
+}
 
 
 def gradcheck(
