@@ -84,7 +84,7 @@ def test_a_length_that_raises_stops_nothing(kind, error):
     def make():
         return nn.Linear(4, 2), LOADERS[kind](error), F.cross_entropy
 
-    (alone, _), (watched, doc) = trained(make, False, 5), trained(make, steps=5)
+    (alone, _), (watched, doc) = trained(make, False, 25), trained(make, steps=25)
     assert all(map(torch.equal, alone, watched))
     assert doc.notes == []
     assert doc.chart.step >= 5

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Subset, TensorDataset
 
 from ...core.seeds import untouched_rng
-from ..loader import innermost, row_of
+from ..loader import innermost, length_of, row_of
 from ..scan import leaves
 
 MOST = 20_000  # samples of a set that are read
@@ -54,7 +54,7 @@ def read(name: str, dataset: Any, most: int = MOST, seconds: float = 5.0) -> Par
     >>> len(part), part.thumbs_ND.shape, part.labels_N[3]
     (9, torch.Size([9, 64]), tensor(3))
     """
-    if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+    if not length_of(dataset) or not hasattr(dataset, "__getitem__"):
         return None
     places = spread(len(dataset), most)
     inner = innermost(dataset)
