@@ -164,3 +164,12 @@ def test_the_command_needs_no_torch_and_is_quick():
         assert done.returncode == 0, done.stderr
     assert "lstm_backward(d_h_TBH, cache)" in done.stdout
     assert min(took) < 1.0  # 0.2 s on a quiet machine
+
+
+@pytest.mark.parametrize(
+    ("topic", "says"),
+    [("adaptive", "with lr = 0.1, decay = 0.99, eps = 1e-07"), ("momentum", "rho = 0.9"),
+     ("hinge", "margin = 1.0, power = 2")],
+)  # fmt: skip
+def test_a_walk_says_the_settings_that_it_takes(topic, says):
+    assert says in command.walked(command.topics()[topic])

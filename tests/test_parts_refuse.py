@@ -14,6 +14,7 @@ from snellen.data.balance import class_weights
 from snellen.data.decorrelate import principal
 from snellen.data.downsample import downsample, false_pattern
 from snellen.data.sample import Batch
+from snellen.doctor.slopes.rules import Rules
 
 
 def test_under_the_doctor_a_size_that_does_not_fit_is_refused_in_the_same_words(
@@ -189,3 +190,16 @@ def test_three_parts_take_numpy_labels_and_an_empty_part():
 def test_a_batch_of_nothing_stays_one(word):
     batch = Batch(torch.zeros(0, 3, 8, 8), {}, torch.zeros(0).long(), torch.zeros(0, 2).long())
     assert compose(word)(batch, torch.Generator()).x.shape == (0, 3, 8, 8)
+
+
+@pytest.mark.parametrize("name", ["step", "rows", "numbers", "burn_in"])
+def test_rules_of_the_gradient_check_that_cannot_be_followed_are_named(name):
+    for value in (-1, torch.nan) if name == "step" else (-1,):
+        with pytest.raises(UsageError, match=rf"Rules\({name}={value}\)"):
+            sn.gradcheck(nn.Linear(2, 1), torch.ones(1, 2), rules=Rules(**{name: value}))
+
+
+def test_windows_of_no_size_have_no_receptive_field():
+    for kernels, strides in (([-3], None), ([3], [0])):
+        with pytest.raises(UsageError, match="1 or more"):
+            sn.nn.field_of_stack(kernels, strides)

@@ -6,6 +6,7 @@ A lesson is a file of this folder. `all` draws every one into a folder. FILE end
 import argparse
 import ast
 import importlib
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -28,8 +29,10 @@ def main(words: Sequence[str]) -> int:
         if asked.name is None:
             print(listing())
         elif asked.name == "all":
+            folder = asked.out or Path("lessons")
+            folder.mkdir(parents=True, exist_ok=True)
             for name in lessons():
-                draw(name, (asked.out or Path("lessons")) / f"{name}.svg")
+                draw(name, folder / f"{name}.svg")
         else:
             draw(asked.name, asked.out or Path(f"{asked.name}.svg"))
     except SnellenError as error:
@@ -71,6 +74,8 @@ def draw(name: str, out: Path) -> None:
     lesson = load(name)
     if out.suffix not in (".svg", ".png"):
         raise UsageError(f"--out {out}; a name that ends in .svg or .png is wanted")
+    if not out.parent.is_dir():
+        raise UsageError(f"--out {out}; there is no folder {out.parent}")
     import torch
 
     from lessons import _paper
@@ -79,7 +84,6 @@ def draw(name: str, out: Path) -> None:
     torch.set_num_threads(1)  # the same sums in the same order
     facts = lesson.measure()
     drawn, caption = lesson.draw(facts), lesson.caption(facts)
-    out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".svg":
         out.write_text(_paper.svg(drawn, caption), encoding="utf-8")
     else:
@@ -88,4 +92,10 @@ def draw(name: str, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)

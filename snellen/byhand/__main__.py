@@ -32,9 +32,12 @@ def main(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(listing(known))
         return 0
+    if len(words) > 1:
+        print(f"one topic is wanted, not {' '.join(words)!r}", file=sys.stderr)
+        return 2
     name = words[0].lower().replace("-", "_").removesuffix(".py")
-    if len(words) > 1 or name not in known:
-        said = f"no {' '.join(words)!r} among the topics; did you mean {nearest(name, known)}?"
+    if name not in known:
+        said = f"no {words[0]!r} among the topics; did you mean {nearest(name, known)}?"
         print(f"{said} `python -m snellen.byhand` lists them", file=sys.stderr)
         return 2
     print(walked(known[name]))

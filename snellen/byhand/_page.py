@@ -53,6 +53,12 @@ class Page:
     def run(self, function: Callable[..., Any], **given: Any) -> Any:
         """Runs a function a statement at a time, and shows each with its numbers."""
         self.say(f"{function.__name__}({', '.join(given)})")
+        bound = inspect.signature(function).bind(**given)
+        bound.apply_defaults()
+        numbers = {n: v for n, v in bound.arguments.items() if type(v) in (int, float, str)}
+        if numbers:
+            said = ", ".join(f"{name} = {value}" for name, value in numbers.items())
+            self._wrapped(f"with {said}", "  ", "  ")
         return Stepper(self._step)(function, **given)
 
     def layer(

@@ -176,7 +176,7 @@ def adam_step(
 
 def walk(page: "Page") -> None:
     """Two steps of each down the same bowl."""
-    page.say("f(x) = (1 x_0^2 + 10 x_1^2) / 2, from")
+    page.say("f(x) = (1 x_0^2 + 10 x_1^2) / 2, from (2, 1)")
     for step in (adagrad_step, rmsprop_step, almost_adam_step, adam_step):
         page.optimiser(step, num_steps=2, lr=0.1)
     page.optimiser(adadelta_step, num_steps=2)

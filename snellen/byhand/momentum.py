@@ -129,6 +129,6 @@ def nesterov_substituted_step(
 
 def walk(page: "Page") -> None:
     """Three steps of each form down the same bowl."""
-    page.say("f(x) = (1 x_0^2 + 10 x_1^2) / 2, from")
+    page.say("f(x) = (1 x_0^2 + 10 x_1^2) / 2, from (2, 1)")
     for step in (momentum_step, caffe_momentum_step, nesterov_substituted_step):
         page.optimiser(step, num_steps=3, lr=0.05)

@@ -42,6 +42,8 @@ def field_of_stack(kernels: Sequence[int], strides: Sequence[int] | None = None)
     strides = [1] * len(kernels) if strides is None else strides
     if len(strides) != len(kernels):
         raise UsageError(f"{len(kernels)} kernels and {len(strides)} strides; one each is wanted")
+    if min([*kernels, *strides], default=1) < 1:
+        raise UsageError(f"kernels {kernels} and strides {strides}; each must be 1 or more")
     reach, step = 1, 1
     for kernel, stride in zip(kernels, strides, strict=True):
         reach, step = reach + (kernel - 1) * step, step * stride

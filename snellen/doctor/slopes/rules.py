@@ -1,6 +1,9 @@
 """The nine rules of the notes for checking a gradient, and the bands of its relative error."""
 
+import math
 from dataclasses import dataclass
+
+from ...core.errors import UsageError
 
 WRONG, SUSPECT, KINKS = 1e-2, 1e-4, 1e-7
 KINKY = "fine only with kinks"
@@ -27,6 +30,18 @@ class Rules:
     frozen: bool = True  # the same random numbers in every evaluation; False: as they come
     numbers: int = 16  # of each tensor that are moved; all where it has no more
     each: bool = True  # False: as many, drawn from one long vector of all tensors
+
+    def __post_init__(self) -> None:
+        """UsageError for a number that cannot be followed."""
+        right = {
+            "step": self.step is None or 0 < self.step < math.inf,
+            "rows": self.rows is None or self.rows >= 1,
+            "burn_in": self.burn_in >= 0,
+            "numbers": self.numbers >= 1,
+        }
+        for name in (name for name, is_right in right.items() if not is_right):
+            least = {"step": "above 0", "burn_in": "0 or more"}.get(name, "1 or more")
+            raise UsageError(f"Rules({name}={getattr(self, name)}); a number {least} is wanted")
 
 
 def band(error: float) -> str:
