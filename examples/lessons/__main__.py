@@ -29,10 +29,8 @@ def main(words: Sequence[str]) -> int:
         if asked.name is None:
             print(listing())
         elif asked.name == "all":
-            folder = asked.out or Path("lessons")
-            folder.mkdir(parents=True, exist_ok=True)
             for name in lessons():
-                draw(name, folder / f"{name}.svg")
+                draw(name, (asked.out or Path("lessons")) / f"{name}.svg")
         else:
             draw(asked.name, asked.out or Path(f"{asked.name}.svg"))
     except SnellenError as error:
@@ -74,8 +72,6 @@ def draw(name: str, out: Path) -> None:
     lesson = load(name)
     if out.suffix not in (".svg", ".png"):
         raise UsageError(f"--out {out}; a name that ends in .svg or .png is wanted")
-    if not out.parent.is_dir():
-        raise UsageError(f"--out {out}; there is no folder {out.parent}")
     import torch
 
     from lessons import _paper
@@ -83,6 +79,7 @@ def draw(name: str, out: Path) -> None:
 
     torch.set_num_threads(1)  # the same sums in the same order
     facts = lesson.measure()
+    out.parent.mkdir(parents=True, exist_ok=True)
     drawn, caption = lesson.draw(facts), lesson.caption(facts)
     if out.suffix == ".svg":
         out.write_text(_paper.svg(drawn, caption), encoding="utf-8")
