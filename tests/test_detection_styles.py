@@ -133,6 +133,14 @@ def test_what_is_ignored_is_neither_learned_nor_missed(style):
         assert float(total(style, said, [nothing])) > 0.1
 
 
+def test_what_is_ignored_beside_a_thing_is_not_missed(style):
+    boxes, labels = torch.tensor([[8.0, 8, 30, 28], [50, 30, 80, 60]]), torch.tensor([1, 2])
+    said = style.oracle([Truth(boxes, labels)], SIZE)
+    one = Truth(boxes, labels, torch.tensor([False, True]))
+    alone = Truth(boxes[:1], labels[:1])
+    assert float(total(style, said, [alone]) - total(style, said, [one])) > 0.1
+
+
 def test_an_images_answer_is_its_own(style):
     raw, truth = drawn(style), truths()
     together = style.decode(raw, SIZE, 0.3)
