@@ -203,3 +203,14 @@ def test_windows_of_no_size_have_no_receptive_field():
     for kernels, strides in (([-3], None), ([3], [0])):
         with pytest.raises(UsageError, match="1 or more"):
             sn.nn.field_of_stack(kernels, strides)
+
+
+def test_losses_refuse_margins_and_scales_that_mean_nothing():
+    x, labels = torch.rand(2, 3), torch.tensor([0, 1])
+    for wrong in ({"margin": -1.0}, {"scale": 0.0}, {"margin": torch.nan}):
+        with pytest.raises(UsageError, match="margin="):
+            sn.nn.am_softmax(x, labels, **wrong)
+    with pytest.raises(UsageError, match="mix=-1"):
+        sn.nn.l_softmax(x, torch.rand(3, 3), labels, mix=-1.0)
+    with pytest.raises(UsageError, match="margin=-1"):
+        sn.nn.contrastive_loss(x, x, labels, margin=-1.0)

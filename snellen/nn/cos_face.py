@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..core.errors import UsageError
 from ..core.parts import Part
 from ._labels import check_labels, margin_loss
 from .angles import cosines
@@ -38,6 +39,8 @@ def am_softmax(
     >>> am_softmax(torch.tensor([[0.8, 0.8]]), torch.tensor([0]), margin=0.5, scale=2.0)
     tensor(1.3133)
     """
+    if not (margin >= 0 and scale > 0):
+        raise UsageError(f"margin={margin}, scale={scale}; a margin from 0 up and a scale above 0")
     labels_B = check_labels(cosines_BK, labels_B)
     lower_BK = margin * F.one_hot(labels_B, cosines_BK.shape[1])
     logits_BK = scale * (cosines_BK - lower_BK.to(cosines_BK.dtype))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..core.errors import UsageError
 from ..core.parts import Part
 from ._labels import check_labels, check_weight, margin_loss
 from .angles import psi
@@ -39,6 +40,8 @@ def l_softmax(
     >>> l_softmax(features_BD, weight_KD, torch.tensor([0]), margin=4)
     tensor(0.1269)
     """
+    if isinstance(mix, float | int) and not mix >= 0:
+        raise UsageError(f"mix={mix}; the papers' lambda is 0 or more")
     check_weight(features_BD, weight_KD)
     logits_BK = F.linear(features_BD, weight_KD)
     labels_B = check_labels(logits_BK, labels_B)

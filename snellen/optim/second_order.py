@@ -54,7 +54,8 @@ def newton(loss: Loss, start: Tensor, num_steps: int = 1) -> Tensor:
 def quasi_newton(loss: Loss, start: Tensor, num_steps: int = 100, *, history: int = 10) -> Tensor:
     """loss of x, start x (any shape) -> x after at most `num_steps` iterations of torch's L-BFGS.
 
-    A line search (strong Wolfe) finds each step's length; it ends early where nothing moves.
+    A line search (strong Wolfe) finds each step's length; it ends early where nothing moves. Only
+    with exact steps would a quadratic of n axes be solved in n + 1 of them; here it takes more.
 
     >>> start = torch.tensor([7.0, 7.0])
     >>> quasi_newton(lambda x: (x[0] - 1) ** 2 + 5 * (x[1] + 2) ** 2, start).round(decimals=3)

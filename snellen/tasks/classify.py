@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core import registry
-from ..core.errors import DataError, UsageError
+from ..core.errors import DataError, UnknownName, UsageError
 from ..data.inputs import Inputs
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
@@ -103,7 +103,13 @@ class Classify(Task):
         return backbone
 
     def _loss(self) -> Loss:
-        found: Loss = registry.get("snellen.nn", "LOSSES", self.spec.get("loss", "cross-entropy"))
+        name = self.spec.get("loss", "cross-entropy")
+        known = registry.collect("snellen.nn", "LOSSES")
+        if name not in known:
+            raise UnknownName(
+                name, known, "the losses of a recipe (sn.nn has more, for a loop of your own)"
+            )
+        found: Loss = known[name]
         return found
 
     def encode(self, samples: Sequence[Sample]) -> Batch:
