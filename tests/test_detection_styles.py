@@ -134,7 +134,8 @@ def test_what_is_ignored_is_neither_learned_nor_missed(style):
 
 
 def test_what_is_ignored_beside_a_thing_is_not_missed(style):
-    boxes, labels = torch.tensor([[8.0, 8, 30, 28], [50, 30, 80, 60]]), torch.tensor([1, 2])
+    boxes = torch.tensor([[8.0, 44, 28, 60], [32, 8, 80, 40]])  # the second as a default box
+    labels = torch.tensor([1, 2])
     said = style.oracle([Truth(boxes, labels)], SIZE)
     one = Truth(boxes, labels, torch.tensor([False, True]))
     alone = Truth(boxes[:1], labels[:1])
