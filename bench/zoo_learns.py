@@ -124,7 +124,7 @@ def main(names: list[str]) -> None:
                 "thin networks, worst loss on 20 digits": (
                     max(r["loss"] for r in rows), BY_HEART, "at most"),
                 "thin networks, worst accuracy on unseen digits": (
-                    min(r["accuracy"] for r in rows), 2 * rows[0]["baseline"], "at least"),
+                    min(r["accuracy"] for r in rows), 3 * rows[0]["baseline"], "at least"),
             },
             rows=rows,
         )  # fmt: skip
