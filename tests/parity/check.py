@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 ORACLES = Path(__file__).resolve().parents[2] / ".oracles"
-TOLERANCE = 1e-8  # 1001 layers round to 1e-9; a wrong one is 1e-2
+TOLERANCE, USUAL = 1e-9, 300  # up to that many layers; more round more. A wrong one is 1e-2
 LIBRARIES = {"tv": "torchvision", "timm": "timm"}
 SIZES = {  # eval, training: no stage ends at one pixel, pools that round meet odd and even sides
     "ception": ((79, 83), (97, 115)), "alexnet": ((71, 75), (95, 103)),
@@ -244,9 +244,20 @@ def parse(word):
     return name, {k: json.loads(v) for k, v in (c.split("=") for c in changes)}, mutant
 
 
+def allowed(name, changes):
+    """How far rounding may lead: TOLERANCE, in proportion for networks deeper than USUAL."""
+    import snellen as sn
+
+    with torch.device("meta"):
+        net = sn.model(name, **changes)
+    layers = sum(isinstance(m, nn.Conv2d | nn.Linear) for m in net.modules())
+    return TOLERANCE * max(1.0, layers / USUAL)
+
+
 def tell(word, found):
     """Print a line -> whether it differs."""
-    equal = max(found.values()) < TOLERANCE
+    name, changes, _ = parse(word)
+    equal = max(found.values()) < allowed(name, changes)
     print(json.dumps({"name": word, "equal": equal, **found}), flush=True)
     return not equal
 
