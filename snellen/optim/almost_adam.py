@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from ..core.errors import UsageError
 from ..core.parts import Part
 from ._rates import check_rates
+from ._steps import move_each
 
 PARTS = {
     "Adam": Part(
@@ -54,18 +55,9 @@ class AlmostAdam(Optimizer):
             raise UsageError(f"betas={betas}; they must be in [0, 1)")
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of every parameter that has a gradient; returns the closure's loss."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for param in group["params"]:
-                if param.grad is not None:
-                    self._move(param, param.grad, group)
-        return loss
+        return move_each(self, closure, self._move)
 
     def _move(self, param: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[param]

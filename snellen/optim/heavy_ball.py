@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from ..core.errors import UsageError
 from ..core.parts import Part
 from ._rates import check_rates
+from ._steps import move_each
 
 PARTS = {
     "Momentum": Part(
@@ -54,22 +55,11 @@ class CaffeSGD(Optimizer):
             raise UsageError(f"momentum={momentum}; it must be in [0, 1)")
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of every parameter that has a gradient; returns the closure's loss."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for param in group["params"]:
-                if param.grad is not None:
-                    self._move(param, group)
-        return loss
+        return move_each(self, closure, self._move)
 
-    def _move(self, param: Tensor, group: dict[str, Any]) -> None:
-        gradient = param.grad
-        assert gradient is not None
+    def _move(self, param: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         if group["weight_decay"]:
             gradient = gradient.add(param, alpha=group["weight_decay"])
         state = self.state[param]
