@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorDataset, random_split
 
+from snellen.doctor import labels, scan
+from snellen.doctor.gradients import gradient_norm
 from snellen.doctor.loader import innermost, row_of
 from snellen.doctor.watch import doctor
 
@@ -337,8 +339,10 @@ def test_the_item_that_sticks_out_is_named(what):
     assert [(f.samples, f.samples_of) for f in found] == [((200,), "train")] * bool(what)
 
 
-def test_ten_thousand_samples_take_a_moment():
-    torch.manual_seed(0)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_ten_thousand_samples_take_a_moment(seed):
+    """Whether the loss, the gradient or the next step overflows first, which seeds decide."""
+    torch.manual_seed(seed)
     x, y = torch.randn(10_000, 1, 8, 8), torch.randint(0, 4, (10_000,))
     x[[5, 5000, 9999]] = 3e38
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 4))
@@ -346,3 +350,66 @@ def test_ten_thousand_samples_take_a_moment():
     found = culprit(train(TensorDataset(x, y), net=net, epochs=1))
     assert found["samples"] == [5, 5000, 9999]
     assert time.process_time() - start < 20
+
+
+def test_a_gradient_beyond_1e19_is_finite_though_its_square_is_not():
+    w = torch.zeros(3, requires_grad=True)
+    w.grad = torch.tensor([3e30, 0.0, 4e30])
+    assert gradient_norm([w]) == pytest.approx(5e30)
+    w.grad[1] = torch.inf
+    assert gradient_norm([w]) == torch.inf
+
+
+class Slow(Files):
+    """A data set of a million rows, each of which takes a moment, that keeps its readings."""
+
+    def __init__(self, x, y, times):
+        super().__init__(x, y)
+        self.times = times
+
+    def __len__(self):
+        return len(self.x) * self.times
+
+    def __getitem__(self, i):
+        time.sleep(1e-4)
+        return super().__getitem__(i % len(self.x))
+
+
+@pytest.mark.parametrize("kind", ["nan", "labels"])
+def test_a_search_that_was_stopped_says_so_in_its_finding(monkeypatch, kind):
+    monkeypatch.setattr(scan.scan, "__kwdefaults__", {"seconds": 0.05, "unread": scan.ignored})
+    monkeypatch.setattr(labels, "SECONDS", 0.05)
+    x, y = clean(200)
+    if kind == "nan":
+        x[57, 3] = torch.nan
+    else:
+        y[57] = 9
+    loss = nn.CrossEntropyLoss()
+    net = nn.Linear(10, 4)
+    optimizer = torch.optim.SGD(net.parameters(), 0.01)
+    with doctor(net, optimizer) as doc:
+        for a, b in DataLoader(Slow(x, y, 5000), 100):
+            optimizer.zero_grad()
+            try:
+                loss(net(a), b).backward()
+            except IndexError:
+                break
+            optimizer.step()
+            if doc.search.count:
+                break
+    (found,) = [f for f in doc.findings if f.id in ("data-nonfinite", "label-out-of-range")]
+    row = culprit(doc)
+    searched = row["searched"]
+    assert 57 in found.samples
+    assert searched < 1_000_000
+    assert (f"searched {searched:,} of 1,000,000 samples, stopped after 10 s:"
+            f" {1_000_000 - searched:,} not looked at") in found.message  # fmt: skip
+
+
+def test_rows_that_a_data_set_shows_to_be_bad_are_read_before_its_time_is_up():
+    x, y = clean(2000)
+    x[[1234, 1999]] = torch.nan
+    found, searched = scan.scan(Subset(Files(x, y), range(10, 2000)), seconds=0.0)
+    assert (list(found), searched) == ([1224], 1)
+    found, _ = scan.scan(Files(x.numpy(), y), seconds=0.0)
+    assert list(found) == [1234]

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import default_collate
+from torch.utils.data import TensorDataset, default_collate
 
-from .loader import Record, tensors_of
+from .loader import Record, innermost, row_of, tensors_of
 from .probes._measure import first_tensor
 from .probes._probe import Feed
 from .replay import LossOf, Unfit, bad_gradients, bad_losses, bad_outputs, first_bad_module, select
@@ -98,8 +98,7 @@ class Again:
         todo = list(order(len(record.dataset), indices))
         for start in range(0, len(todo), CHUNK):
             rows = todo[start : start + CHUNK]
-            data = tensors_of((record.collate or default_collate)(
-                [record.dataset[i] for i in rows]))  # fmt: skip
+            data = tensors_of(_dealt(record, rows))
             batch = data[place][1].to(x.device, x.dtype).reshape(len(rows), *x.shape[1:])
             target = data[1][1].reshape(len(rows), *self.target.shape[1:]) \
                 if self.target is not None and len(data) > 1 else None  # fmt: skip
@@ -109,6 +108,15 @@ class Again:
             if time.monotonic() > end:
                 self.is_stopped = verdict.searched < len(todo)
                 break
+
+
+def _dealt(record: Record, rows: list[int]) -> Any:
+    """Some rows of a data set as its loader would deal them; tensors are read all at once."""
+    inner, collate = innermost(record.dataset), record.collate or default_collate
+    if type(inner) is TensorDataset and collate is default_collate:
+        places = [row_of(record.dataset, i) for i in rows]
+        return [tensor[places] for tensor in inner.tensors]
+    return collate([record.dataset[i] for i in rows])
 
 
 def place_of(data: Any, x: Tensor) -> int | None:

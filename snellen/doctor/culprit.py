@@ -173,7 +173,7 @@ class Search:
         self._seen_all(record.dataset, searched)
         if not found or len(found) > max(1, searched // 20):
             return Verdict("step", searched=self._batch_size(feed))
-        verdict = Verdict("sample", samples=sorted(found), searched=searched, operation="outlier")
+        verdict = Verdict("sample", samples=sorted(found), searched=searched)
         verdict.content = {i: found[i] for i in sorted(found)[:SHOWN]}
         verdict.field = next(iter(found.values()))["field"]
         return verdict
@@ -253,7 +253,7 @@ class Search:
         values: dict[str, Any] = {**more, "cause": verdict.cause, "searched": verdict.searched,
                                   "field": verdict.field, "values": verdict.content}  # fmt: skip
         values |= {"module": verdict.module, "operation": verdict.operation}
-        values |= self._left
+        values, self._left = values | self._left, {}
         samples, known = self._samples(verdict, record)
         if known and record is not None:
             values["values"] = {str(row_of(record.dataset, i)): content

@@ -16,6 +16,7 @@ from .probes._measure import bad_rows
 
 SECONDS = 10.0
 MOST = 10_000  # samples that are named; more is no list but a fault of the reader
+IN_MEMORY = 1 << 28  # bytes of an array that are looked at ahead of the items
 FAR = 1000.0  # times the median; asked only after a training has gone non-finite
 TARGETS = ("y", "label", "labels", "target", "targets", "mask", "boxes", "value", "values")
 
@@ -50,7 +51,7 @@ def scan(
     found: dict[int, dict[str, Any]] = {}
     searched, end = 0, time.monotonic() + seconds
     with untouched_rng():
-        for i in order(len(dataset), first):
+        for i in order(len(dataset), [*first, *_suspicious(dataset, inner)]):
             try:
                 problem = item_problem(dataset[i])
             except Exception as error:  # another fault
@@ -75,16 +76,35 @@ def order(count: int, first: Iterable[int]) -> Iterator[int]:
     yield from (i for i in range(count) if i not in ahead)
 
 
+def _suspicious(dataset: Any, inner: Any) -> list[int]:
+    """The rows at which what a data set keeps in memory is not finite: they are read first."""
+    bad: set[int] = set()
+    for value in list(getattr(inner, "__dict__", {}).values()):
+        if not isinstance(value, Tensor | np.ndarray) or value.nbytes > IN_MEMORY:
+            continue
+        if value.ndim and len(value) == len(inner) and not isinstance(value, np.memmap):
+            array = value.detach().cpu() if isinstance(value, Tensor) else value
+            if isinstance(array, Tensor):
+                bad.update(bad_rows(array).tolist())
+            elif array.dtype.kind == "f":
+                spoilt = ~np.isfinite(array).reshape(len(array), -1).all(1)
+                bad.update(np.flatnonzero(spoilt).tolist())
+    return rows_in(dataset, bad)
+
+
+def rows_in(dataset: Any, inner_rows: set[int]) -> list[int]:
+    """Rows of the innermost data set -> the rows of this one that hold them."""
+    if not inner_rows:
+        return []
+    return [i for i in range(len(dataset)) if row_of(dataset, i) in inner_rows]
+
+
 def _scan_tensors(dataset: Any, tensors: tuple[Tensor, ...]) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     for place, tensor in enumerate(tensors):
-        bad = set(bad_rows(tensor).tolist())
-        if not bad:
-            continue
-        for i in range(len(dataset)):
-            row = row_of(dataset, i)
-            if row in bad and i not in found:
-                found[i] = {"field": "target" if place else "image", **_content(tensor[row])}
+        for i in rows_in(dataset, set(bad_rows(tensor).tolist())):
+            content = _content(tensor[row_of(dataset, i)])
+            found.setdefault(i, {"field": "target" if place else "image", **content})
     return found
 
 
@@ -100,6 +120,9 @@ def outliers(
     """
     if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
         return {}, 0
+    inner = innermost(dataset)
+    if type(inner) is TensorDataset:
+        return _far(_sizes(dataset, inner.tensors)), len(dataset)
     sizes: dict[tuple[str, int], dict[int, float]] = {}
     searched, end = 0, time.monotonic() + seconds
     with untouched_rng():
@@ -112,13 +135,32 @@ def outliers(
             searched += 1
             if time.monotonic() > end:
                 break
+    return _far(sizes), searched
+
+
+def _sizes(dataset: Any, tensors: tuple[Tensor, ...]) -> dict[tuple[str, int], dict[int, float]]:
+    """The largest value of each item of a data set that is but tensors."""
+    places = range(len(dataset))
+    rows = torch.tensor([row_of(dataset, i) for i in places], dtype=torch.long)
+    sizes: dict[tuple[str, int], dict[int, float]] = {}
+    for place, tensor in enumerate(tensors):
+        if not tensor.is_floating_point() or not tensor.numel():
+            continue
+        largest = tensor.detach().reshape(len(tensor), -1).abs().amax(1).cpu()[rows]
+        kept = [(i, size) for i, size in zip(places, largest.tolist(), strict=True) if size == size]
+        sizes["target" if place else "image", place] = dict(kept)
+    return sizes
+
+
+def _far(sizes: dict[tuple[str, int], dict[int, float]]) -> dict[int, dict[str, Any]]:
+    """The rows whose size in a field is far beyond that field's median."""
     found: dict[int, dict[str, Any]] = {}
     for (field, _), column in sizes.items():
         middle = float(np.median(list(column.values())))
         for i, size in column.items():
             if size > FAR * max(middle, 1e-6):
                 found.setdefault(i, {"field": field, "absmax": size, "median": middle})
-    return found, searched
+    return found
 
 
 def _largest(item: Any) -> dict[tuple[str, int], float]:

@@ -184,6 +184,20 @@ def one_digit(value: float) -> float:
     return float(f"{value:.0e}")
 
 
+def left_out(culprit: dict[str, Any]) -> str:
+    """What a search that its time ended did not look at, for the end of a sentence; else ''.
+
+    >>> left_out({"searched": 4_000, "searched_of": 1_000_000, "stopped_after": 10.0})
+    '; searched 4,000 of 1,000,000 samples, stopped after 10 s: 996,000 not looked at'
+    """
+    searched, total = int(culprit.get("searched") or 0), int(culprit.get("searched_of") or 0)
+    if not total > searched:
+        return ""
+    seconds = culprit.get("stopped_after", 0)
+    return (f"; searched {searched:,} of {total:,} samples, stopped after {seconds:g} s:"
+            f" {total - searched:,} not looked at")  # fmt: skip
+
+
 def short(value: float) -> str:
     """A number for a sentence: three digits.
 

@@ -6,6 +6,7 @@ from ..chart import Chart
 from ..check import Check
 from ..finding import Finding
 from ._cases import seen, training
+from ._readings import left_out
 
 
 class DataNonfinite(Check):
@@ -44,9 +45,10 @@ class DataNonfinite(Check):
         samples, split = tuple(culprit.get("samples", ())), culprit.get("split") or "train"
         what = f"{len(samples)} {split} item{'s' * (len(samples) != 1)}"
         shown = f" ({_contents(culprit['values'])})" if culprit.get("values") else ""
+        left = left_out(culprit)
+        of = "" if left else f" of {culprit.get('searched', 'the')} searched"
         return self.finding(
-            f"{what} of {culprit.get('searched', 'the')} searched hold NaN or Inf"
-            f" in the {culprit.get('field') or 'image'}{shown}",
+            f"{what}{of} hold NaN or Inf in the {culprit.get('field') or 'image'}{shown}{left}",
             samples=samples,
             samples_of=culprit.get("samples_of") or split,
             paths=tuple(culprit.get("paths", ())),

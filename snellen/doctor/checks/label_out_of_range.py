@@ -10,7 +10,7 @@ from ..check import Check
 from ..finding import Finding
 from ..labels import IGNORED, few
 from ._cases import examined, seen, training
-from ._readings import finite, num_classes
+from ._readings import finite, left_out, num_classes
 
 USUAL = 3  # labels of each class: then e^-3 of the sets have no 0 by chance
 SHOWN = 4  # labels and items that the message names
@@ -29,6 +29,7 @@ class Seen:
     paths: list[str] = field(default_factory=list)
     searched: int = 0
     is_sure: bool = True  # the outputs were counted, not guessed from the labels
+    left: str = ""  # what the search had no time for
 
 
 class LabelOutOfRange(Check):
@@ -63,7 +64,7 @@ class LabelOutOfRange(Check):
         one = told.low >= 1 and set(told.labels.values()) == {told.outputs}
         hint = "where all labels start at 1, subtract 1; else " if one else ""
         return self.finding(
-            f"{words}, outside 0 to {last}{of}",
+            f"{words}, outside 0 to {last}{of}{told.left}",
             level="error" if told.is_sure else "warning",
             do=f"{hint}give {'this item its' if len(listed) == 1 else 'these items their'} right"
             f" label, 0 to {last}, or leave {'it' if len(listed) == 1 else 'them'} out",
@@ -120,7 +121,8 @@ def _searched(chart: Chart) -> Iterator[Seen]:
             items = {i: values[str(i)]["label"] for i in row.get("samples", ()) if str(i) in values}
             yield Seen(int(row["classes"]), row.get("target_min", 0), row.get("target_max", 0),
                        row.get("step", 0), items, row.get("samples_of") or "train",
-                       list(row.get("paths") or ()), int(row.get("searched") or 0))  # fmt: skip
+                       list(row.get("paths") or ()), int(row.get("searched") or 0),
+                       left=left_out(row))  # fmt: skip
 
 
 def _refused(chart: Chart) -> Iterator[Seen]:
