@@ -1,5 +1,7 @@
 """Search without backpropagation, and second-order steps, against what theory says of them."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -108,30 +110,38 @@ def test_newton_solves_a_quadratic_in_one_step(width):
     assert (x - best).abs().max() < 1e-9
 
 
-@pytest.mark.parametrize("width", [2, 3, 5, 8])
-def test_lbfgs_with_exact_steps_solves_a_quadratic_in_one_step_more_than_it_has_axes(width):
-    loss, A, b, best = bowl(width)
-    x = torch.zeros(width, dtype=DOUBLE, requires_grad=True)
-    optimizer = torch.optim.LBFGS([x], max_iter=1, history_size=width, tolerance_grad=0.0,
-                                  tolerance_change=0.0)  # fmt: skip
+@pytest.mark.parametrize("width", [1, 2, 3, 5, 8, 20])
+def test_lbfgs_solves_a_quadratic_in_one_step_more_than_it_has_axes(width):
+    loss, _, _, best = bowl(width)
+    start = torch.randn(width, dtype=DOUBLE)
+    x = sn.optim.quasi_newton(loss, start, width + 1)
+    assert (x - best).abs().max() < 1e-9 * (1 + best.abs().max())
+    short = sn.optim.quasi_newton(loss, start, width + 1, history=1)  # conjugate gradients
+    torch.testing.assert_close(short, best, rtol=1e-3, atol=1e-3)
+    assert width < 3 or (sn.optim.quasi_newton(loss, start, width // 2) - best).abs().max() > 1e-4
 
-    def closure():
-        optimizer.zero_grad()
-        value = loss(x)
-        value.backward()
-        return value
 
-    for _ in range(width + 1):
-        before = x.detach().clone()
-        if torch.equal(A @ before, b):
-            break
-        optimizer.step(closure)
-        state = optimizer.state[x]
-        way = state["d"]
-        length = -(A @ before - b) @ way / (way @ A @ way)  # the lowest point along the way
-        state["t"] = length
-        x.data = before + length * way
-    assert (x - best).abs().max() < 1e-7
+BOWLS = {  # what is no quadratic: loss, start, where it is lowest
+    "steep on one side": (lambda x: (x.exp() - 2 * x).sum(), [10.0, -30.0], math.log(2)),
+    "flat afar": (lambda x: -(-(x**2)).exp().sum(), [1.0, 0.5], 0.0),
+    "undefined below 0": (lambda x: (x - x.log()).sum(), [100.0, 0.001], 1.0),
+    "quartic": (lambda x: (x - 1).pow(4).sum(), [3.0, -5.0], 1.0),
+    "kinked": (lambda x: x.abs().sum(), [1.0, 0.5], 0.0),
+    "at the bottom": (lambda x: x.square().sum(), [0.0, 0.0], 0.0),
+}
+
+
+@pytest.mark.parametrize("name", BOWLS)
+def test_lbfgs_finds_the_bottom_of_what_is_no_quadratic(name):
+    loss, start, bottom = BOWLS[name]
+    x = sn.optim.quasi_newton(loss, torch.tensor(start, dtype=DOUBLE))
+    assert (x - bottom).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("kind", [torch.float32, DOUBLE])
+def test_lbfgs_says_that_a_loss_has_no_bottom(kind):
+    with pytest.raises(sn.UsageError, match="without end"):
+        sn.optim.quasi_newton(lambda x: x.sum(), torch.zeros(2, dtype=kind))
 
 
 def rosenbrock(x):

@@ -12,7 +12,7 @@ Move = Callable[[Tensor, Tensor, dict[str, Any]], None]
 
 @torch.no_grad()
 def move_each(optimizer: Optimizer, closure: Callable[[], Any] | None, move: Move) -> Any:
-    """Move every parameter that has a gradient: move(parameter, gradient, its group); -> the loss."""
+    """move(parameter, gradient, its group) for every parameter with a gradient -> the loss."""
     loss = None
     if closure is not None:
         with torch.enable_grad():
