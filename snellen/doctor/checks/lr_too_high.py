@@ -4,10 +4,10 @@ import math
 from collections import defaultdict
 from statistics import mean, median
 
-from ..chart import Chart
+from ..chart import Chart, Trace
 from ..check import Check
 from ..finding import Finding
-from ._cases import seen, training
+from ._cases import Values, seen, training
 from ._readings import (
     ends,
     finite,
@@ -24,6 +24,7 @@ from ._readings import (
 
 LEAP, WATCHED = 0.1, 20
 USUAL, PLAIN = 3e-3, 0.02  # of the first step, as proposed; of descent without momentum
+LEAPS, VAST = 5, 0.5  # where several optimisers step: of the first so many; of the very first
 GREW, WILD = 3.0, 100.0  # times its first size: no noise, whatever the loss is
 
 
@@ -49,11 +50,11 @@ class LearningRateTooHigh(Check):
         """Leaps with a loss that does not fall, or a loss that grew many times over."""
         if chart.nonfinite and chart.nonfinite[0]["step"] == 0:
             return None  # it broke before the first step was taken
-        ratios = _step_ratios(chart)
+        ratios = _step_ratios(weights(chart))
         leaps = [step for step, ratio in ratios[:WATCHED] if ratio > LEAP]
         grew = _growth(chart)
         if not (_leaps_in_vain(chart, ratios, len(leaps)) or _blew_up(chart, ratios, grew)):
-            return None
+            return self._one_of_several(chart)
         typical = median([r for _, r in ratios[:WATCHED]] or [0.0])
         largest = max((r for _, r in ratios[:WATCHED]), default=0.0)
         seen_losses = losses(chart)
@@ -70,11 +71,52 @@ class LearningRateTooHigh(Check):
             evidence={"update_ratio": typical, "largest": largest, "loss_growth": grew},
         )
 
+    def _one_of_several(self, chart: Chart) -> Finding | None:
+        """An optimiser whose first step moves its weights by about their size, and goes on so.
 
-def _step_ratios(chart: Chart) -> list[tuple[int, float]]:
+        With several (a GAN, an actor and its critic) no loss has to fall: only the steps tell.
+        """
+        if num_optimizers(chart) < 2:
+            return None
+        for index, traces in _by_optimizer(chart).items():
+            ratios = _step_ratios(traces)[:WATCHED]
+            leaps = sum(ratio > LEAP for _, ratio in ratios)
+            if len(traces) < 2 or leaps < LEAPS or ratios[0][1] < VAST:
+                continue
+            first, rate = ratios[0][1], max(finite(traces[0].column("lr")), default=0.0)
+            named = traces[0].name.rpartition(".")[0] or traces[0].name
+            return self.finding(
+                f"of {num_optimizers(chart)} optimisers, that of {named} (learning rate"
+                f" {short(rate)}) moved its weights by {short(first)} of their size at its first"
+                f" step (about 0.001 is usual), and by more than {LEAP:g} at {leaps} of its first"
+                f" {len(ratios)}",
+                do=f"divide the learning rate of this optimiser by {_fold(first)}",
+                where={"parameter": traces[0].name},
+                since=ratios[0][0],
+                confidence=surer(first, LEAP, 0.75, 0.95),
+                evidence={"update_ratio": first, "leaps": leaps, "optimizer": index, "lr": rate},
+            )
+        return None
+
+
+def _by_optimizer(chart: Chart) -> dict[int, list[Trace]]:
+    """The weights by the optimiser that moves them, where that is known."""
+    found: dict[int, list[Trace]] = defaultdict(list)
+    for trace in weights(chart):
+        index = trace.facts.get("optimizer")
+        if index is not None and len(trace.facts.get("shape") or ()) > 1:
+            found[index].append(trace)
+    return dict(sorted(found.items()))
+
+
+def _fold(ratio: float) -> str:
+    return short(10 ** math.ceil(math.log10(ratio / USUAL)))
+
+
+def _step_ratios(traces: list[Trace]) -> list[tuple[int, float]]:
     """(step, median over the weights of |dw|/|w|); weights that began at zero do not count."""
     by_step: dict[int, list[float]] = defaultdict(list)
-    for trace in weights(chart):
+    for trace in traces:
         if trace.rows and trace.rows[0].get("weight_norm", 1.0) < 1e-6:
             continue  # any step is large beside nothing
         for row in trace.rows:
@@ -152,16 +194,21 @@ def _mend(chart: Chart, ratio: float) -> dict[str, float]:
 
 
 def sick() -> list[Chart]:
-    """Ten times too large: stuck at chance; a hundred times, and back; overflow in ten steps."""
+    """Ten times too large: stuck at chance; a hundred times, and back; a GAN's one; overflow."""
     leap = {"*": {"update_ratio": 0.6, "update_norm": 2.8}}
     stuck = {"loss": lambda t: 2.3 + 3 * (t in (1, 2, 3)) + 0.02 * (t % 3), "lr": 1.0}
     wild = {"loss": lambda t: 2.3 * 40**t if t < 8 else float("nan"), "lr": 100.0}
     lost = {"*": {"update_ratio": lambda t: 6.0 / (t + 1), "update_norm": 2.8}}
     back = {"loss": lambda t: 1.0 + 4e6 * (t in (1, 3)) - 0.01 * t, "lr": 1.0}
+    adversary: Values = {"num_optimizers": 2, "targets": "unknown", "classes": None}
+    maker: Values = {"update_ratio": lambda t: 8.0 / (1 + 2 * t), "lr": 1.0,
+             "facts": {"optimizer": 1}}  # fmt: skip
+    pair = {"fc1.weight": maker, "fc2.weight": maker, "head.weight": {"facts": {"optimizer": 0}}}
     overflow = seen("nonfinite", 8, what="loss", module="head")
     return [
         training(params=leap, step=stuck),
         training(params=lost, step=back),
+        training(params=pair, facts=adversary, step={"loss": 0.7}, loss_call={"function": "bce"}),
         training(9, params={"*": {"update_ratio": 30.0}}, step=wild, sick=(overflow,)),
     ]
 

@@ -19,7 +19,8 @@ layer       a module, or a functional activation such as "Net.relu#2" (second ca
             zero_share (of values), dead_share (relu only: of units silent on
             every sample of the last 4 sampled steps), saturated_share,
             nonfinite, constant (all samples give the same), grad_norm, grad_mean_abs
-param       facts {shape, module, kind, requires_grad, in_optimizer, numel, is_bias, is_norm, file};
+param       facts {shape, module, kind, requires_grad, in_optimizer, optimizer (its number), numel,
+            is_bias, is_norm, file};
             rows: weight_norm (before the step), grad_norm, grad_mean_abs, grad_none,
             update_norm, update_ratio, changed (bit by bit, over one optimiser step),
             rows_identical, grad_rows_identical, lr

@@ -81,8 +81,9 @@ class Params(Probe):
                     row["grad_rows_identical"] = _same_rows(grad.detach())
 
     def _facts(self, stepper: Stepper) -> dict[str, dict[str, Any]]:
-        return {name: facts for name, facts in parameter_facts(self.eyes).items()
-                if name in stepper.names}  # fmt: skip
+        own, mine = set(stepper.names), {"optimizer": stepper.index}
+        return {name: facts | mine for name, facts in parameter_facts(self.eyes).items()
+                if name in own}  # fmt: skip
 
 
 def parameter_facts(eyes: Any) -> dict[str, dict[str, Any]]:
