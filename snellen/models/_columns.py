@@ -29,6 +29,9 @@ Natural = Annotated[int, Within(0)]
 Share = Annotated[float, Within(0, 1)]
 Factor = Annotated[float, Within(0.001)]
 Stem = Literal["imagenet", "small"]
+Block = Literal["basic", "bottleneck"]  # of ResNets
+StrideOn = Literal["1x1", "3x3"]
+Shortcut = Literal["projection", "pad", "none"]
 
 
 def fitted(word: str, value: Any, kind: Any) -> Any:

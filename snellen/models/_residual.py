@@ -5,15 +5,13 @@ straight path.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ._columns import Shortcut, StrideOn
 from ._parts import conv_bn
 
-StrideOn = Literal["1x1", "3x3"]
-Shortcut = Literal["projection", "pad", "none"]
 D50, D101, D152 = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)  # table 1: blocks of each stage
 
 
@@ -63,15 +61,20 @@ def two_3x3(cin: int, width: int, stride: int) -> nn.Sequential:
     return nn.Sequential(conv_bn(cin, width, 3, stride), conv_bn(width, width, 3, act=None))
 
 
-def bottleneck_branch(
-    cin: int, mid: int, cout: int, stride: int, *, groups: int = 1, stride_on: StrideOn = "3x3"
+def bottleneck(
+    cin: int, inner: int, cout: int, stride: int, *, groups: int = 1, on: StrideOn = "3x3"
 ) -> nn.Sequential:
-    """1x1 down to mid, 3x3 in groups, 1x1 up to cout; the stride sits on the 3x3 or the first."""
-    first, second = (stride, 1) if stride_on == "1x1" else (1, stride)
+    """A branch: 1x1 to the inner width, 3x3 in groups, 1x1 to cout; the stride sits `on` one.
+
+    >>> import torch
+    >>> bottleneck(256, 128, 512, 2)(torch.zeros(1, 256, 8, 8)).shape
+    torch.Size([1, 512, 4, 4])
+    """
+    strides = (stride, 1) if on == "1x1" else (1, stride)
     return nn.Sequential(
-        conv_bn(cin, mid, 1, first),
-        conv_bn(mid, mid, 3, second, groups=groups),
-        conv_bn(mid, cout, 1, act=None),
+        conv_bn(cin, inner, 1, strides[0]),
+        conv_bn(inner, inner, 3, strides[1], groups=groups),
+        conv_bn(inner, cout, 1, act=None),
     )
 
 

@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from ._columns import Count, Stem
+from ._columns import Count, Stem, StrideOn
 from ._names import Named
 from ._network import Network
 from ._parts import conv_bn, he_init, pooled_head, relu
-from ._residual import D50, D101, D152, StrideOn, residual_stages
+from ._residual import D50, D101, D152, residual_stages
 from ._row import Row
 
 

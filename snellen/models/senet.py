@@ -11,21 +11,11 @@ from typing import Any, Literal
 
 from torch import nn
 
-from ._columns import Count, Share, Stem
+from ._columns import Count, Share, Stem, StrideOn
 from ._names import Named
 from ._network import Network
 from ._parts import SqueezeExcite, conv_bn, he_init, image_stem, pooled_head, relu
-from ._residual import (
-    D50,
-    D101,
-    D152,
-    Residual,
-    StrideOn,
-    bottleneck_branch,
-    residual_stages,
-    skip_over,
-    two_3x3,
-)
+from ._residual import D50, D101, D152, Residual, bottleneck, residual_stages, skip_over, two_3x3
 from ._row import Row
 
 
@@ -82,8 +72,8 @@ def _block(cin: int, width: int, stride: int, row: SENet) -> tuple[nn.Module, in
         branch = two_3x3(cin, width, stride)
         branch.extend([relu()] if row.relu_before_gate else [])
     elif row.block == "bottleneck":
-        mid, on = width * row.base // 64 * row.groups, row.stride_on
-        branch = bottleneck_branch(cin, mid, cout, stride, groups=row.groups, stride_on=on)
+        inner = width * row.base // 64 * row.groups
+        branch = bottleneck(cin, inner, cout, stride, groups=row.groups, on=row.stride_on)
     else:
         branch = nn.Sequential(
             conv_bn(cin, 2 * width, 1),
