@@ -28,7 +28,7 @@ class Outcome:
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong, the likeliest root first."""
-        return told(self.trainings)
+        return told(self.trainings, self.ward.ignore)
 
     @cached_property
     def trainings(self) -> list[Closed]:

@@ -126,6 +126,15 @@ class Patient:
                 if not torch.isfinite(p.detach()).all()]  # fmt: skip
 
 
+class Handles(tuple[Any, ...]):
+    """Several handles as one."""
+
+    def remove(self) -> None:
+        """Take all hooks away."""
+        for handle in self:
+            handle.remove()
+
+
 def everywhere(net: nn.Module) -> list[nn.Module]:
     """Every module of a network, those in plain lists and dicts of its attributes too.
 

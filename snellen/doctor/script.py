@@ -135,7 +135,7 @@ class ScriptDoctor:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong, the likeliest root first."""
-        return told(self.ward.outcomes())
+        return told(self.ward.outcomes(), self.ward.ignore)
 
     @property
     def notes(self) -> list[str]:

@@ -11,8 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
-from . import graph, preflight
+from . import graph, preflight, sweep
 from .chart import Chart
+from .check import judge
 from .finding import LEVELS, Finding
 from .loader import Loaders
 from .patient import Patient
@@ -163,8 +164,11 @@ def _ended(doc: Doctor) -> Closed:
     return Closed(" and ".join(kinds), doc.chart, doc.findings, doc.ignored, doc.notes)
 
 
-def told(trainings: list[Closed]) -> tuple[Finding, ...]:
-    """The findings of all trainings, the likeliest first; each says of which network it is."""
+def told(trainings: list[Closed], ignore: tuple[str, ...] = ()) -> tuple[Finding, ...]:
+    """The findings of all trainings, the likeliest first; each says of which network it is.
+
+    Trainings of one kind of network are the trials of a search, which is judged too.
+    """
     if len(trainings) == 1:
         return trainings[0].findings
     same: dict[Any, list[tuple[int, Finding]]] = {}
@@ -179,6 +183,8 @@ def told(trainings: list[Closed]) -> tuple[Finding, ...]:
         message = f"{network}: {finding.message}"
         where = {**finding.where, "network": network}
         found.append(replace(finding, message=message, where=where))
+    if len({training.name for training in trainings}) == 1:
+        found += judge(sweep.trials([training.chart for training in trainings]), ignore)
     return tuple(sorted(found, key=_rank))
 
 

@@ -23,7 +23,7 @@ from .engine import Engine
 from .finding import LEVELS, Finding, at_or_above
 from .loader import Record, dataset_of, innermost, length_of
 from .parts import Parts
-from .patient import Patient, named
+from .patient import Handles, Patient, named
 
 
 def doctor(
@@ -65,15 +65,6 @@ def doctor(
     doc = Doctor(nets, [o for o in optimizers if o is not None], tuple(ignore), sink)
     doc.tell(train=train, val=val, loss_fn=loss_fn, classes=classes)
     return doc
-
-
-class Handles(tuple[Any, ...]):
-    """Several handles as one."""
-
-    def remove(self) -> None:
-        """Take all hooks away."""
-        for handle in self:
-            handle.remove()
 
 
 class Doctor:
@@ -219,6 +210,14 @@ class Doctor:
             )
         )
         return self.findings
+
+    def trial(
+        self, score: float, settings: dict[str, float], ranges: dict[str, tuple[float, ...]]
+    ) -> None:
+        """One trial of a search: score (higher is better), settings, ranges (low, high, is_log)."""
+        searched = {name: list(range) for name, range in ranges.items()}
+        values = {"score": score, "settings": settings, "ranges": searched}
+        self.engine.emit("trial", self.engine.step, values=values)
 
     def continue_from(self, events: Iterable[dict[str, Any]], step: int) -> None:
         """Go on with a training that was broken off after `step`: what was measured until then."""

@@ -9,14 +9,14 @@ from ..finding import Finding
 from ._cases import training
 from ._readings import finite, short
 
-EDGE, TRIALS = 0.05, 8
+EDGE, TRIALS, BEST = 0.05, 8, 3
 
 
 class OptimumAtBoundary(Check):
     """A search whose best trial lies at the edge of a range."""
 
     id = "search-optimum-at-boundary"
-    signal = "the best trial's settings beside the ranges that were searched"
+    signal = "the settings of the three best trials beside the ranges that were searched"
     threshold = f"within {EDGE:.0%} of the range (of its logarithm) of an edge, {TRIALS} trials"
     source = "CS231n notes, neural networks 3: careful with best values on border"
     why = "the range decided, not the score"
@@ -29,9 +29,14 @@ class OptimumAtBoundary(Check):
         trials = [t for t in chart.trials if finite([t.get("score")]) and t.get("settings")]
         if len(trials) < TRIALS:
             return None
-        best = max(trials, key=lambda t: t["score"])
-        found = [(name, value, edge) for name, value in best["settings"].items()
-                 if (edge := _edge(value, (best.get("ranges") or {}).get(name)))]  # fmt: skip
+        best, *near = sorted(trials, key=lambda t: t["score"], reverse=True)[:BEST]
+        ranges = best.get("ranges") or {}
+        found = []
+        for name, value in best["settings"].items():
+            edge = _edge(value, ranges.get(name))
+            beside = [_edge(t["settings"].get(name), ranges.get(name), 0.5) for t in near]
+            if edge and all(other == edge for other in beside):  # no accident of a flat score
+                found.append((name, value, edge))
         if not found:
             return None
         words = "; ".join(f"{name} {short(value)} at the {edge}" for name, value, edge in found)
@@ -42,7 +47,7 @@ class OptimumAtBoundary(Check):
         )
 
 
-def _edge(value: Any, range: Any) -> str:
+def _edge(value: Any, range: Any, share: float = EDGE) -> str:
     """A value in its range -> '' or which end it is at.
 
     >>> _edge(9.8e-4, [1e-5, 1e-3, True])
@@ -56,7 +61,7 @@ def _edge(value: Any, range: Any) -> str:
     if ends[2] <= ends[0]:
         return ""
     place = (ends[1] - ends[0]) / (ends[2] - ends[0])
-    side = "lower" if place < EDGE else "upper" if place > 1 - EDGE else ""
+    side = "lower" if place < share else "upper" if place > 1 - share else ""
     return f"{side} end of {short(low)} to {short(high)}" if side else ""
 
 
@@ -66,8 +71,9 @@ def sick() -> list[Chart]:
 
 
 def healthy() -> list[Chart]:
-    """A best rate in the middle; too few trials."""
-    return [_searched(lambda k: -abs(k - 5)), _searched(lambda k: k, count=4)]
+    """A best rate in the middle; too few trials; a score that the rate does not change."""
+    return [_searched(lambda k: -abs(k - 5)), _searched(lambda k: k, count=4),
+            _searched(lambda k: (3, 0, 2, 0, 1, 0, 0, 1, 0, 4)[k])]  # fmt: skip
 
 
 def _searched(score: Any, count: int = 10) -> Chart:
