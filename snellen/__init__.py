@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .doctor.gradcheck import gradcheck
     from .doctor.watch import doctor
     from .models import model, models
+    from .nn.conv_by_shape import accelerate
     from .train.recipe import Recipe
 
 FACE = {  # name -> where it lives
@@ -35,6 +36,7 @@ FACE = {  # name -> where it lives
     "doctor": "snellen.doctor.watch:doctor",
     "Finding": "snellen.doctor.finding:Finding",
     "gradcheck": "snellen.doctor.gradcheck:gradcheck",
+    "accelerate": "snellen.nn.conv_by_shape:accelerate",
     "model": "snellen.models:model",
     "models": "snellen.models:models",
     "Recipe": "snellen.train.recipe:Recipe",
@@ -47,7 +49,7 @@ FACE = {  # name -> where it lives
 }
 
 __all__ = [  # noqa: RUF022 (in the order in which one meets them)
-    "train", "load", "Run", "doctor", "Finding", "gradcheck", "model", "models",
+    "train", "load", "Run", "doctor", "Finding", "gradcheck", "accelerate", "model", "models",
     "Recipe", "Sample", "Target", "Prediction", "Batch", "nn", "optim",
     "SnellenError", "UsageError", "DataError", "Diverged", "DoctorError", "__version__",
 ]  # fmt: skip

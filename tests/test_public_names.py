@@ -8,7 +8,7 @@ import pytest
 import snellen as sn
 
 NAMES = (
-    "train", "load", "Run", "doctor", "Finding", "gradcheck", "model", "models",
+    "train", "load", "Run", "doctor", "Finding", "gradcheck", "accelerate", "model", "models",
     "Recipe", "Sample", "Target", "Prediction", "Batch", "nn", "optim",
     "SnellenError", "UsageError", "DataError", "Diverged", "DoctorError", "__version__",
 )  # fmt: skip

@@ -14,7 +14,6 @@ from ..optim.schedules import DECAYS
 from .recipe import Recipe, settings
 from .speed import Choice, Facts, Machine, choose
 
-SAMPLES = 100_000  # seen in a training, where neither user nor task says
 SAMPLES = 100_000  # that a training sees in all, where its task does not say another number
 FEW_STEPS = 300  # in fewer, running statistics lag behind weights that move fast
 

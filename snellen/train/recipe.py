@@ -109,6 +109,12 @@ class Recipe:
     malloc: str | None = setting(
         None, "memory between steps: keep it, or give it back", ("allocator",), ("keep", "system")
     )
+    convolution: str | None = setting(
+        None,
+        "by_shape takes the quicker of two ways for each, timed once",
+        (),
+        ("by_shape", "library"),
+    )
     compile: bool = setting(False, "torch.compile the network")
     weights: str | None = setting(
         None, "a checkpoint to start from", ("pretrained", "checkpoint", "ckpt")

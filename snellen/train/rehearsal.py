@@ -24,9 +24,10 @@ def rehearse(net: nn.Module, task: Task, feed: Feed, compute: Compute) -> None:
     batch = next(iter(feed.in_order())).select(torch.arange(min(ROWS, feed.num_samples)))
     ready = compute.ready(task, batch)
     fed, name = tuple(ready.x.shape), type(net).__name__
+    placed = compute.place(net)  # not in inference mode: its parameters could not be trained then
     with evaluating(net), untouched_rng(), torch.inference_mode():
         try:
-            out = task.infer(compute.place(net), ready)
+            out = task.infer(placed, ready)
         except Exception as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else ""
             raise UsageError(

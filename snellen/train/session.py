@@ -22,6 +22,7 @@ from ..core.words import number
 from ..data.augment import compose
 from ..data.sample import Batch
 from ..doctor.watch import Doctor, doctor
+from ..nn.conv_by_shape import accelerate, choices, recall
 from ..nn.precise_norm import recompute_statistics
 from ..optim.by_name import build as build_optimiser
 from ..tasks.task import Phase
@@ -129,7 +130,8 @@ class Session:
         self._refuse_lost_weights()
         if self.job.recipe.precise_norm:
             self._settle_norms()
-        row = {"epoch": epoch, **means, "lr": self._lr()}
+        losses = {name: mean for name, mean in means.items() if name.endswith("loss")}
+        row = {"epoch": epoch, **losses, "lr": self._lr()}
         self.book.metrics(step, epoch, "train", means)
         scores = dict(means)
         if self.job.val is not None:
@@ -169,6 +171,7 @@ class Session:
         """A checkpoint: weights, and all that the coming steps depend on."""
         self.book.flush()
         state = {"loop": self.loop.state(), "best": vars(self.best)}
+        state["convolutions"] = choices(self.loop.net)
         whole = checkpoint.Checkpoint(self.loop.net.state_dict(), state, self.meta())
         file = checkpoint.save(self.folder.weights, whole).name
         epoch, step = self.loop.position.epoch, self._step()
@@ -194,6 +197,7 @@ class Session:
         checkpoint.fit_into(self.loop.net, saved.weights)
         self.best = Standing(**saved.state["best"])
         self.loop.restore(saved.state["loop"])
+        recall(self.loop.net, saved.state.get("convolutions", {}))
 
     def _judge_epoch(self, epoch: int, scores: dict[str, float]) -> None:
         """Keep the weights where the score is the best so far."""
@@ -279,6 +283,8 @@ def make_loop(job: Job) -> Loop:
     """The loop of a job: network placed, an optimiser for each phase, augmentation composed."""
     recipe = job.recipe
     net = job.compute.place(job.net)
+    if recipe.convolution == "by_shape":
+        accelerate(net)
     optimisers: list[tuple[Phase, Optimizer]] = []
     for phase in job.task.phases(net):
         said = {

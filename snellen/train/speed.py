@@ -77,6 +77,7 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
             "threads": torch.get_num_threads(),
             "workers": 0,
             "malloc": "system",
+            "convolution": "library",
         }
         return [where, *(Choice(k, v, "speed=off", "default") for k, v in off.items())]
     tiny = facts.macs * (recipe.batch or 1) < TINY_STEP
@@ -86,6 +87,7 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
         _precision(device, tiny, machine),
         _memory_format(tiny),
         _malloc(device, tiny),
+        _convolution(device, tiny, recipe),
         Choice("workers", 0 if machine.cores <= 2 else min(4, machine.cores - 1),
                f"{machine.cores} cores", "default"),
     ]  # fmt: skip
@@ -120,6 +122,13 @@ def _malloc(device: str, tiny: bool) -> Choice:
     if tiny or device != "cpu" or not is_glibc():
         return Choice("malloc", "system", "small or foreign blocks are no trouble", "default")
     return Choice("malloc", "keep", "the same large blocks are asked for at each step")
+
+
+def _convolution(device: str, tiny: bool, recipe: Recipe) -> Choice:
+    if tiny or device != "cpu" or recipe.compile or recipe.channels_last is False:
+        return Choice("convolution", "library", "there is nothing to choose", "default")
+    reason = "small maps of many channels are quicker as one matrix product"
+    return Choice("convolution", "by_shape", reason)
 
 
 def fits_in_memory(num_bytes: int, machine: Machine) -> bool:

@@ -1,0 +1,95 @@
+"""Training steps with one lever of speed after another, against plain fp32 eager; one thread.
+
+Each contender has a process of its own and they take turns, a step each: plain PyTorch; bfloat16
+autocast and channels_last, as tutorials say; the same with `sn.accelerate`; and with malloc that
+keeps its memory, which is what `speed=auto` does. ResNet-18 through all of `sn.train` is in
+resnet18.py.
+
+python bench/levers.py [NET ...]
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from multiprocessing.connection import Connection
+
+import torch
+from _timing import goals_of, paired, record_goals, table, take_turns
+from torch import nn
+from torch.nn import functional as F
+
+STEPS = 9
+LEVERS = ("plain fp32 eager", "bf16 + channels_last", "+ sn.accelerate", "+ malloc kept")
+
+
+def airbench_like() -> nn.Module:
+    """The shape of the CIFAR-10 speed records' network: a 2x2 stem, three blocks, one linear."""
+
+    def block(before: int, after: int) -> list[nn.Module]:
+        return [nn.Conv2d(before, after, 3, 1, 1, bias=False), nn.MaxPool2d(2),
+                nn.BatchNorm2d(after), nn.GELU(), nn.Conv2d(after, after, 3, 1, 1, bias=False),
+                nn.BatchNorm2d(after), nn.GELU()]  # fmt: skip
+
+    stem = [nn.Conv2d(3, 24, 2), nn.GELU()]
+    tail = [nn.MaxPool2d(3), nn.Flatten(), nn.Linear(256, 10)]
+    return nn.Sequential(*stem, *block(24, 64), *block(64, 256), *block(256, 256), *tail)
+
+
+def named(name: str) -> nn.Module:
+    """A network of the zoo for 32 x 32 pictures."""
+    import snellen as sn
+
+    return sn.model(name, classes=10, imgsz=32)
+
+
+NETS: dict[str, tuple[Callable[[], nn.Module], int]] = {  # name -> how to build it, batch
+    "resnet18": (lambda: named("resnet18"), 64),
+    "airbench-like": (airbench_like, 64),
+    "mobilenet_v2": (lambda: named("mobilenet_v2"), 64),
+}
+GOALS = {"resnet18": 5.0, "airbench-like": 5.0, "mobilenet_v2": 2.0}  # times faster than eager
+
+
+def contender(turn: Connection, name: str, level: int) -> None:
+    """Steps of a network with the first `level` levers, one at each turn."""
+    import snellen as sn
+    from snellen.train.allocator import tuned
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    build, batch = NETS[name]
+    net = build()
+    x, y = torch.randn(batch, 3, 32, 32), torch.randint(0, 10, (batch,))
+    if level >= 1:
+        net = net.to(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=torch.channels_last)
+    if level >= 2:
+        net = sn.accelerate(net)
+    optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9, fused=level >= 1)
+    with tuned(True) if level >= 3 else nullcontext():
+        while turn.recv():
+            start = time.process_time()
+            optimizer.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=level >= 1):
+                loss = F.cross_entropy(net(x), y)
+            loss.backward()
+            optimizer.step()
+            turn.send(time.process_time() - start)
+
+
+def main(wanted: list[str]) -> None:
+    rows, goals = {}, {}
+    for name in wanted or NETS:
+        turns = {lever: (contender, name, level) for level, lever in enumerate(LEVERS)}
+        times = take_turns(turns, STEPS)
+        rows[name] = [row for row in paired(times, LEVERS[0]) if row.name != LEVERS[0]]
+        rows[name] += [row for row in paired(times, LEVERS[1]) if row.name in LEVERS[2:]]
+        print(table(f"{name}, batch {NETS[name][1]}", rows[name]), flush=True)
+        reached = goals_of(rows[name], {(LEVERS[3], LEVERS[0]): 1 / GOALS[name]})
+        goals |= {f"{name}: {what}": value for what, value in reached.items()}
+    record_goals("levers", goals, nets={k: [vars(row) for row in v] for k, v in rows.items()})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,179 @@
+"""Convolutions that take, shape by shape, the quicker of the library's way and a matrix product.
+
+oneDNN's bfloat16 convolutions are hard to beat on large maps and collapse on small ones: on a 4x4
+map of 512 channels the weight gradient takes six times as long as the same sum as one matrix
+product (`python bench/convolution.py` prints it for your machine). Which is quicker is timed when a
+shape is first met, for the output and both gradients apart, and remembered per machine.
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ..core.parts import Part
+from .im2col import Geometry, Pair, input_gradient, matrix_conv, weight_gradient
+from .quickest import Quickest, machine_table
+
+PARTS = {
+    "Convolution by shape": Part(
+        "Layers and shapes",
+        "sn.accelerate, sn.nn.ConvByShape",
+        "the quicker of oneDNN and im2col + matrix product, for the output and each gradient",
+    ),
+}
+LARGE_MAP = 256  # output pixels above which the library always won, so that nothing is timed
+FEW_CHANNELS = 16  # in, under which a product of windows is too thin
+TYPES = (torch.bfloat16, torch.float32)
+
+
+def accelerate(net: nn.Module) -> nn.Module:
+    """The network, channels last, its convolutions computed in the quicker way for each shape.
+
+    Works on any network, in place: parameters, names, hooks and `state_dict` stay; only plain
+    `nn.Conv2d` change their class. Outputs and gradients equal the former within rounding. On a
+    GPU, and where the network is compiled, exported or transformed, the library's way is taken.
+    The first pass of each shape is timed; the choices are kept in the user's cache folder
+    (SNELLEN_CACHE moves it).
+
+    >>> import snellen as sn
+    >>> net = sn.accelerate(sn.model("resnet18", classes=10))
+    >>> net(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 10])
+    """
+    quickest = Quickest(machine_table("convolution"))
+    for module in net.modules():
+        if type(module) is nn.Conv2d:
+            module.__class__ = ConvByShape
+            cast(ConvByShape, module).quickest = quickest
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def choices(net: nn.Module) -> dict[str, bool]:
+    """What `accelerate` has chosen so far: shape -> whether the matrix product is taken."""
+    tables = [m.quickest.table for m in net.modules() if isinstance(m, ConvByShape)]
+    return dict(tables[0]) if tables else {}
+
+
+def recall(net: nn.Module, table: dict[str, bool]) -> None:
+    """Let an accelerated network choose as another did: rounding is then the same too."""
+    for module in net.modules():
+        if isinstance(module, ConvByShape):
+            module.quickest.table.update(table)
+
+
+class ConvByShape(nn.Conv2d):
+    """x_BCHW -> (B, O, H', W'): `nn.Conv2d`, computed in the quicker of two ways.
+
+    Made by `accelerate`.
+    """
+
+    quickest: Quickest
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x_BCHW -> (B, O, H', W')."""
+        if not self._has_choice(x):
+            return super().forward(x)
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+        bias = None if self.bias is None else self.bias.to(dtype)
+        out: Tensor = _ByShape.apply(
+            x.to(dtype), self.weight.to(dtype), bias, self.geometry(), self.quickest
+        )
+        return out
+
+    def geometry(self) -> Geometry:
+        """How the windows lie."""
+        pairs = (self.kernel_size, self.stride, self.padding, self.dilation)
+        return Geometry(*((int(pair[0]), int(pair[1])) for pair in pairs))
+
+    def _has_choice(self, x: Tensor) -> bool:
+        """Whether the matrix product is possible here, and may be the quicker one."""
+        if x.device.type != "cpu" or x.ndim != 4 or type(x) is not Tensor or self.groups != 1:
+            return False
+        if isinstance(self.padding, str) or self.padding_mode != "zeros":
+            return False
+        if self.in_channels < FEW_CHANNELS or _is_traced():
+            return False
+        autocast = torch.is_autocast_enabled("cpu")
+        dtype = torch.get_autocast_dtype("cpu") if autocast else x.dtype
+        if dtype not in TYPES or not (autocast or x.dtype == self.weight.dtype):
+            return False
+        height, width = self.geometry().out((x.shape[2], x.shape[3]))
+        return 0 < height * width <= LARGE_MAP and height > 0 and x.shape[0] > 0 and (
+            x.is_contiguous(memory_format=torch.channels_last)
+        )  # fmt: skip
+
+
+class _ByShape(torch.autograd.Function):
+    """The convolution and its gradients, each in its quicker way."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        geometry: Geometry,
+        quickest: Quickest,
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.geometry, ctx.quickest = geometry, quickest
+        ctx.has_bias = bias is not None
+        _, stride, padding, dilation = geometry
+        return quickest.of(
+            _key("out", x, weight, geometry),
+            lambda: torch.conv2d(x, weight, bias, stride, padding, dilation),
+            lambda: matrix_conv(x, weight, bias, geometry),
+        )
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        geometry, quickest = ctx.geometry, ctx.quickest
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        to_x = to_weight = to_bias = None
+        if ctx.needs_input_grad[0]:
+            size: Pair = (x.shape[2], x.shape[3])
+            to_x = quickest.of(
+                _key("to input", x, weight, geometry),
+                lambda: _library_gradients(grad, x, weight, geometry, of=0),
+                lambda: input_gradient(size, weight, grad, geometry),
+            )
+        if ctx.needs_input_grad[1]:
+            to_weight = quickest.of(
+                _key("to weight", x, weight, geometry),
+                lambda: _library_gradients(grad, x, weight, geometry, of=1),
+                lambda: weight_gradient(x, grad, geometry),
+            )
+        if ctx.has_bias and ctx.needs_input_grad[2]:
+            to_bias = grad.sum((0, 2, 3))
+        return to_x, to_weight, to_bias, None, None
+
+
+def _library_gradients(
+    grad: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, of: int
+) -> Tensor:
+    """The library's gradient at the input (of=0) or at the weights (of=1)."""
+    _, stride, padding, dilation = geometry
+    mask = [of == 0, of == 1, False]
+    gradients = torch.ops.aten.convolution_backward(
+        grad, x, weight, None, stride, padding, dilation, False, [0, 0], 1, mask
+    )
+    chosen: Tensor = gradients[of]
+    return chosen
+
+
+def _key(what: str, x: Tensor, weight: Tensor, geometry: Geometry) -> str:
+    """The name of a shape in the table of choices."""
+    sizes = "x".join(map(str, x.shape)), "x".join(map(str, weight.shape))
+    rest = ",".join(str(n) for pair in geometry[1:] for n in pair)
+    return f"{what} {sizes[0]} {sizes[1]} {rest} {str(x.dtype).removeprefix('torch.')}"
+
+
+def _is_traced() -> bool:
+    """Whether what runs is being compiled, exported, traced or transformed."""
+    return (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+    )
