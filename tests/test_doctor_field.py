@@ -47,3 +47,86 @@ def test_of_two_optimisers_the_one_whose_rate_is_too_high_is_told(seed):
     assert (found.id, found.evidence["optimizer"], found.evidence["lr"]) == ("lr-too-high", 0, 1.0)
     found = gan(judged=1.0).findings[0]
     assert (found.id, found.evidence["optimizer"]) == ("lr-too-high", 1)
+
+
+class Sequence(nn.Module):
+    """An LSTM over rows of eight values."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.LSTM(8, 32, batch_first=True)
+
+    def forward(self, x):
+        return self.cell(x.unflatten(1, (4, 8)))[0][:, -1]
+
+
+def pictures():
+    return nn.Sequential(nn.Unflatten(1, (2, 4, 4)), nn.Conv2d(2, 16, 3), nn.ReLU(),
+                         nn.Flatten(), nn.Linear(64, 32))  # fmt: skip
+
+
+TRUNKS = {"dense": lambda: dense(32, 64, 32), "convolutions": pictures, "lstm": Sequence}
+
+
+def data(count=512):
+    x = torch.randn(count, 32)
+    return x, (x @ torch.randn(32, 4, generator=torch.Generator().manual_seed(5))).argmax(1)
+
+
+def behind(trunk, features=None, *, optimizers=(), extra=None, steps=40):
+    """Train a head on what a trunk in a variable of its own makes of the data."""
+    head = nn.Sequential(nn.ReLU(), nn.Linear(32, 4))
+    x, y = data()
+    optimizer = torch.optim.Adam(head.parameters(), 3e-3)
+    with sn.doctor(head, optimizer) as doc:
+        for _ in range(steps):
+            for other in (optimizer, *optimizers):
+                other.zero_grad()
+            out = head((features or trunk)(x))
+            (F.cross_entropy(out, y) + (extra(x, out) if extra else 0)).backward()
+            for other in (optimizer, *optimizers):
+                other.step()
+    return doc
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_new_trunk_that_no_optimiser_holds_is_told(name, seed):
+    torch.manual_seed(seed)
+    (found,) = behind(TRUNKS[name]()).findings
+    assert (found.id, found.level) == ("optim-missing-params", "error")
+    assert "are not its own" in found.message
+
+
+def by_choice(name):
+    """Trunks beside the optimiser that are as they are to be."""
+    trunk = dense(32, 64, 32)
+    if name == "no_grad":
+        return behind(trunk, torch.no_grad()(trunk))
+    if name == "frozen":
+        return behind(trunk.requires_grad_(False))
+    if name == "held by another optimiser":
+        return behind(trunk, optimizers=[torch.optim.Adam(trunk.parameters(), 3e-3)])
+    if name == "trained before":
+        x, y = data()
+        whole = nn.Sequential(trunk, nn.ReLU(), nn.Linear(32, 4))
+        optimizer = torch.optim.Adam(whole.parameters(), 3e-3)
+        for _ in range(150):
+            optimizer.zero_grad()
+            F.cross_entropy(whole(x), y).backward()
+            optimizer.step()
+        return behind(trunk)
+    teacher = dense(32, 64, 4)  # behind the output, with gradients that nobody wants
+    judge = dense(4, 64, 16)
+    kinds = {
+        "teacher": lambda x, out: F.mse_loss(out, teacher(x).detach()),
+        "perceptual": lambda x, out: 0.01 * judge(out).square().mean(),
+    }
+    return behind(trunk, torch.no_grad()(trunk), extra=kinds[name])
+
+
+@pytest.mark.parametrize("name", ["no_grad", "frozen", "held by another optimiser",
+                                  "trained before", "teacher", "perceptual"])  # fmt: skip
+def test_a_trunk_that_stays_by_choice_is_not(name):
+    torch.manual_seed(0)
+    assert ids(by_choice(name)) == []

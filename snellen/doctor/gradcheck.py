@@ -38,8 +38,9 @@ PARTS = {
     ),
     "Full loss": Part(
         "Gradients and checks",
-        "sn.gradcheck",
-        "data loss + penalty, each checked as a term of its own (`penalty=`)",
+        "sn.gradcheck, sn.optim.decay_penalty",
+        "data loss + penalty, each checked as a term of its own (`penalty=`); a run's metrics.csv "
+        "holds each term",
         "001 003",
     ),
     "Early stopping": Part(

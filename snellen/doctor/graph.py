@@ -152,6 +152,37 @@ def leaves(loss: Tensor) -> list[Tensor]:
     return list(found.values())
 
 
+def upstream(loss: Tensor, own: set[int]) -> list[Tensor]:
+    """The leaves whose values reach a loss through an operation on a tensor with an id in `own`.
+
+    >>> trunk, head, seen = (torch.ones(2, 2, requires_grad=True) for _ in range(3))
+    >>> loss = ((torch.ones(1, 2) @ trunk) @ head @ seen).sum()
+    >>> [t is trunk for t in upstream(loss, {id(head)})]
+    [True]
+    """
+    todo = deque(n for n in nodes(loss) if any(_holds(below, own) for below, _ in n.next_functions))
+    seen, found = set[Any](), dict[int, Tensor]()
+    while todo:
+        node = todo.popleft()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = getattr(node, "variable", None)
+        if leaf is not None and id(leaf) not in own:
+            found[id(leaf)] = leaf
+        todo.extend(following for following, _ in node.next_functions)
+    return list(found.values())
+
+
+def _holds(node: Any, own: set[int]) -> bool:
+    """Whether a node is one of these leaves, or a view of it."""
+    for _ in range(4):
+        if node is None or node.name() not in VIEWS:
+            break
+        node = node.next_functions[0][0]
+    return id(getattr(node, "variable", None)) in own
+
+
 def layers_in_series(out: Tensor) -> tuple[int, int]:
     """An output -> the most weights that data passes one after the other, and their least width.
 

@@ -1,5 +1,7 @@
 """An optimiser keeps the parameters that it was given; a layer replaced later is not among them."""
 
+from typing import Any
+
 from ..chart import Chart, Trace
 from ..check import Check
 from ..finding import Finding
@@ -87,6 +89,8 @@ class MissingParams(Check):
         still = [row for row in rows if row.get("unmoved") and row.get("parameters")]
         if len(still) < 2:
             return None
+        if trunk := still[-1].get("trunk"):
+            return self._trunk(trunk, still)
         count = still[-1]["unmoved"]
         return self.finding(
             f"{count} parameters outside the network get gradients from its loss but are in no"
@@ -96,6 +100,19 @@ class MissingParams(Check):
             since=still[0]["step"],
             confidence=0.75,
             evidence={"parameters": count},
+        )
+
+    def _trunk(self, shapes: list[list[int]], rows: list[dict[str, Any]]) -> Finding:
+        """A network of its own in front of the trained one, new and never moved."""
+        return self.finding(
+            f"data reach the network through {len(shapes)} parameters that are not its own"
+            f" (shapes {', '.join(map(str, shapes[:3]))}{' ...' if len(shapes) > 3 else ''}):"
+            " they get gradients, are in no optimiser, and are still as they were drawn",
+            do="give the optimiser both: [*trunk.parameters(), *head.parameters()]; where the trunk"
+            " is to stay as it is, requires_grad_(False)",
+            since=rows[0]["step"],
+            confidence=0.88,
+            evidence={"parameters": len(shapes), "shapes": shapes[:20]},
         )
 
 
@@ -134,17 +151,19 @@ def _is_missing(trace: Trace) -> bool:
 
 
 def sick() -> list[Chart]:
-    """A head that was replaced after the optimiser was built."""
+    """A head that was replaced after the optimiser was built; a trunk that it was not told of."""
     lost = {"facts": {"in_optimizer": False}, "changed": False, "update_ratio": 0.0}
     outside = {"hidden": [], "lost": 1, "parameters": 1, "together": True, "numel": 640}
     own = tuple(answer("strays", t, unmoved=int(t > 2), **outside) for t in (2, 5, 12))
+    before = {**outside, "lost": 4, "parameters": 4, "trunk": [[64, 784], [64]]}
+    trunk = tuple(answer("strays", t, unmoved=4 * (t > 2), **before) for t in (2, 5, 12))
     idle = {"grad_none": True, "grad_norm": None, "changed": False, "update_ratio": 0.0}
     behind = answer("forgotten", 5, weights=["Linear.weight"], count=2)
     strange = tuple({"kind": "param", "step": t, "name": f"optimizer0.0.{i}", "values": idle}
                     for t in range(4) for i in range(2))  # fmt: skip
     return [training(params={"head.weight": lost}), training(sick=own),
             training(params={"*": lost}, sick=strange),
-            training(sick=(behind,))]  # fmt: skip
+            training(sick=(behind,)), training(sick=trunk)]  # fmt: skip
 
 
 def healthy() -> list[Chart]:

@@ -42,7 +42,8 @@ probe       named, of a few steps and of the end; values besides last, network:
             received    agreement, samples
             frozen      frozen, new [], share, held (layers with weights), head (the last of them)
             filters     rough, count, size
-            strays      hidden [], lost, numel, anew, together, unmoved, parameters, adopted
+            strays      hidden [], lost, numel, anew, together, unmoved, parameters, adopted,
+                        trunk [shape] (new, unmoved, and before the network)
             direction   away, counted, right, chance, is_class
             logs        least, source (softmax | sigmoid), overflows
             summed      size

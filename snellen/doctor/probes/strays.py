@@ -13,9 +13,10 @@ from .. import graph
 from ..patient import HOMES, everywhere
 from ._measure import first_tensor
 from ._probe import Feed, Probe
+from .frozen import is_normal, is_within
 
 TURNS = (2, 5, 12)
-MOST = 32
+MOST, LEAST = 32, 16  # tensors that are told; values of a weight that tells
 
 
 class Strays(Probe):
@@ -52,10 +53,22 @@ class Strays(Probe):
             "together": any(id(t) in mine for t in found), "unmoved": len(still),
             "parameters": sum(isinstance(t, nn.Parameter) for t in lost),
             "adopted": feed.patient.adopted, "starts": len(starts),
+            "trunk": _trunk(loss, mine, still),
         }  # fmt: skip
         self._known = {id(t): (weakref.ref(t), t._version) for t in lost[:MOST]}
         if lost or starts:
             self.eyes.emit("probe", feed.step, name="strays", values=values)
+
+
+def _trunk(loss: Tensor, mine: set[int], still: list[Tensor]) -> list[list[int]]:
+    """The shapes of unmoved weights, new ones, through which the data came to the network."""
+    if not still or not mine:
+        return []
+    ids = {id(t) for t in still if isinstance(t, nn.Parameter)}
+    before = [t for t in graph.upstream(loss, mine) if id(t) in ids]
+    weights = [t for t in before if t.dim() > 1 and t.numel() >= LEAST]
+    drawn = sum(is_within(w) or is_normal(w) for w in weights)
+    return [list(t.shape) for t in before] if 2 * drawn >= max(1, len(weights)) else []
 
 
 def owners_of(net: nn.Module) -> dict[int, str]:
