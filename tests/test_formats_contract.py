@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from snellen.core import registry
 from snellen.core.errors import DataError
 from snellen.data.audit import audit
 from snellen.data.open import open_data, open_path
+from snellen.data.sample import VOID
 from snellen.data.source import Format, Source
 
 FORMATS: dict[str, Format] = registry.collect("snellen.data.formats", "FORMATS")
@@ -28,19 +30,21 @@ def test_example_opens_as_a_whole_source(example):
     source = open_path(path)
     assert isinstance(source, Source)
     assert source.format == name
-    assert len(source.classes) >= 2
     assert not [p for p in source.problems if p.harm == "harmful"]
     assert len(source.train) > 0
-    labels = source.train.labels()
-    if labels is None:  # boxes have a class each, pictures none
-        target = source.train.target(0)
-        assert target is not None
+    target, labels = source.train[0].target, source.train.labels()
+    if target.text is not None:
+        assert target.text
+    elif target.semantic_HW is not None:  # a class a pixel
+        labels = target.semantic_HW[target.semantic_HW != VOID]
+    elif labels is None:  # boxes have a class each, pictures none
         labels = target.labels
         assert target.boxes_N4.shape == (len(labels), 4)
     else:
         assert len(labels) == len(source.train)
-    assert len(labels) > 0
-    assert set(labels.tolist()) <= set(range(len(source.classes)))
+    if target.text is None:
+        assert len(labels) > 0
+        assert set(labels.unique().tolist()) <= set(range(len(source.classes)))
 
 
 def test_samples_agree_with_labels_and_paths_and_repeat(example):
@@ -51,10 +55,10 @@ def test_samples_agree_with_labels_and_paths_and_repeat(example):
         assert sample.index == i
         if labels is not None:
             assert sample.target.label == int(labels[i])
-        else:
-            told = source.train.target(i)
-            assert (sample.target.boxes_N4 == told.boxes_N4).all()
-            assert (sample.target.labels == told.labels).all()
+        told = source.train.target(i)
+        for name, value in told.given().items() if told else ():
+            assert torch.equal(torch.as_tensor(value), torch.as_tensor(getattr(sample.target, name))
+                               ) if name != "text" else value == sample.target.text  # fmt: skip
         assert sample.path == source.train.path(i)
         assert sample.image_CHW.ndim == 3
         assert (sample.image_CHW == again.image_CHW).all()

@@ -60,6 +60,8 @@ class BoxSet(SampleSet):
     records: Sequence[Record]
     channels: int = 3
     draws_masks: bool = True  # a task that needs no masks saves their time
+    has_outlines: bool = False  # then a picture without things has masks too, none of them
+    num_joints: int = 0  # of each thing, and of a picture without things
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)  # W, H that were looked up
 
     def __len__(self) -> int:
@@ -71,14 +73,15 @@ class BoxSet(SampleSet):
         self.sizes[i] = (image_CHW.shape[2], image_CHW.shape[1])
         target = self.target(i)
         if self.draws_masks:
-            target = replace(target, masks_NHW=masks(self.record(i), self.sizes[i]))
+            drawn_NHW = masks(self.record(i), self.sizes[i], self.has_outlines)
+            target = replace(target, masks_NHW=drawn_NHW)
         return Sample(image_CHW, target, i, path)
 
     def target(self, i: int) -> Target:
         """Boxes, classes and key points; the file's head is read where coordinates are shares."""
         things = self.record(i).things
         ignored = [thing.ignored for thing in things]
-        joints_NK3 = _joints(things)
+        joints_NK3 = _joints(things, self.num_joints)
         return Target(
             labels=torch.tensor([thing.label for thing in things], dtype=torch.int64),
             boxes_N4=torch.tensor([thing.box for thing in things]).float().reshape(-1, 4),
@@ -110,12 +113,13 @@ def image_size(path: str) -> tuple[int, int]:
     return (header.height, header.width) if turned else (header.width, header.height)
 
 
-def masks(record: Record, size: tuple[int, int]) -> Tensor | None:
+def masks(record: Record, size: tuple[int, int], always: bool = False) -> Tensor | None:
     """Record in pixels, image's W, H -> masks_NHW, or None where no thing has an outline.
 
-    Things without an outline among others that have one get their box as mask.
+    `always` draws them there too. Things without an outline among others that have one get their
+    box as mask.
     """
-    if not any(thing.outline for thing in record.things):
+    if not always and not any(thing.outline for thing in record.things):
         return None
     width, height = size
     masks_NHW = np.zeros((len(record.things), height, width), bool)
@@ -145,13 +149,14 @@ def unwound(part: SampleSet) -> tuple[BoxSet, list[int]] | None:
     return inner[0], [inner[1][row] for row in part.rows]
 
 
-def _joints(things: Sequence[Thing]) -> Tensor | None:
+def _joints(things: Sequence[Thing], least: int) -> Tensor | None:
     """x, y, visibility of each joint, (N, K, 3); things without joints have zeros."""
     count = max((len(thing.keypoints) for thing in things), default=0)
+    count = max(count, 3 * least)
     if not count:
         return None
     rows = [thing.keypoints + (0.0,) * (count - len(thing.keypoints)) for thing in things]
-    return torch.tensor(rows).float().reshape(len(things), -1, 3)
+    return torch.tensor(rows).float().reshape(len(things), count // 3, 3)
 
 
 def _scaled(thing: Thing, width: int, height: int) -> Thing:

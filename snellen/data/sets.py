@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -18,7 +19,7 @@ from .source import SampleSet
 
 class FileSet(SampleSet):
     """Pictures on a disk; a picture is read when asked for, never before. What is true of each is
-    a row: its class, its attributes, its numbers, whichever are given.
+    a row: its class, its attributes, its numbers, its text, whichever are given.
     """
 
     def __init__(
@@ -29,9 +30,10 @@ class FileSet(SampleSet):
         *,
         attributes_NA: Tensor | None = None,
         values_NV: Tensor | None = None,
+        texts: Sequence[str] | None = None,
     ) -> None:
         self.paths, self.labels_N, self.channels = list(paths), labels_N, channels
-        self.attributes_NA, self.values_NV = attributes_NA, values_NV
+        self.attributes_NA, self.values_NV, self.texts = attributes_NA, values_NV, texts
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -46,7 +48,7 @@ class FileSet(SampleSet):
 
     def target(self, i: int) -> Target:
         """What is true of sample i."""
-        return _row(self, i)
+        return replace(_row(self, i), text=None if self.texts is None else self.texts[i])
 
     def path(self, i: int) -> str:
         """The file of sample i."""

@@ -39,7 +39,11 @@ def assemble(
         raise DataError(f"{name} has no picture to train on (it has {have}){first}")
     every = [record.image for listing in parts.values() for record in listing.records]
     channels = channels_of(every)
-    sets = {part: BoxSet(listing.records, channels) for part, listing in parts.items()}
+    every_thing = [t for listing in parts.values() for r in listing.records for t in r.things]
+    has_outlines = any(thing.outline for thing in every_thing)
+    num_joints = max((len(thing.keypoints) // 3 for thing in every_thing), default=0)
+    sets = {part: BoxSet(listing.records, channels, has_outlines=has_outlines,
+                         num_joints=num_joints) for part, listing in parts.items()}  # fmt: skip
     said = [*problems, *(p for part, listing in parts.items() for p in _of_part(part, listing))]
     return Source(
         str(name), format, sets["train"], tuple(classes), sets.get("val"), sets.get("test"),

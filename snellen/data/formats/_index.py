@@ -76,10 +76,6 @@ def blank_labels(table: Table) -> list[tuple[int, str]]:
 
 def _with_header(file: Path, head: list[str], rows: list[tuple[int, list[str]]]) -> Table:
     header = [cell.lower() for cell in head]
-    if {"x1", "xmin"} & set(header):
-        raise DataError(
-            f"{file} is a table of boxes, which is written and not read; give COCO, VOC or YOLO"
-        )
     path, label, part = (_find(header, words) for words in (PATH_WORDS, LABEL_WORDS, PART_WORDS))
     if path is None:
         path = next((i for i, cell in enumerate(rows[0][1]) if is_image_name(cell)), None)

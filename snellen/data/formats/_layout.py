@@ -1,24 +1,27 @@
-"""Which kind of labelled boxes lies at a path, told by names of folders and a look at files."""
+"""Which kind of labelled pictures lies at a path, told by names of folders and a look at files."""
 
 import mmap
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..images import SUFFIXES
+from ._pairs import layout_of_masks
 from ._parts import PARTS, part_of
 
 IMAGES = ("JPEGImages", "images", "Images", "imgs")
 YAML = (".yaml", ".yml")
 YEAR = re.compile(r"VOC\d{4}")
 COCO_WORDS = (b'"images"', b'"annotations"', b'"categories"')
+PANOPTIC = b'"segments_info"'
+CAPTION = b'"caption"'
 NAMES = ("classes.txt", "obj.names", "classes.names")  # lists of classes beside pictures
 LOOKS = 50  # files of a folder that are looked at
 
 
 def layout(path: Path) -> str | None:
-    """A path -> "coco", "yolo", "voc", or None where no boxes lie there.
+    """A path -> "coco", "yolo", "voc", "masks", "instances", "panoptic", "captions", or None.
 
     >>> layout(Path("/no/such/folder")) is None
     True
@@ -32,7 +35,9 @@ def layout(path: Path) -> str | None:
             return "coco"
         if any(True for base in bases(path) if _has_yolo(base)):
             return "yolo"
-        return "voc" if any(xml_folder(base) for base in bases(path)) else None
+        if any(xml_folder(base) for base in bases(path)):
+            return "voc"
+        return layout_of_masks(path) or _other_json(path)
     except PermissionError:
         return None
 
@@ -57,25 +62,59 @@ def part_in(name: str) -> str | None:
 
 def coco_files(path: Path) -> list[Path]:
     """The instance files of a folder: in annotations/, beside the pictures, or in parts."""
-    found = []
+    found = json_files(path)
+    boxes = [file for file in found if "keypoints" not in file.name]
+    return boxes or found
+
+
+def keypoint_files(path: Path) -> list[Path]:
+    """The json files with key points by their names, else those of instances."""
+    return [file for file in json_files(path) if "keypoints" in file.name] or coco_files(path)
+
+
+def json_files(path: Path) -> list[Path]:
+    """All json files of a folder in COCO's form."""
+    found: list[Path] = []
     for folder in (path / "annotations", *bases(path)):
         if folder.is_dir():
             files = sorted(p for p in folder.glob("*.json") if p.is_file())
             found += [file for file in files[:LOOKS] if is_coco(file)]
             if not found and folder.name == "annotations":  # damaged ones: to be opened and named
                 found += [file for file in files[:LOOKS] if is_coco(file, words=2)]
-    boxes = [file for file in found if "keypoints" not in file.name]
-    return boxes or found
+    return found
 
 
 def is_coco(file: Path, *, words: int = 3) -> bool:
     """Whether a file is COCO's json of instances (not captions, panoptic, results)."""
+    return _says(file, COCO_WORDS, words) and not _says(file, (PANOPTIC,))
+
+
+def panoptic_files(path: Path) -> list[Path]:
+    """The panoptic json files of a folder, or the file itself."""
+    return [file for file in _json_near(path) if _says(file, (*COCO_WORDS, PANOPTIC))]
+
+
+def caption_files(path: Path) -> list[Path]:
+    """The json files of captions of a folder, or the file itself."""
+    words = (*COCO_WORDS[:2], CAPTION)
+    return [file for file in _json_near(path) if _says(file, words) and not is_coco(file)]
+
+
+def _json_near(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix == ".json" else []
+    folders = (path / "annotations", path)
+    return [file for folder in folders if folder.is_dir()
+            for file in sorted(folder.glob("*.json"))[:LOOKS] if file.is_file()]  # fmt: skip
+
+
+def _says(file: Path, wanted: Sequence[bytes], least: int | None = None) -> bool:
+    """Whether a file is a json object that holds all these words, or the least number of them."""
     try:
         with open(file, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=1) as data:
             head = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
-            found = sum(data.find(word) >= 0 for word in COCO_WORDS)
-            is_panoptic = data.find(b'"segments_info"') >= 0
-            return head.startswith(b"{") and found >= words and not is_panoptic
+            found = sum(data.find(word) >= 0 for word in wanted)
+            return head.startswith(b"{") and found >= (least or len(wanted))
     except (OSError, ValueError):  # ValueError: an empty file
         return False
 
@@ -103,9 +142,15 @@ def yaml_file(path: Path) -> Path | None:
 
 
 def _file_layout(path: Path) -> str | None:
-    if path.suffix == ".json" and is_coco(path):
-        return "coco"
+    if path.suffix == ".json":
+        return "coco" if is_coco(path) else _other_json(path)
     return "yolo" if path.suffix in YAML and _is_yolo_yaml(path) else None
+
+
+def _other_json(path: Path) -> str | None:
+    if panoptic_files(path):
+        return "panoptic"
+    return "captions" if caption_files(path) else None
 
 
 def _is_yolo_yaml(file: Path) -> bool:

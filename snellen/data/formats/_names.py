@@ -64,9 +64,9 @@ class Classes:
         return Listing(records, listing.problems)
 
 
-def class_list(root: Path) -> Classes:
+def class_list(root: Path, more: Sequence[str] = ()) -> Classes:
     """The names in classes.txt, labels.txt ... of a folder, one a line; else an open list."""
-    file = next((root / word for word in LISTS if (root / word).is_file()), None)
+    file = next((root / word for word in (*LISTS, *more) if (root / word).is_file()), None)
     if file is None:
         return Classes()
     lines = decode_text(read_bytes(file), file).splitlines()

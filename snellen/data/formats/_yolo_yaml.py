@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import DataError
+from ..sample import Skeleton
 from ..source import Problem
 from ._folders import scan
 from ._layout import are_pairs, bases, part_in, yaml_file
 from ._media import leaves, pictures
 from ._names import class_list
 from ._parts import PARTS
+from ._skeleton import mirror_of
 from ._text import decode_text, read_bytes
 
 
@@ -21,6 +23,7 @@ class Setup:
     parts: dict[str, list[str]]
     names: list[str] = field(default_factory=list)
     joints: tuple[int, int] = (0, 0)  # how many, and 2 or 3 numbers each
+    skeleton: Skeleton | None = None
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -42,7 +45,8 @@ def read_setup(path: Path) -> Setup:
         raise DataError(f"{file} has kpt_shape {joints!r}; [joints, 2 or 3] is wanted")
     if not any(parts.values()):
         raise DataError(f"{path} has no picture in its images folders")
-    return Setup(parts, names, (joints[0], joints[1]), problems)
+    skeleton = _skeleton(said, joints[0], file, problems) if joints[0] else None
+    return Setup(parts, names, (joints[0], joints[1]), skeleton, problems)
 
 
 def folder_parts(root: Path) -> dict[str, list[str]]:
@@ -146,6 +150,27 @@ def _names(file: Path | None, said: dict[str, Any], problems: list[Problem]) -> 
         line = _line_of(file, "nc:") if file else None
         problems.append(Problem("label-class-count", message, file=str(file), line=line))
     return [str(name) for name in names or []]
+
+
+def _skeleton(
+    said: dict[str, Any], count: int, file: Path | None, problems: list[Problem]
+) -> Skeleton:
+    """kpt_names (one list, or one for each class) and flip_idx -> Skeleton."""
+    names = said.get("kpt_names")
+    if isinstance(names, dict):
+        names = next(iter(names.values()), None)
+    given = names if isinstance(names, list) and len(names) == count else range(count)
+    joints = tuple(str(name) for name in given)
+    flip = said.get("flip_idx")
+    if flip is None:
+        return Skeleton(joints, mirror=mirror_of(joints))
+    is_order = isinstance(flip, list) and all(type(v) is int for v in flip)
+    if is_order and sorted(flip) == list(range(count)):
+        return Skeleton(joints, mirror=tuple(flip))
+    message = f"flip_idx is {str(flip)[:60]}; each of 0..{count - 1} once is wanted; not used"
+    line = _line_of(file, "flip_idx") if file else None
+    problems.append(Problem("skeleton-broken", message, file=str(file), line=line))
+    return Skeleton(joints)
 
 
 def _line_of(file: Path, word: str) -> int | None:

@@ -1,7 +1,8 @@
 """A table of paths and labels (comma, semicolon or tab), perhaps with a column that says the part.
 
 Paths count from the table's folder. A folder with labels.csv, or train.csv and val.csv, works too.
-Columns of 0 and 1 are attributes (task=tag), columns of other numbers values (task=regress).
+Columns of 0 and 1 are attributes (task=tag), columns of other numbers values (task=regress);
+x1, y1, x2, y2 (xmin .. ymax; x, y, w, h) a box a row, nose_x, nose_y, nose_v ... its key points.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from ._folders import channels_of
 from ._index import SUFFIXES, Table, blank_labels, index_file, read_table, resolve
 from ._layout import layout
 from ._parts import PARTS, join_parts, part_of
+from ._table_things import Columns, open_things
 from ._text import oddities
 
 SIGNS = ("label-bom", "label-crlf")  # commas and blanks around them are a table's own
@@ -43,16 +45,20 @@ class Csv(Format):
         """Read the table; rows that cannot be used are listed with their line."""
         file = path if path.is_file() else index_file(path)
         assert file is not None
-        listing = list_files(read_table(file))
-        if path.is_dir() and file.stem == "train":
-            for part in ("val", "test"):
-                for beside in (path / f"{word}{file.suffix}" for word in PARTS[part]):
-                    if beside.is_file():
-                        more = list_files(read_table(beside))
-                        listing.parts[part] = [r for rows in more.parts.values() for r in rows]
-                        listing.columns[part] = more.columns["train"]
-                        listing.problems += more.problems
-        return source_of(path, listing)
+        tables = {part: read_table(each) for part, each in files_of(path, file).items()}
+        things = Columns.of(tables["train"])
+        if things and things.box:
+            return open_things(path, tables, things)
+        listing = list_files(tables.pop("train"))
+        for part, table in tables.items():
+            more = list_files(table)
+            listing.parts[part] = [r for rows in more.parts.values() for r in rows]
+            listing.columns[part] = more.columns["train"]
+            listing.problems += more.problems
+        source = source_of(path, listing)
+        if things is None:
+            return source
+        return replace(source, variants={**source.variants, "pose": partial(_posed, path, file)})
 
     def example(self, folder: Path) -> Path:
         """Six pictures of two classes, four to train on."""
@@ -64,6 +70,22 @@ class Csv(Format):
             lines.append(f"{i}.png,{'dark' if i % 2 else 'light'},{'train' if i < 4 else 'val'}")
         (folder / "tiny.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         return folder / "tiny.csv"
+
+
+def files_of(path: Path, file: Path) -> dict[str, Path]:
+    """{part: table}: train.csv of a folder goes with val.csv and test.csv; others stand alone."""
+    if not path.is_dir() or file.stem != "train":
+        return {"train": file}
+    tables = {part: [path / f"{word}{file.suffix}" for word in PARTS[part]] for part in PARTS}
+    return {part: table for part, each in tables.items() for table in each[::-1] if table.is_file()}
+
+
+def _posed(path: Path, file: Path) -> Source:
+    """The table's columns of key points as things, one a row, each as large as its picture."""
+    tables = {part: read_table(each) for part, each in files_of(path, file).items()}
+    things = Columns.of(tables["train"])
+    assert things is not None
+    return open_things(path, tables, things)
 
 
 class Row(NamedTuple):

@@ -1,6 +1,8 @@
 """NumPy archives: one .npz with images and labels, or a folder of train.npz, val.npz, test.npz."""
 
 import math
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -9,11 +11,13 @@ import numpy as np
 
 from ...core.errors import DataError, shortlist
 from ...core.memory import demand
-from ..arrays import from_arrays
+from ..arrays import from_arrays, from_numbers
+from ..joints import from_joints
 from ..source import Format, Source
 from ._parts import PARTS, join_parts
 
 IMAGES = ("x", "X", "images", "image", "data", "imgs", "arr_0")
+JOINTS = ("xy", "keypoints", "landmarks", "points", "joints")
 LABELS = ("y", "Y", "labels", "label", "targets", "target", "arr_1")
 NAMES = ("names", "classes", "class_names", "label_names")
 
@@ -30,14 +34,20 @@ class Npz(Format):
 
     def open(self, path: Path) -> Source:
         """Load the arrays; nothing pickled is ever read."""
+        source = self._opened(path, "")
+        has_joints = source.skeleton is not None
+        numbers = {"regress": partial(self._opened, path, "regress")} if has_joints else {}
+        return replace(source, variants=numbers)
+
+    def _opened(self, path: Path, task: str) -> Source:
         file = _the_file(path)
         if file is None:
             files = {part: path / f"{word}.npz" for part, words in PARTS.items()
                      for word in words if (path / f"{word}.npz").is_file()}  # fmt: skip
-            parts = {part: _one(file, _load(file), "") for part, file in files.items()}
+            parts = {part: _one(file, _load(file), "", task) for part, file in files.items()}
         else:
             arrays = _load(file)
-            parts = {part: _one(file, arrays, suffix) for part, suffix in _suffixes(arrays)}
+            parts = {part: _one(file, arrays, suffix, task) for part, suffix in _suffixes(arrays)}
         return join_parts(str(path), self.name, parts)
 
     def example(self, folder: Path) -> Path:
@@ -102,8 +112,14 @@ def _suffixes(arrays: dict[str, np.ndarray]) -> list[tuple[str, str]]:
     return [(part, word) for part, word in words if _find(arrays, IMAGES, word)] or [("train", "")]
 
 
-def _one(path: Path, arrays: dict[str, np.ndarray], part: str) -> Source:
+def _one(path: Path, arrays: dict[str, np.ndarray], part: str, task: str) -> Source:
     images, labels = _find(arrays, IMAGES, part), _find(arrays, LABELS, part)
+    joints = _find(arrays, JOINTS, part)
+    if images and joints and not labels:
+        x, xy = arrays[images], arrays[joints]
+        if task == "regress":
+            return from_numbers(x, xy[..., :2].reshape(len(xy), -1), task, name=str(path))
+        return from_joints(x, xy, name=str(path))
     if images is None or labels is None:
         have = shortlist([f"{key} {value.shape}" for key, value in arrays.items()])
         missing = "images (x)" if images is None else f"labels (y) beside {images}"

@@ -14,6 +14,7 @@ from ..source import Format, Problem, Source
 from ._assemble import Listing, assemble
 from ._judge import Notes, finish, judge
 from ._layout import bases, image_folder, layout, part_in, xml_folder
+from ._maps import GROUND, with_maps
 from ._media import leaves, pictures
 from ._names import Classes, class_list, typos
 from ._parts import PARTS
@@ -53,7 +54,8 @@ class Voc(Format):
         problems += classes.problems
         numbered = {part: classes.numbered(listing) for part, listing in parts.items()}
         problems += typos(classes, [listing.records for listing in numbered.values()])
-        return assemble(path, self.name, classes.names, numbered, problems)
+        source = assemble(path, self.name, classes.names, numbered, problems)
+        return with_maps(source, path, (GROUND, *classes.names))
 
     def example(self, folder: Path) -> Path:
         """Four pictures of two classes, one of them empty."""

@@ -15,6 +15,7 @@ from ..source import Format, Problem, Source
 from ._assemble import Listing, assemble
 from ._judge import Notes, finish, judge
 from ._layout import layout
+from ._maps import with_maps
 from ._text import decode_text, oddities, read_bytes
 from ._yolo_yaml import Setup, read_setup
 
@@ -37,7 +38,8 @@ class Yolo(Format):
                        for t in r.things), default=1)  # fmt: skip
         names = setup.names or [str(k) for k in range(highest + 1)]
         problems = [*setup.problems, *orphans(setup)]
-        return assemble(path, self.name, names, listings, problems)
+        source = assemble(path, self.name, names, listings, problems)
+        return with_maps(replace(source, skeleton=setup.skeleton), path)
 
     def example(self, folder: Path) -> Path:
         """Four pictures of two classes, one of them empty."""
