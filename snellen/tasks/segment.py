@@ -1,0 +1,243 @@
+"""Semantic segmentation: a class for each pixel. Notes 003.
+
+x_BCHW -> logits_BKHW at the input's size -> cut, back to the picture's size -> the largest.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..core.errors import DataError, UnknownName, UsageError
+from ..data.inputs import Inputs
+from ..data.letterbox import Letterbox, input_size
+from ..data.sample import VOID, Batch, Prediction, Sample, Target
+from ..data.source import Problem, SampleSet, Source
+from ..nn.dice import dice_loss
+from ._pixels import PixelScores
+from .heads import full
+from .overlay import draw_map
+from .task import Metric, Task
+
+LIMIT, MULTIPLE = 320, 16  # of the input's sides in pixels, where pictures are larger than LIMIT
+LOOKS = 200  # samples that tell the size, and the baseline's class
+SURE = 20.0  # a logit whose loss is 0 in single precision
+AUX = 0.5  # the weight of an auxiliary head
+
+
+class Segment(Task):
+    """Semantic maps; VOID (255) is a pixel of which nothing is known or asked.
+
+    spec: {"classes": [...], "inputs": Inputs.as_dict(), "shrinks": False, "loss": "cross_entropy"};
+    `shrinks` tells that pictures are larger than the input, where thin things are lost.
+    """
+
+    name = "segment"
+    about = "a class for each pixel of an image"
+    score = "mIoU"
+    default_model = "unet-small"
+    settings = ("loss",)
+    usual = {"augment": "flip", "samples": 40_000, "batch": 32, "lr": 3e-3}
+
+    @property
+    def ceiling(self) -> float:  # type: ignore[override]
+        """What a perfect answer scores at least: all, where the input is as fine as the picture."""
+        return 0.5 if self.spec["shrinks"] else 1.0
+
+    @classmethod
+    def adapt(cls, source: Source) -> Source:
+        """Data with maps as they are; raises DataError for others."""
+        if len(source.train) and source.train[0].target.semantic_HW is None:
+            raise DataError(
+                f"{source.name} ({source.format}) has no maps of classes; task=segment wants a "
+                "picture of class numbers beside each picture, or outlines of things"
+            )
+        return source
+
+    @classmethod
+    def from_source(cls, source: Source, imgsz: int | None = None) -> "Segment":
+        """Classes from the data; the input of the pictures' size where they have one."""
+        sizes = [sample.size for sample in _looks(source.train)]
+        size = _input(sizes, imgsz)
+        inputs = replace(Inputs.of(source.train, max(size)), height=size[0], width=size[1])
+        shrinks = any(Letterbox(old, size).inner < old for old in sizes)
+        spec = {"classes": list(source.classes), "inputs": inputs.as_dict(), "shrinks": shrinks}
+        return cls(spec)
+
+    def check(self, sample: Sample) -> list[Problem]:
+        """No map, one of another size than the picture, classes not known, or nothing but VOID."""
+        place: dict[str, Any] = {"file": sample.path, "samples": (sample.index,)}
+        map_HW, count = sample.target.semantic_HW, len(self.names())
+        if map_HW is None:
+            text = "no map of classes"
+            return [Problem("map-missing", text, do="give a class for each pixel", **place)]
+        if map_HW.shape != sample.size:
+            text = f"a map of {_said(map_HW.shape)} pixels for a picture of {_said(sample.size)}"
+            return [Problem("map-size", text, do="give a class for each pixel", **place)]
+        strange = map_HW[~_known(map_HW, count) & (map_HW != VOID)].unique().tolist()
+        found = [
+            Problem("label-out-of-range", f"pixels of class {k}", do=f"0..{count - 1} are known, "
+                    f"{VOID} is none; they are left out", **place)
+            for k in strange[:3]
+        ]  # fmt: skip
+        if not bool(_known(map_HW, count).any()):
+            text = "no pixel has a class"
+            found.append(Problem("map-empty", text, do="it teaches nothing", **place))
+        return found
+
+    def build(self, backbone: nn.Module | None) -> nn.Module:
+        """The network as it is. Raises UsageError for one that gives no maps, UnknownName for an
+        unknown loss.
+        """
+        assert backbone is not None
+        row = getattr(backbone, "row", None)
+        if row is not None and row.task != self.name:
+            raise UsageError(
+                f"a network for task={row.task} gives no map of classes; task=segment wants "
+                f"{self.default_model} or another (`snellen models` lists them)"
+            )
+        self._loss()
+        return backbone
+
+    def _loss(self) -> Any:
+        name = self.spec.get("loss", USUAL_LOSS)
+        if name not in MAP_LOSSES:
+            raise UnknownName(name, MAP_LOSSES, "the losses of task=segment")
+        return MAP_LOSSES[name]
+
+    def encode(self, samples: Sequence[Sample]) -> Batch:
+        """Samples -> x_BCHW padded to the input, y = {"semantic": (B, H, W) of uint8}."""
+        inputs = self.inputs()
+        frames = [Letterbox(s.size, (inputs.height, inputs.width)) for s in samples]
+        x = torch.stack([f.fit(s.image_CHW, inputs) for f, s in zip(frames, samples, strict=True)])
+        maps = [self._map(s, f) for s, f in zip(samples, frames, strict=True)]
+        index = torch.tensor([s.index for s in samples])
+        sizes = torch.tensor([s.size for s in samples])
+        return Batch(x, {"semantic": torch.stack(maps)}, index, sizes)
+
+    def _map(self, sample: Sample, frame: Letterbox) -> Tensor:
+        map_HW = sample.target.semantic_HW
+        if map_HW is None or map_HW.shape != sample.size:
+            if sample.target.given():  # of one to be predicted on nothing is given
+                name = sample.path or f"sample {sample.index}"
+                raise DataError(f"{name} has no map of its size; task=segment learns from maps")
+            return torch.full(frame.new, VOID, dtype=torch.uint8)
+        known_HW = torch.where(_known(map_HW, len(self.names())), map_HW, VOID).to(torch.uint8)
+        inner = F.interpolate(known_HW[None, None].float(), frame.inner, mode="nearest-exact")
+        return frame.pad(inner[0, 0].to(torch.uint8), VOID)
+
+    def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """The spec's loss over all pixels that have a class; auxiliary heads count by half."""
+        logits_BKHW, true_BHW = net(batch.x), batch.y["semantic"].long()
+        parts = {"loss": self._loss()(full(logits_BKHW), true_BHW)}
+        for i, aux_BKhw in enumerate(getattr(net, "aux_logits", ()) if net.training else ()):
+            aux_BKHW = F.interpolate(full(aux_BKhw), _hw(batch.x), mode="bilinear")
+            parts[f"aux{i}"] = AUX * self._loss()(aux_BKHW, true_BHW)
+        return parts
+
+    def decode(self, out: Tensor, batch: Batch) -> list[Prediction]:
+        """logits_BKHW -> the class of each pixel of the picture, and of each class how sure."""
+        return [
+            _told(logits_KHW, Letterbox((int(size[0]), int(size[1])), _hw(out)))
+            for logits_KHW, size in zip(out.detach().float(), batch.sizes_B2.tolist(), strict=True)
+        ]
+
+    def metric(self) -> Metric:
+        """Counts over all pixels of the data set."""
+        return PixelScores(self.names())
+
+    def draw(self, sample: Sample, target: Target | None = None) -> Image.Image:
+        """The picture under its map, and which colour is which class."""
+        return draw_map(sample.image_CHW, (target or sample.target).semantic_HW, self.names())
+
+    def oracle(self, batch: Batch) -> Tensor:
+        """Logits that are sure of the truth; of what is not known, of nothing."""
+        true_BHW, count = batch.y["semantic"].long(), len(self.names())
+        one_hot = F.one_hot(true_BHW.clamp(max=count), count + 1)[..., :count]
+        return SURE * one_hot.movedim(-1, 1).float()
+
+    def baseline(self, train: SampleSet) -> dict[str, float]:
+        """The most frequent class everywhere."""
+        looked = [sample.target for sample in _looks(train)]
+        maps = [t.semantic_HW.flatten() for t in looked if t.semantic_HW is not None]
+        seen = torch.cat(maps)
+        seen = seen[_known(seen, len(self.names()))]
+        most = int(seen.bincount().argmax()) if len(seen) else 0
+        always = [Prediction(semantic_HW=torch.full_like(t.semantic_HW, most))
+                  for t in looked if t.semantic_HW is not None]  # fmt: skip
+        metric = self.metric()
+        metric.update(always, [t for t in looked if t.semantic_HW is not None])
+        return metric.compute()
+
+    @classmethod
+    def tiny(cls) -> dict[str, Any]:
+        """Drawn scenes at half their size, two epochs."""
+        return {"data": "shapes", "model": "unet-small", "epochs": 2, "batch": 32}
+
+
+def _cross_entropy(logits_BKHW: Tensor, true_BHW: Tensor) -> Tensor:
+    """The mean over all pixels with a class; 0 where there is none."""
+    total = F.cross_entropy(logits_BKHW, true_BHW, ignore_index=VOID, reduction="sum")
+    return total / (true_BHW != VOID).sum().clamp(min=1)
+
+
+def _with_dice(logits_BKHW: Tensor, true_BHW: Tensor) -> Tensor:
+    return _cross_entropy(logits_BKHW, true_BHW) + dice_loss(logits_BKHW, true_BHW, ignore=VOID)
+
+
+USUAL_LOSS = "cross_entropy"
+MAP_LOSSES = {  # logits_BKHW, true_BHW -> loss
+    "cross_entropy": _cross_entropy,
+    "dice": _with_dice,
+}
+
+
+def _known(map_HW: Tensor, count: int) -> Tensor:
+    return (map_HW >= 0) & (map_HW < count)
+
+
+def _said(size: Sequence[int]) -> str:
+    return "x".join(map(str, size))
+
+
+def _looks(part: SampleSet) -> list[Sample]:
+    """A spread of samples."""
+    return [part[i] for i in range(0, len(part), max(1, len(part) // LOOKS))]
+
+
+def _input(sizes: Sequence[tuple[int, int]], imgsz: int | None) -> tuple[int, int]:
+    """H, W of the input: the pictures' own where they have one size and it is modest."""
+    height, width = (max(sides) for sides in zip(*sizes, strict=True))
+    same = len(set(sizes)) == 1
+    if imgsz is None and same and max(height, width) <= LIMIT:
+        return height, width
+    longer = imgsz or min(LIMIT, max(height, width))
+    return input_size((height, width) if same else (longer, longer), longer, MULTIPLE)
+
+
+def _hw(x: Tensor) -> tuple[int, int]:
+    return x.shape[-2], x.shape[-1]
+
+
+def _told(logits_KHW: Tensor, frame: Letterbox) -> Prediction:
+    """Where the input is coarser than the picture between its pixels, else by the nearest one."""
+    high, wide = frame.inner
+    logits_KHW = logits_KHW[:, :high, :wide]
+    if frame.inner != frame.old:
+        finer = high >= frame.old[0] and wide >= frame.old[1]
+        mode = "nearest-exact" if finer else "bilinear"
+        logits_KHW = F.interpolate(logits_KHW[None], frame.old, mode=mode)[0]
+    best_HW, map_HW = logits_KHW.softmax(0).max(0)
+    count = len(logits_KHW)
+    sums = torch.zeros(count, device=best_HW.device).index_add(
+        0, map_HW.flatten(), best_HW.flatten()
+    )
+    counts = map_HW.flatten().bincount(minlength=count)
+    return Prediction(semantic_HW=map_HW.cpu(), scores_K=(sums / counts.clamp(min=1)).cpu())
+
+
+TASKS = {"segment": Segment}
