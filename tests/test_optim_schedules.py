@@ -296,6 +296,21 @@ def test_max_norm_l1_and_clip_of_a_recipe_do_what_they_say(tmp_path, monkeypatch
     parts = {r["name"]: float(r["value"]) for r in rows}
     assert parts["loss"] == pytest.approx(parts["train_loss"] + parts["train_l1"], rel=1e-5)
     assert 0 < parts["train_l1"] < 0.1
+    assert "train_weight_decay" not in parts
+
+
+def test_a_run_reports_each_penalty_apart_from_the_loss_of_the_data(tmp_path, capsys):
+    run = train(tmp_path, optim="sgd", l1=0.01, weight_decay=0.2, epochs=2, quiet=False)
+    with open(run.folder.metrics) as file:
+        rows = [r for r in csv.DictReader(file) if r["split"] == "train" and r["epoch"] == "2"]
+    parts = {r["name"]: float(r["value"]) for r in rows}
+    weights = checkpoint.load(run.path / "weights")[0].weights
+    squares = sum(w.square().sum().item() for w in weights.values() if w.ndim > 1)
+    assert parts["train_weight_decay"] == pytest.approx(0.2 / 2 * squares, rel=1e-5)
+    assert parts["loss"] == pytest.approx(parts["train_loss"] + parts["train_l1"], rel=1e-5)
+    last = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch 2/2")]
+    assert "accuracy" in last[0]
+    assert "l1" not in last[0]
 
 
 # Stopping early -----------------------------------------------------------------------------------

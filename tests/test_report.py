@@ -221,6 +221,9 @@ def test_curves_hold_every_finite_value_and_say_what_they_leave_out(folder):
     panels = curves.gather(rows)
     assert panels["loss"] == {"training": [(1, 2.0)]}
     assert panels["learning rate"] == {}
+    whole = curves.gather([{"epoch": 1, "loss": 2.5, "train_loss": 2.0}])["loss"]
+    assert whole == {"training": [(1, 2.5)], "its data alone": [(1, 2.0)]}
+    assert curves.gather([{"epoch": 1, "train_loss": 2.0}])["loss"] == {"training": [(1, 2.0)]}
     rows[0] |= {"train_accuracy": 0.2, "recall": 0.3}
     assert list(curves.gather(rows)["score"]) == ["accuracy", "train_accuracy"]
     assert "values from epoch 2" in curves.build(report.ReportFacts(history=rows)).html

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ..core.errors import UnknownName, UsageError
 from ..core.parts import Part
@@ -21,7 +22,8 @@ CONVENTIONS: dict[str, Callable[[float, int], float]] = {
 }
 PARTS = {
     "L2 / weight decay": Part(
-        "Regularisers", "sn.optim.l2_penalty, sn.optim.weight_decay_of, torch.optim.SGD",
+        "Regularisers",
+        "sn.optim.l2_penalty, sn.optim.weight_decay_of, sn.optim.decay_penalty, torch.optim.SGD",
         "1/2 lambda w^2 is weight_decay=lambda of SGD; lambda w^2 twice that; lambda/2m w^2 "
         "lambda/m; AdamW's is decoupled from the gradient",
         "001 003 004",
@@ -91,6 +93,23 @@ def weight_decay_of(strength: float, convention: str, num_samples: int = 1) -> f
     if num_samples < 1:
         raise UsageError(f"num_samples={num_samples}; m is the number of samples, at least 1")
     return CONVENTIONS[convention](strength, num_samples)
+
+
+@torch.no_grad()
+def decay_penalty(optimizer: Optimizer) -> float:
+    """An optimiser -> the penalty that its weight decay stands for, 1/2 weight_decay * sum of w^2.
+
+    The decay takes a step down this sum without adding it to the loss, so a full loss lacks it.
+
+    >>> weight = nn.Parameter(torch.tensor([[3.0, 4.0]]))
+    >>> decay_penalty(torch.optim.SGD([weight], lr=0.1, weight_decay=0.1))
+    1.25
+    """
+    return sum(
+        float(l2_penalty(group["params"], group["weight_decay"]))
+        for group in optimizer.param_groups
+        if group.get("weight_decay")
+    )
 
 
 def _sum(terms: Iterable[Tensor]) -> Tensor:

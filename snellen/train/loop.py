@@ -19,7 +19,7 @@ from ..data.sample import DROPPED, Batch
 from ..models import hold_frozen_still
 from ..optim.max_norm import project_norms
 from ..optim.momentum_schedule import rising_momentum, set_momentum
-from ..optim.penalties import l1_penalty
+from ..optim.penalties import decay_penalty, l1_penalty
 from ..optim.plateau import LossWatch
 from ..optim.schedules import SCHEDULES, Moment
 from ..tasks.compute import Compute
@@ -108,7 +108,7 @@ class Loop:
                 for name, value in losses.items():
                     where.sums[name] = where.sums.get(name, 0.0) + value * len(batch)
                 listener.after_step(losses["loss"], lr, len(batch))
-            means = where.means()
+            means = where.means() | self._decays()
             self.watch.see(means.get("loss", math.inf))
             where.epoch, where.step_in_epoch, where.seen, where.sums = where.epoch + 1, 0, 0, {}
             if not listener.after_epoch(means):
@@ -155,6 +155,11 @@ class Loop:
         if not self.recipe.l1:
             return {}
         return {"l1": l1_penalty([p for p in phase.params if p.ndim > 1], self.recipe.l1)}
+
+    def _decays(self) -> dict[str, float]:
+        """What weight decay stands for: it pulls on the weights, but is not in the loss."""
+        terms = {phase.name: decay_penalty(optimiser) for phase, optimiser in self.optimisers}
+        return {f"{name}_weight_decay": term for name, term in terms.items() if term}
 
     def _clip(self, phase: Phase) -> None:
         """Scale the gradients of a phase down to the recipe's norm."""

@@ -37,9 +37,10 @@ def gather(history: Sequence[Mapping[str, Any]]) -> dict[str, Lines]:
     >>> gather([{"epoch": 1, "loss": 2.0, "val_loss": 1.5, "accuracy": 0.5, "lr": 0.1}])["loss"]
     {'training': [(1, 2.0)], 'validation': [(1, 1.5)]}
     """
-    names = {"loss": "training", "train_loss": "training", "val_loss": "validation"}
+    names = {"loss": "training", "val_loss": "validation"}
     panels: dict[str, Lines] = {"loss": {}, "score": {}, "learning rate": {}}
     for row_number, row in enumerate(history, 1):
+        names["train_loss"] = "its data alone" if "loss" in row else "training"
         for key, value in row.items():
             if not isinstance(value, int | float) or not math.isfinite(value):
                 continue
