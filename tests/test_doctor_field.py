@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset, default_collate
 
 import snellen as sn
 
@@ -130,3 +131,43 @@ def by_choice(name):
 def test_a_trunk_that_stays_by_choice_is_not(name):
     torch.manual_seed(0)
     assert ids(by_choice(name)) == []
+
+
+class Collate:
+    """Batches with noise drawn anew, or times a constant."""
+
+    def __init__(self, noise=0.0, factor=1.0):
+        self.noise, self.factor = noise, factor
+
+    def __call__(self, items):
+        x, y = default_collate(items)
+        return self.factor * x + self.noise * torch.randn_like(x), y
+
+
+def collated(collate, preflight):
+    x, y = data(1024)
+    train, val = TensorDataset(x[:768], y[:768]), TensorDataset(x[768:], y[768:])
+    net = dense(32, 64, 4)
+    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+    loaders = DataLoader(train, 64, shuffle=True, collate_fn=collate), DataLoader(val, 64)
+    with sn.doctor(net, optimizer, train=loaders[0], val=loaders[1]) as doc:
+        if preflight:
+            doc.preflight("quick")
+        for _ in range(4):
+            for a, b in loaders[0]:
+                optimizer.zero_grad()
+                F.cross_entropy(net(a), b).backward()
+                optimizer.step()
+            net.eval()
+            with torch.no_grad():
+                for a, _ in loaders[1]:
+                    net(a)
+            net.train()
+    return doc
+
+
+@pytest.mark.parametrize("preflight", [False, True])
+def test_an_augmentation_in_the_collate_function_is_no_shift(preflight):
+    torch.manual_seed(0)
+    assert ids(collated(Collate(noise=2.5), preflight)) == []
+    assert ids(collated(Collate(factor=2.7), preflight)) == ["data-shift-train-val"]

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, IterableDataset, default_collate
 from ..core import registry
 from .apart import aloud, apart
 from .exams._case import Case, Live
-from .exams._part import MOST, Part, of_tensors, read
+from .exams._part import MOST, Part, note_collate, of_tensors, read
 from .live import live_of
 from .loader import dataset_of, length_of, tensors_of
 from .probes._measure import first_tensor
@@ -70,6 +70,8 @@ def before(
             if part is not None:
                 case.parts[name] = doc.parts[name] = part
             done += 1
+        if loader is not None and "train" in case.parts:
+            doc.engine.guarded(note_collate, case.parts["train"], loader.collate_fn)
         for name, look in chosen.items() if free else ():
             tell(done, total, name)
             _emit(doc, name, look, case)
@@ -171,6 +173,8 @@ def after(doc: Any) -> None:
                 part = engine.guarded(read, name, dataset, MOST, seconds / 4)
             if part is not None:
                 case.parts[name] = part
+                if name in probe.sets:
+                    engine.guarded(note_collate, part, probe.sets[name].record.collate)
         if not case.parts and (pairs := pairs_of(probe)):
             case.parts["train"] = of_tensors("batch", *pairs)
             case.parts["train"].more["inputs"] = pairs[0]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import Subset, TensorDataset
+from torch.utils.data import Subset, TensorDataset, default_collate
 
 from ...core.seeds import untouched_rng
 from ..loader import innermost, length_of, row_of
@@ -138,7 +138,7 @@ def _read_items(name: str, dataset: Any, places: Tensor, seconds: float) -> Part
                 held += x.nbytes
             if time.monotonic() > end or held > 1 << 28:
                 break
-        anew = any(_is_drawn(dataset, i) for i in read_at[:AGAIN])
+        anew = any(_is_drawn(lambda i=i: dataset[i]) for i in read_at[:AGAIN])
     if not found:
         return None
     order = torch.tensor(read_at).argsort()
@@ -151,9 +151,19 @@ def _read_items(name: str, dataset: Any, places: Tensor, seconds: float) -> Part
     return part
 
 
-def _is_drawn(dataset: Any, i: int) -> bool:
-    """Whether an item is another one each time it is read: augmentation inside the data set."""
-    first, second = (item(dataset[i])[0] for _ in range(2))
+def note_collate(part: Part, collate: Any) -> None:
+    """Note a collate_fn that makes another batch of the same items each time: it augments them."""
+    places = part.places_N[:AGAIN].tolist()
+    if part.dataset is None or not places or collate is None or collate is default_collate:
+        return
+    items = [part.dataset[i] for i in places]
+    with untouched_rng():
+        part.more["anew"] = part.more.get("anew") or _is_drawn(lambda: collate(list(items)))
+
+
+def _is_drawn(read: Any) -> bool:
+    """Whether what is read is another one each time: an augmentation draws it."""
+    first, second = (item(read())[0] for _ in range(2))
     return first is not None and second is not None and not torch.equal(first, second)
 
 
