@@ -1,17 +1,21 @@
-"""Convolutions that take, shape by shape, the quicker of the library's way and a matrix product.
+"""Convolutions that take, shape by shape, the quicker of the library's way and another.
 
 oneDNN's bfloat16 convolutions are hard to beat on large maps and collapse on small ones: on a 4x4
-map of 512 channels the weight gradient takes six times as long as the same sum as one matrix
-product (`python bench/convolution.py` prints it for your machine). Which is quicker is timed when a
-shape is first met, for the output and both gradients apart, and remembered per machine.
+map of 512 channels the weight gradient takes five times as long as the same sum as one matrix
+product; so does the input gradient of depthwise convolutions with stride (`python bench/levers.py`
+prints what a step gains). Which way is quicker is timed when a shape is first met, for the output
+and each gradient apart, and remembered per machine.
 """
 
+from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..core.parts import Part
+from .depthwise import spread_gradient
 from .im2col import Geometry, Pair, input_gradient, matrix_conv, weight_gradient
 from .quickest import Quickest, machine_table
 
@@ -19,7 +23,7 @@ PARTS = {
     "Convolution by shape": Part(
         "Layers and shapes",
         "sn.accelerate, sn.nn.ConvByShape",
-        "the quicker of oneDNN and im2col + matrix product, for the output and each gradient",
+        "the quicker of two ways for the output and each gradient: oneDNN, or a matrix product",
     ),
 }
 LARGE_MAP = 256  # output pixels above which the library always won, so that nothing is timed
@@ -77,7 +81,7 @@ class ConvByShape(nn.Conv2d):
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
         bias = None if self.bias is None else self.bias.to(dtype)
         out: Tensor = _ByShape.apply(
-            x.to(dtype), self.weight.to(dtype), bias, self.geometry(), self.quickest
+            x.to(dtype), self.weight.to(dtype), bias, self.geometry(), self.groups, self.quickest
         )
         return out
 
@@ -87,25 +91,31 @@ class ConvByShape(nn.Conv2d):
         return Geometry(*((int(pair[0]), int(pair[1])) for pair in pairs))
 
     def _has_choice(self, x: Tensor) -> bool:
-        """Whether the matrix product is possible here, and may be the quicker one."""
-        if x.device.type != "cpu" or x.ndim != 4 or type(x) is not Tensor or self.groups != 1:
+        """Whether there is another way than the library's here, and it may be the quicker one."""
+        if x.device.type != "cpu" or x.ndim != 4 or type(x) is not Tensor or _is_traced():
             return False
         if isinstance(self.padding, str) or self.padding_mode != "zeros":
-            return False
-        if self.in_channels < FEW_CHANNELS or _is_traced():
             return False
         autocast = torch.is_autocast_enabled("cpu")
         dtype = torch.get_autocast_dtype("cpu") if autocast else x.dtype
         if dtype not in TYPES or not (autocast or x.dtype == self.weight.dtype):
             return False
-        height, width = self.geometry().out((x.shape[2], x.shape[3]))
-        return 0 < height * width <= LARGE_MAP and height > 0 and x.shape[0] > 0 and (
-            x.is_contiguous(memory_format=torch.channels_last)
-        )  # fmt: skip
+        geometry = self.geometry()
+        height, width = geometry.out((x.shape[2], x.shape[3]))
+        if min(height, width, len(x)) <= 0 or x.shape[1] != self.in_channels:
+            return False
+        if self.groups == 1:
+            fits = self.in_channels >= FEW_CHANNELS and height * width <= LARGE_MAP
+        else:
+            depthwise = self.groups == self.in_channels == self.out_channels
+            fits = depthwise and geometry.stride != (1, 1) and min(geometry.reach()) >= 0
+        return fits and x.is_contiguous(memory_format=torch.channels_last)
 
 
 class _ByShape(torch.autograd.Function):
-    """The convolution and its gradients, each in its quicker way."""
+    """The convolution and its gradients, each in its quicker way. With groups it is depthwise, and
+    only the gradient at the input has another way.
+    """
 
     @staticmethod
     def forward(
@@ -114,53 +124,54 @@ class _ByShape(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
         geometry: Geometry,
+        groups: int,
         quickest: Quickest,
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.geometry, ctx.quickest = geometry, quickest
+        ctx.geometry, ctx.groups, ctx.quickest = geometry, groups, quickest
         ctx.has_bias = bias is not None
         _, stride, padding, dilation = geometry
-        return quickest.of(
-            _key("out", x, weight, geometry),
-            lambda: torch.conv2d(x, weight, bias, stride, padding, dilation),
-            lambda: matrix_conv(x, weight, bias, geometry),
-        )
+
+        def library() -> Tensor:
+            return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+
+        if groups > 1:
+            return library()
+        key = _key("out", x, weight, geometry)
+        return quickest.of(key, library, lambda: matrix_conv(x, weight, bias, geometry))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        geometry, quickest = ctx.geometry, ctx.quickest
+        geometry, groups = ctx.geometry, ctx.groups
         grad = grad.contiguous(memory_format=torch.channels_last)
+        size: Pair = (x.shape[2], x.shape[3])
+
+        def library(to: int) -> Tensor:
+            mask = [to == 0, to == 1, False]
+            both = torch.ops.aten.convolution_backward(
+                grad, x, weight, None, *geometry[1:], False, [0, 0], groups, mask
+            )
+            wanted: Tensor = both[to]
+            return wanted
+
+        def to_input() -> Tensor:
+            way = input_gradient if groups == 1 else spread_gradient
+            return way(size, weight, grad, geometry)
+
         to_x = to_weight = to_bias = None
         if ctx.needs_input_grad[0]:
-            size: Pair = (x.shape[2], x.shape[3])
-            to_x = quickest.of(
-                _key("to input", x, weight, geometry),
-                lambda: _library_gradients(grad, x, weight, geometry, of=0),
-                lambda: input_gradient(size, weight, grad, geometry),
-            )
-        if ctx.needs_input_grad[1]:
-            to_weight = quickest.of(
-                _key("to weight", x, weight, geometry),
-                lambda: _library_gradients(grad, x, weight, geometry, of=1),
-                lambda: weight_gradient(x, grad, geometry),
-            )
+            key = _key("to input", x, weight, geometry)
+            to_x = ctx.quickest.of(key, lambda: library(0), to_input)
+        if ctx.needs_input_grad[1] and groups > 1:
+            to_weight = library(1)
+        elif ctx.needs_input_grad[1]:
+            key = _key("to weight", x, weight, geometry)
+            other = partial(weight_gradient, x, grad, geometry)
+            to_weight = ctx.quickest.of(key, lambda: library(1), other)
         if ctx.has_bias and ctx.needs_input_grad[2]:
             to_bias = grad.sum((0, 2, 3))
-        return to_x, to_weight, to_bias, None, None
-
-
-def _library_gradients(
-    grad: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, of: int
-) -> Tensor:
-    """The library's gradient at the input (of=0) or at the weights (of=1)."""
-    _, stride, padding, dilation = geometry
-    mask = [of == 0, of == 1, False]
-    gradients = torch.ops.aten.convolution_backward(
-        grad, x, weight, None, stride, padding, dilation, False, [0, 0], 1, mask
-    )
-    chosen: Tensor = gradients[of]
-    return chosen
+        return to_x, to_weight, to_bias, None, None, None
 
 
 def _key(what: str, x: Tensor, weight: Tensor, geometry: Geometry) -> str:

@@ -35,6 +35,18 @@ class Geometry(NamedTuple):
         )
         return height, width
 
+    def reach(self) -> Pair:
+        """Pixels by which the kernel reaches beyond the padding; negative where padding is wider.
+
+        >>> Geometry((3, 3), padding=(1, 1)).reach()
+        (1, 1)
+        """
+        down, right = (
+            d * (k - 1) - p
+            for k, p, d in zip(self.kernel, self.padding, self.dilation, strict=True)
+        )
+        return down, right
+
 
 def matrix_conv(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
     """x_BCHW, weight_OChw -> (B, O, H', W'), channels last; equals `F.conv2d`.
@@ -59,10 +71,9 @@ def input_gradient(size: Pair, weight: Tensor, grad: Tensor, geometry: Geometry)
 
     With stride 1 it is a convolution of the turned weights; else each window's share is added up.
     """
-    kernel, stride, padding, dilation = geometry
-    reach = tuple(d * (k - 1) - p for k, p, d in zip(kernel, padding, dilation, strict=True))
-    if stride == (1, 1) and min(reach) >= 0:
-        turned = Geometry(kernel, padding=(reach[0], reach[1]), dilation=dilation)
+    reach = geometry.reach()
+    if geometry.stride == (1, 1) and min(reach) >= 0:
+        turned = Geometry(geometry.kernel, padding=reach, dilation=geometry.dilation)
         return _product(grad, weight.permute(2, 3, 0, 1).flip(0, 1).flatten(0, 2), turned)
     return _add_windows(size, weight, grad, geometry)
 
