@@ -7,7 +7,7 @@ from types import FrameType
 
 from click.exceptions import Exit
 
-from .cli._errors import ending
+from .cli._errors import ending, plain_warnings
 from .cli._verbs import snellen
 from .core.errors import SnellenError
 
@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     stopped = _note_interrupts()
     try:
         words = list(sys.argv[1:] if argv is None else argv)
-        with snellen.make_context("snellen", words) as context:
+        with plain_warnings(), snellen.make_context("snellen", words) as context:
             return int(snellen.invoke(context) or 0)
     except Exit as done:  # --help and --version
         return done.exit_code

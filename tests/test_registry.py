@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from snellen.__main__ import main
 from snellen.core import registry
-from snellen.core.errors import UnknownName, UsageError
+from snellen.core.errors import LeftOut, UnknownName, UsageError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -208,9 +209,10 @@ def test_all_four_work_in_one_training(more, tmp_path):
 def fresh(monkeypatch):
     """The registry as at the start of a process, before and after."""
     registry.collect.cache_clear()
+    monkeypatch.setattr(registry, "left_out", {})
     yield monkeypatch
     registry.collect.cache_clear()
-    for name in [name for name in sys.modules if name.startswith("snellen.tasks.zz_")]:
+    for name in [name for name in sys.modules if ".zz_" in name]:
         del sys.modules[name]
 
 
@@ -220,42 +222,77 @@ def test_a_folder_that_is_not_there_is_said(fresh, tmp_path):
         registry.collect("snellen.tasks", "TASKS")
 
 
-def test_two_things_of_one_name_are_said(fresh, tmp_path):
-    (tmp_path / "tasks").mkdir()
-    (tmp_path / "tasks" / "zz_again.py").write_text("TASKS = {'classify': 1}")
-    fresh.setenv("SNELLEN_PATH", str(tmp_path))
-    with pytest.raises(UsageError, match=r"zz_again declares 'classify', which .*classify has"):
-        registry.collect("snellen.tasks", "TASKS")
-
-
-def test_a_file_of_snellens_own_name_is_said(fresh, tmp_path):
-    (tmp_path / "tasks").mkdir()
-    (tmp_path / "tasks" / "classify.py").write_text("TASKS = {}")
-    fresh.setenv("SNELLEN_PATH", str(tmp_path))
-    with pytest.raises(UsageError, match="rename the file"):
-        registry.collect("snellen.tasks", "TASKS")
+def write(folder, name, text):
+    """A file of the user's in the room of tasks."""
+    (folder / "tasks").mkdir(exist_ok=True)
+    (folder / "tasks" / f"{name}.py").write_text(text)
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
-    [("x = 1\ndef f(:\n    pass\n", r"zz_bad\.py line 2 cannot be loaded: SyntaxError: \w+"),
-     ("x = 1\n\ny = x / 0\n", r"zz_bad\.py line 3 cannot be loaded: ZeroDivisionError"),
-     ("import no_such_thing_here\n", r"zz_bad\.py line 1 .*ModuleNotFoundError: No module"),
-     ("TASKS = ['sorting']\n", "TASKS of .*zz_bad is a list; a dict is wanted")],
+    ("name", "text", "words"),
+    [("zz_bad", "x = 1\ndef f(:\n    pass\n", r"zz_bad\.py line 2 .*: SyntaxError: \w+"),
+     ("zz_bad", "x = 1\n\ny = x / 0\n", r"zz_bad\.py line 3 .*: ZeroDivisionError"),
+     ("zz_bad", "import no_such_thing\n", r"zz_bad\.py line 1 .*ModuleNotFoundError: No module"),
+     ("zz_bad", "import sys\nsys.exit(3)\n", r"zz_bad\.py line 2 is left out: SystemExit: 3"),
+     ("zz_bad", "raise OSError('a\\nb')\n", r"line 1 is left out: OSError: a; mend it"),
+     ("zz_bad", "TASKS = ['sorting']\n", r"zz_bad\.py .*TASKS is a list; a dict is wanted"),
+     ("zz_bad", "TASKS = {5: int}\n", r"zz_bad\.py .*the key 5; a name is wanted"),
+     ("zz_bad", "TASKS = {'a': int, 'b': 5}\n", r"TASKS\['b'\] is a int; a type is wanted"),
+     ("zz_again", "TASKS = {'classify': int}", r"'classify', which snellen\.tasks\.classify has"),
+     ("zz_mine", "TASKS = {'mine:classify': int}", "which snellen.tasks.classify has"),
+     ("classify", "TASKS = {}", r"classify\.py is left out: it has the name of Snellen's own")],
 )  # fmt: skip
-def test_a_broken_file_of_the_users_is_named_with_its_line(fresh, tmp_path, text, words):
-    (tmp_path / "tasks").mkdir()
-    (tmp_path / "tasks" / "zz_bad.py").write_text(text)
+def test_a_broken_file_is_left_out_with_its_line_and_why(fresh, tmp_path, name, text, words):
+    write(tmp_path, name, text)
+    write(tmp_path, "zz_good", "TASKS = {'good': int}")
     fresh.setenv("SNELLEN_PATH", str(tmp_path))
-    with pytest.raises(UsageError, match=words) as error:
+    with pytest.warns(LeftOut, match=words) as warned:
+        tasks = registry.collect("snellen.tasks", "TASKS", type)
+    assert [str(w.message).count("\n") for w in warned] == [0]
+    assert {"classify", "good"} <= set(tasks)
+    assert not {"a", "b", "mine:classify"} & set(tasks)
+    with pytest.raises(UnknownName, match=rf"left out, since broken: .*{name}\.py"):
+        registry.get("snellen.tasks", "TASKS", "absent")
+
+
+def test_what_only_a_relative_path_names_is_found_and_named(fresh, tmp_path):
+    write(tmp_path, "zz_bad", "1 / 0")
+    fresh.chdir(tmp_path)
+    fresh.setenv("SNELLEN_PATH", ".")
+    with pytest.warns(LeftOut, match=r"^tasks/zz_bad\.py line 1 is left out"):
         registry.collect("snellen.tasks", "TASKS")
-    assert len(str(error.value).splitlines()) == 1
+
+
+BROKEN = {
+    "raises": "raise RuntimeError('no licence')",
+    "leaves": "import sys; sys.exit(3)",
+    "no_row": "TABLE = {'mine': 5}",
+    "clashes": "from snellen.models.mlp import MLP; TABLE = {'resnet18': MLP(1, 1)}",
+    "no_network": MODEL.replace("822, 808", "0, 0").replace("hidden = nn", "hidden = absent"),
+}
+
+
+@pytest.mark.filterwarnings("always::snellen.core.errors.LeftOut")
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_command_line_lists_the_networks_without_a_broken_file(name, fresh, tmp_path, capsys):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / f"zz_{name}.py").write_text(BROKEN[name])
+    fresh.setenv("SNELLEN_PATH", str(tmp_path))
+    assert main(["models"]) == 0
+    printed = capsys.readouterr()
+    assert "resnet50" in printed.out
+    assert "twolayer" not in printed.out
+    assert printed.err.startswith("snellen: ")
+    assert f"zz_{name}.py" in printed.err
+    assert "left out" in printed.err
+    assert printed.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("x = 1 / 0", "ZeroDivisionError"), ("TASKS = {'classify': 1}", "declares 'classify'")],
-)
+    [("x = 1 / 0", "ZeroDivisionError"), ("TASKS = {'classify': 1}", "declares 'classify'"),
+     ("raise SystemExit(3)", "SystemExit: 3")],
+)  # fmt: skip
 def test_a_broken_package_is_left_out_with_a_warning(fresh, tmp_path, text, words):
     (tmp_path / "zz_acme.py").write_text(text)
     info = tmp_path / "zz_acme-1.0.dist-info"
@@ -264,7 +301,7 @@ def test_a_broken_package_is_left_out_with_a_warning(fresh, tmp_path, text, word
     (info / "entry_points.txt").write_text("[snellen.tasks]\nsorting = zz_acme\n")
     fresh.syspath_prepend(str(tmp_path))
     fresh.delitem(sys.modules, "zz_acme", raising=False)
-    with pytest.warns(RuntimeWarning, match=f"package zz_acme 1.0 is left out.*{words}"):
+    with pytest.warns(LeftOut, match=rf"package zz_acme 1\.0 .*is left out.*{words}.*uninstall"):
         tasks = registry.collect("snellen.tasks", "TASKS")
     assert "classify" in tasks
     assert not isinstance(tasks["classify"], int)

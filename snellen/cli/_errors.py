@@ -1,12 +1,16 @@
 """How a command ends that cannot go on: at most 8 lines on stderr, and the contract's exit code."""
 
+import contextlib
 import errno
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
-from ..core.errors import SnellenError
+from ..core.errors import LeftOut, SnellenError
 from ..core.words import printable
 
 MAX_LINES = 8
@@ -38,6 +42,24 @@ def shorten(message: str, limit: int = MAX_LINES) -> str:
         return "\n".join(lines)
     kept = lines[: limit - 1]
     return "\n".join([*kept, f"... and {len(lines) - len(kept)} lines more"])
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Show what was left out in a line of its own; all other warnings as Python does."""
+    show = warnings.showwarning
+
+    def plain(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, LeftOut):
+            click.echo(printable(f"snellen: {message}"), err=True)
+        else:
+            show(message, category, *place, **more)
+
+    warnings.showwarning = plain
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
 
 
 def _translate(error: BaseException) -> tuple[str, int]:

@@ -1,11 +1,13 @@
 """`snellen models`: the networks that can be named, and what one is made of."""
 
+import warnings
 from ast import literal_eval
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from ..core.errors import UsageError
+from ..core.errors import LeftOut, UsageError
 from ._output import print_json, print_table
 from ._verbs import HELP, KEY, Verb
 
@@ -23,7 +25,7 @@ def command(name: str | None, words: tuple[str, ...], as_json: bool) -> None:
     from ..models import describe, layer_table, listing, models
 
     if name is None:
-        rows = [describe(each) for each in (models() if as_json else listing())]
+        rows = list(_described(models() if as_json else listing()))
         print_json(rows, 1) if as_json else _print_list(rows)
         return
     given = dict(map(_read, words))
@@ -31,6 +33,17 @@ def command(name: str | None, words: tuple[str, ...], as_json: bool) -> None:
         print_json(describe(name, **given), 1)
     else:
         _print_layers(describe(name, **given), layer_table(name, **given))
+
+
+def _described(names: list[str]) -> Iterator[dict[str, Any]]:
+    """The facts of each network; a plug-in's that cannot be counted is left out and said."""
+    from ..models import describe
+
+    for name in names:
+        try:
+            yield describe(name)
+        except UsageError as error:
+            warnings.warn(f"{name} is left out: {error}", LeftOut, stacklevel=2)
 
 
 def _read(word: str) -> tuple[str, Any]:

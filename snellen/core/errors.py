@@ -64,11 +64,15 @@ class UnknownName(UsageError, LookupError):
     "no 'resnet5o' in models; did you mean resnet50?"
     """
 
-    def __init__(self, name: str, known: Iterable[str], where: str) -> None:
+    def __init__(self, name: str, known: Iterable[str], where: str, beside: str = "") -> None:
         known = sorted(known)
         near = nearest(name, known)
         hint = f"did you mean {', '.join(near)}?" if near else f"there are: {shortlist(known)}"
-        super().__init__(f"no {name!r} in {where}; {hint}")
+        super().__init__(f"no {name!r} in {where}; {hint}{beside}")
+
+
+class LeftOut(RuntimeWarning):
+    """A plug-in that could not be loaded, and why; everything else is there."""
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core import registry
-from ..core.errors import DataError, UnknownName, UsageError
+from ..core.errors import DataError, SnellenError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -122,7 +122,7 @@ def row(name: str) -> "Row":
         bare = _bare(name)
         if name.startswith(PREFIXES) and bare in known:
             raise UsageError(f"there is no {name!r} of its own; {bare!r} is the one there is")
-        raise UnknownName(name, known, "models")
+        raise registry.unknown(name, known, __name__)
     return known[name]
 
 
@@ -265,25 +265,29 @@ def layer_table(name: str, **words: Any) -> list[dict[str, Any]]:
 
 
 def _count(found: "Row") -> tuple[int, int, int]:
+    """Parameters, multiply-adds, and the auxiliary heads' share of the parameters."""
     import torch
 
     from ..nn.count import count_macs, count_params
 
-    with torch.device("meta"):
-        net = found.make()
-    aux = count_params(net.aux) if net.aux is not None else 0
-    return count_params(net), count_macs(net, found.input), aux
+    try:
+        with torch.device("meta"):
+            net = found.make()
+        aux = count_params(net.aux) if net.aux is not None else 0
+        return count_params(net), count_macs(net, found.input), aux
+    except SnellenError:
+        raise
+    except Exception as error:  # a family of the user's own, of which nothing is known
+        home = sys.modules[type(found).__module__].__file__
+        raise UsageError(f"{home} makes no network: {type(error).__name__}: {error}") from error
 
 
 def _rows() -> "dict[str, Row]":
-    declared = registry.collect(__name__, "TABLE")
+    from ._row import Row
+
+    declared = registry.collect(__name__, "TABLE", Row)
     bare = {_bare(name): found for prefix in reversed(PREFIXES)
             for name, found in declared.items() if name.startswith(prefix)}  # fmt: skip
-    for name in bare.keys() & declared.keys():
-        one, two = (
-            sys.modules[type(found[name]).__module__].__file__ for found in (bare, declared)
-        )
-        raise UsageError(f"{two} declares {name!r}, which {one} has; give it another name")
     return {**bare, **declared}
 
 
@@ -293,10 +297,8 @@ def _bare(name: str) -> str:
 
 def _turn(name: str) -> int:
     """Whose network a bare name is, as a number that counts from the one that wins."""
-    declared = registry.collect(__name__, "TABLE")
+    known = _rows()
     own = [
-        i
-        for i, prefix in enumerate(PREFIXES)
-        if name.startswith(prefix) or prefix + name in declared
+        i for i, prefix in enumerate(PREFIXES) if name.startswith(prefix) or prefix + name in known
     ]
     return own[0] if own else len(PREFIXES)
