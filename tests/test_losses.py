@@ -359,6 +359,29 @@ def test_a_cosine_layer_knows_no_lengths():
     assert layer(x.view(2, 4, 6)).shape == (2, 4, 4)
 
 
+def test_focal_loss_without_focus_is_cross_entropy_and_with_it_its_closed_form():
+    x, y = batch()
+    torch.testing.assert_close(sn.nn.focal_loss(x, y, 0.0), F.cross_entropy(x, y))
+    p = x.softmax(1)[range(len(y)), y]
+    got = sn.nn.focal_loss(x, y, 3.0, reduction="none")
+    torch.testing.assert_close(got, -((1 - p) ** 3) * p.log())
+    yes = F.one_hot(y, 5)
+    plain = sn.nn.focal_logistic(x, yes, 0.0, alpha=0.5, reduction="sum")
+    torch.testing.assert_close(2 * plain, sn.nn.attribute_logistic(x, yes, reduction="sum"))
+    two = torch.stack([-x, x], 2).flatten(0, 1)  # a yes or no is two classes, 2 x apart
+    got = sn.nn.focal_logistic(2 * x, yes, alpha=0.5, reduction="sum")
+    torch.testing.assert_close(2 * got, sn.nn.focal_loss(two, yes.flatten(), reduction="sum"))
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal_loss_of_what_is_certain_has_a_finite_gradient(gamma):
+    x = torch.tensor([[1000.0, 0.0], [0.0, 1000.0]], requires_grad=True)
+    loss = sn.nn.focal_loss(x, torch.tensor([0, 0]), gamma, reduction="none")
+    loss.sum().backward()
+    torch.testing.assert_close(loss, torch.tensor([0.0, 1000.0]))
+    torch.testing.assert_close(x.grad, torch.tensor([[0.0, 0.0], [-1.0, 1.0]]))
+
+
 # All of them --------------------------------------------------------------------------------------
 
 Y = torch.tensor([0, 1, 2, 0])
@@ -386,6 +409,8 @@ OF_X = {  # a scalar of x_43
     "l-softmax": lambda x: sn.nn.l_softmax(x, WEIGHT.to(x.dtype), Y, margin=3),
     "a-softmax": lambda x: sn.nn.a_softmax(x, WEIGHT.to(x.dtype), Y, margin=4, mix=2.0),
     "am-softmax": lambda x: sn.nn.am_softmax(sn.nn.cosines(x, WEIGHT.to(x.dtype)), Y),
+    "focal": lambda x: sn.nn.focal_loss(x, Y, 1.5),
+    "focal logistic": lambda x: sn.nn.focal_logistic(x, (SIGNS + 1) // 2),
 }  # fmt: skip
 
 
@@ -451,6 +476,9 @@ WRONG = {
     "alpha": (lambda: sn.nn.CenterLoss(3, 4, alpha=2), "alpha=2"),
     "reduction": (lambda: sn.nn.multiclass_hinge(X, Y[:2], reduction="avg"), "reduction='avg'"),
     "m": (lambda: sn.nn.cos_multiple(X, -1), "m=-1"),
+    "gamma": (lambda: sn.nn.focal_loss(X, Y[:2], -1.0), "gamma=-1"),
+    "yes or no": (lambda: sn.nn.focal_logistic(X, X.sign()), "0 or 1"),
+    "weight of a yes": (lambda: sn.nn.focal_logistic(X, X * 0, alpha=2.0), "alpha=2"),
 }  # fmt: skip
 
 

@@ -63,11 +63,6 @@ def test_helpers_can_be_reached_but_are_not_shown(helper):
     assert callable(resolve(f"sn.{helper}"))
 
 
-@pytest.mark.parametrize("name", ["Gradient checker", "Full loss", "Early stopping"])
-def test_what_is_no_layer_is_in_the_catalogue_too(name):
-    assert PARTS[name].group == "Gradients and checks"
-
-
 def test_a_wrong_place_is_noticed():
     with pytest.raises((AttributeError, ImportError)):
         resolve("sn.nn.Nothing")

@@ -24,6 +24,13 @@ PARTS = {
         "open, read, deal, encode: the same batches for the same seed, whatever the workers",
         "001",
     ),
+    "Label formats of boxes": CataloguePart(
+        "Preprocessing",
+        "snellen.data.formats.yolo, snellen.data.formats.voc, snellen.data.formats.coco",
+        "YOLO's lines of class, centre, width, height in shares; VOC's XML, COCO's JSON; "
+        "`snellen data PATH --to yolo`",
+        "001",
+    ),
     "from_tensor_slices": CataloguePart(
         "Preprocessing",
         "torch.utils.data.TensorDataset",

@@ -37,14 +37,14 @@ PARTS = {
         "003",
     ),
     "Full loss": Part(
-        "Gradients and checks",
+        "Losses",
         "sn.gradcheck, sn.optim.decay_penalty",
         "data loss + penalty, each checked as a term of its own (`penalty=`); a run's metrics.csv "
         "holds each term",
         "001 003",
     ),
     "Early stopping": Part(
-        "Gradients and checks",
+        "Regularisers",
         "sn.train",
         "`patience=` of a recipe: the best epoch is kept, and a loss still falling is told",
         "001 004",

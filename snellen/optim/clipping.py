@@ -1,4 +1,4 @@
-"""Limits on a step, and what a step is measured by: gradient clipping and the update ratio."""
+"""Gradient clipping is PyTorch's: this file only says where it is."""
 
 from ..core.parts import Part
 
@@ -8,11 +8,5 @@ PARTS = {
         "torch.nn.utils.clip_grad_norm_, torch.nn.utils.clip_grad_value_",
         "all gradients scaled down to a common norm of c, direction kept; `clip=` of a recipe",
         "000",
-    ),
-    "Weight-update ratio": Part(
-        "Gradients and checks",
-        "sn.doctor",
-        "|change| / |weight| of a step, about 1e-3; measured for every weight of a training",
-        "003",
     ),
 }

@@ -48,5 +48,11 @@ PARTS = {
         "augment=noise: mean and deviation as shares of the pixels' range",
         "003 004",
     ),
+    "Augmentation and input noise": Part(
+        "Regularisers",
+        "sn.data.augment.compose, sn.data.augment.noise.Noise",
+        "more data than there are: the gap between training and validation shrinks; `augment=`",
+        "001 003 004",
+    ),
 }
 AUGMENTS = {"noise": Noise()}
