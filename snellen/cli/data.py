@@ -15,15 +15,19 @@ from ._verbs import HELP, Verb
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--to", "format", metavar="coco|voc|yolo|csv", help="Write it in this format.")
 @click.option("--out", "folder", metavar="FOLDER", help="Where --to writes; a new folder.")
-def command(path: str, as_json: bool, format: str | None, folder: str | None) -> None:
+@click.argument("beside", metavar="[FOLDER]", required=False)
+def command(
+    path: str, as_json: bool, format: str | None, folder: str | None, beside: str | None
+) -> None:
     """Say what a data set is, or convert it.
 
     The format of what lies at PATH, its parts, its classes and what was noticed on opening it.
-    With --to and --out the boxes are written in another format, pictures linked where the disk
+    With --to and a FOLDER the boxes are written in another format, pictures linked where the disk
     allows it and else copied; nothing that is there is changed.
     """
-    if (format is None) != (folder is None):
-        raise UsageError("--to and --out go together: snellen data pets/ --to coco --out pets_coco")
+    folder = folder or beside
+    if (format is None) != (folder is None) or (beside and folder != beside):
+        raise UsageError("--to and one FOLDER go together: snellen data pets/ --to coco pets_coco")
     from ..data.open import open_path
 
     source = open_path(path)
@@ -39,9 +43,9 @@ def command(path: str, as_json: bool, format: str | None, folder: str | None) ->
     for key in ("name", "format", *facts["facts"]):
         click.echo(f"{key:<10} {facts.get(key, facts['facts'].get(key))}")
     parts = facts["parts"]
-    counts = {name: part.get("labels", {}) for name, part in parts.items()}
     rows = [["all", *(part["samples"] for part in parts.values())]]
-    rows += [[c, *(counts[p].get(c, 0) for p in parts)] for c in facts["classes"]]
+    rows += [[c, *(part["labels"][c] if "labels" in part else "" for part in parts.values())]
+             for c in facts["classes"]]  # fmt: skip
     print_table(["class", *parts], rows)
     for problem in facts["problems"]:
         line = f":{problem['line']}" if problem["line"] else ""

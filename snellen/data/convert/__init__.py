@@ -1,4 +1,4 @@
-"""One file, one format that data can be written in: WRITERS, each (source, folder) -> None."""
+"""One file, one format that data can be written in: WRITERS, (source, folder) -> what changed."""
 
 from __future__ import annotations
 
@@ -25,5 +25,4 @@ def convert(source: Source, format: str, folder: str | Path) -> list[str]:
 
     write = registry.get("snellen.data.convert", "WRITERS", format)
     left = [*unreadable(source), *left_out(source, format)]
-    write(source, new_folder(folder, source.name))
-    return left
+    return [*left, *write(source, new_folder(folder, source.name))]

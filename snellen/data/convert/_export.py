@@ -2,16 +2,18 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...core import registry
 from ...core.errors import DataError, UsageError
 from ..boxes import BoxSet, Record
+from ..formats._layout import IMAGES, part_in
 from ..source import SampleSet, Source
 
-FACTS = {"outlines": "outlines", "keypoints": "skeletons", "ignored": "marks of crowds"}
+FACTS = {"outlines": "outlines", "keypoints": "skeletons", "ignored": "marks of crowds",
+         "bones": "bones of the skeleton"}  # fmt: skip
 PARTS = ("train", "val", "test")
 
 
@@ -26,7 +28,7 @@ class Item:
 
     @property
     def stem(self) -> str:
-        """The name without its ending."""
+        """The name without its ending; folders stay."""
         return self.name.rpartition(".")[0]
 
 
@@ -36,21 +38,26 @@ def parts_of(source: Source) -> dict[str, SampleSet]:
     return {part: samples for part, samples in named.items() if samples is not None}
 
 
-def items(source: Source) -> Iterator[Item]:
+def items(source: Source, *, flat: bool = False) -> Iterator[Item]:
     """A source of boxes -> its records in pixels, under names that are unique; DataError else.
 
-    A picture that cannot be read has no size and is passed over; `unreadable` names it.
+    Folders below a part's own are kept, where the format is not `flat`: then a picture whose name
+    another one has gets its folder's before it. A picture that cannot be read has no size and is
+    passed over; `unreadable` names it.
     """
     taken: set[str] = set()
     for part, samples in parts_of(source).items():
         if not isinstance(samples, BoxSet):
-            raise DataError(f"{source.name} has classes and no boxes; only --to csv writes those")
+            raise DataError(f"{source.name} has no boxes; only --to csv writes classes")
+        top = _top([samples.path(i) for i in range(len(samples))])
         for i in range(len(samples)):
             try:
                 record, size = samples.record(i), samples.size(i)
             except DataError:
                 continue
-            yield Item(part, record, size, _free(Path(record.image), taken))
+            name = flat_name(record.image) if flat else f"{part}/{inner_name(record.image, top)}"
+            name = _free(name, record.image, taken)
+            yield Item(part, record, size, name if flat else name.removeprefix(f"{part}/"))
 
 
 def unreadable(source: Source) -> Iterator[str]:
@@ -68,9 +75,37 @@ def left_out(source: Source, format: str) -> Iterator[str]:
     for problem in source.problems:
         if problem.harm == "harmful":
             yield f"not as it was: {problem}"
-    for fact in registry.collect("snellen.data.convert", "LOSES").get(format, ()):
-        if source.facts.get(fact):
-            yield f"left out: {source.facts[fact]} {FACTS[fact]}, which {format} has no place for"
+    lost = registry.collect("snellen.data.convert", "LOSES").get(format, ())
+    facts = counts(source)
+    for fact in lost(source) if callable(lost) else lost:
+        if facts.get(fact):
+            yield f"left out: {facts[fact]} {FACTS[fact]}, which {format} has no place for"
+    if "caption" in source.variants:
+        captions = source.of("caption")
+        yield f"left out: {captions.facts['captions']} captions, which lie in files of their own"
+    maps = source.of("segment").facts.get("maps") if "segment" in source.variants else 0
+    if maps:
+        yield f"left out: class maps of {maps} pictures, which lie in files of their own"
+
+
+def counts(source: Source) -> dict[str, int]:
+    """How many of each of FACTS a source has."""
+    things = [thing for part in parts_of(source).values() if isinstance(part, BoxSet)
+              for record in part.records for thing in record.things]  # fmt: skip
+    return {
+        "outlines": sum(bool(thing.outline) for thing in things),
+        "keypoints": sum(any(thing.keypoints[2::3]) for thing in things),
+        "ignored": sum(thing.ignored for thing in things),
+        "bones": len(source.skeleton.bones) if source.skeleton else 0,
+    }
+
+
+def renamed(found: Sequence[Item]) -> Iterator[str]:
+    """Pictures that have another name now, by count."""
+    other = [item for item in found if Path(item.name).name != Path(item.record.image).name]
+    if other:
+        yield (f"renamed: {len(other)} pictures whose name another one has, "
+               f"{Path(other[0].record.image).name} is {other[0].name}")  # fmt: skip
 
 
 def new_folder(folder: str | Path, source: str) -> Path:
@@ -94,16 +129,45 @@ def place(image: str, target: Path) -> None:
         shutil.copyfile(image, target)
 
 
-def _free(path: Path, taken: set[str]) -> str:
-    """The picture's name, with its folder's before it where the stem is taken."""
-    folders = [part for part in path.parts[:-1] if part != path.anchor]
-    stem, count = path.stem, 0
-    while stem.lower() in taken:
+def inner_name(image: str, top: str) -> str:
+    """A picture's path below the folder of its part.
+
+    >>> inner_name("set/images/val2017/a/1.png", "set"), inner_name("set/a/1.png", "set")
+    ('a/1.png', 'a/1.png')
+    """
+    parts = Path(image).parts
+    roots = [i for i, part in enumerate(parts[:-1]) if part in IMAGES]
+    if not roots:
+        return Path(image).relative_to(top).as_posix()
+    inner = parts[roots[-1] + 1 :]
+    return "/".join(inner[1:] if len(inner) > 1 and part_in(inner[0]) else inner)
+
+
+def flat_name(image: str) -> str:
+    """A picture's own name."""
+    return Path(image).name
+
+
+def _top(images: Sequence[str]) -> str:
+    """The folder that holds all of some pictures."""
+    return os.path.commonpath([os.path.dirname(image) for image in images]) if images else ""
+
+
+def _free(name: str, image: str, taken: set[str]) -> str:
+    """A name that nothing has: with the names of its picture's folders before it, else a number.
+
+    Bytes that are no UTF-8 become question marks, for no label file can hold them.
+    """
+    above, _, base = name.rpartition("/")
+    base = base.encode("utf-8", "replace").decode()
+    stem, _, ending = base.rpartition(".")
+    folders = [part for part in Path(image).parts[:-1] if part != Path(image).anchor]
+    key, count = stem, 0
+    while f"{above}/{key}".lower() in taken:
         count += 1
-        stem = "_".join([*folders[-count:], path.stem]) if count <= len(folders) else (
-            f"{path.stem}_{count}")  # fmt: skip
-    taken.add(stem.lower())
-    return stem + path.suffix
+        key = "_".join([*folders[-count:], stem]) if count <= len(folders) else f"{stem}_{count}"
+    taken.add(f"{above}/{key}".lower())
+    return f"{above}/{key}.{ending}" if above else f"{key}.{ending}"
 
 
 def example_items(folder: Path) -> list[Item]:

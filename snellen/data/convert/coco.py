@@ -6,18 +6,24 @@ from pathlib import Path
 from typing import Any
 
 from ..boxes import Thing
+from ..masks import outline_area
+from ..sample import Skeleton
 from ..source import Source
-from ._export import Item, example_items, items, place
+from ._export import Item, example_items, items, place, renamed
 
 
-def write(source: Source, folder: Path) -> None:
+def write(source: Source, folder: Path) -> list[str]:
     """Everything that was read: boxes, outlines, crowds, key points, empty pictures."""
-    write_items(items(source), source.classes, folder)
+    found = list(items(source))
+    write_items(found, source.classes, folder, source.skeleton)
+    return list(renamed(found))
 
 
-def write_items(found: Iterable[Item], classes: Sequence[str], folder: Path) -> None:
+def write_items(
+    found: Iterable[Item], classes: Sequence[str], folder: Path, skeleton: Skeleton | None = None
+) -> None:
     """Items -> a json for each part, ids from 1."""
-    names = [{"id": k + 1, "name": name} for k, name in enumerate(classes)]
+    names = [{"id": k + 1, "name": name, **_body(skeleton)} for k, name in enumerate(classes)]
     documents: dict[str, dict[str, list]] = {}
     for item in found:
         fresh: dict[str, list] = {"images": [], "annotations": [], "categories": names}
@@ -47,7 +53,7 @@ def annotation(thing: Thing) -> dict[str, Any]:
     said: dict[str, Any] = {
         "category_id": thing.label + 1,
         "bbox": [x1, y1, x2 - x1, y2 - y1],
-        "area": (x2 - x1) * (y2 - y1),
+        "area": outline_area(thing.outline) if thing.outline else (x2 - x1) * (y2 - y1),
         "iscrowd": int(thing.ignored),
         "segmentation": thing.outline or [],
     }
@@ -55,6 +61,14 @@ def annotation(thing: Thing) -> dict[str, Any]:
         joints = [int(v) if i % 3 == 2 else v for i, v in enumerate(thing.keypoints)]
         said |= {"keypoints": joints, "num_keypoints": sum(v > 0 for v in joints[2::3])}
     return said
+
+
+def _body(skeleton: Skeleton | None) -> dict[str, Any]:
+    """A skeleton in COCO's words: bones count from 1."""
+    if skeleton is None:
+        return {}
+    bones = [[a + 1, b + 1] for a, b in skeleton.bones]
+    return {"keypoints": list(skeleton.joints), "skeleton": bones}
 
 
 def as_lines(document: dict[str, list]) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 from ...core.errors import DataError
 from ..boxes import BoxSet
 from ..source import Source
-from ._export import items, parts_of, place
+from ._export import items, parts_of, place, renamed
 
 BOXES = ("path", "label", "x1", "y1", "x2", "y2", "split")
 
 
-def write(source: Source, folder: Path) -> None:
+def write(source: Source, folder: Path) -> list[str]:
     """labels.csv, or boxes.csv with a row a box; a picture without boxes has a row without one."""
     has_boxes = isinstance(source.train, BoxSet)
     head = BOXES if has_boxes else ("path", "label", "split")
@@ -20,10 +20,11 @@ def write(source: Source, folder: Path) -> None:
     with open(folder / ("boxes.csv" if has_boxes else "labels.csv"), "x", encoding="utf-8",
               newline="") as file:  # fmt: skip
         csv.writer(file, lineterminator="\n").writerows([head, *rows])
+    return list(renamed(list(items(source, flat=True)))) if has_boxes else []
 
 
 def _boxes(source: Source, folder: Path) -> Iterator[list]:
-    for item in items(source):
+    for item in items(source, flat=True):
         place(item.record.image, folder / "images" / item.name)
         name = f"images/{item.name}"
         for thing in item.record.things:

@@ -3,23 +3,32 @@
 labels.txt keeps the order of the classes and those without a box, which VOC has no place for.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from ...core.errors import DataError
 from ..boxes import Thing
 from ..source import Source
-from ._export import Item, example_items, items, place
+from ._export import Item, example_items, items, place, renamed
+
+UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # for XML
 
 
-def write(source: Source, folder: Path) -> None:
+def write(source: Source, folder: Path) -> list[str]:
     """Boxes and classes; crowds become difficult, outlines and key points have no place."""
-    write_items(items(source), source.classes, folder)
+    found = list(items(source, flat=True))
+    write_items(found, source.classes, folder)
+    return list(renamed(found))
 
 
 def write_items(found: Iterable[Item], classes: Sequence[str], folder: Path) -> None:
     """Items -> a file each, and the list of each part."""
+    odd = next((name for name in classes if not is_xml_line(name)), None)
+    if odd is not None:
+        raise DataError(f"VOC cannot hold the class name {odd!r}; rename the class")
     (folder / "Annotations").mkdir(parents=True)
     lists = defaultdict(list)
     for item in found:
@@ -40,7 +49,7 @@ def document(item: Item, classes: Sequence[str]) -> str:
     width, height = item.size
     lines = [
         "<annotation>",
-        f"  <filename>{escape(item.name)}</filename>",
+        f"  <filename>{escape(UNFIT.sub('?', item.name))}</filename>",
         f"  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
     ]
     for thing in item.record.things:
@@ -49,6 +58,15 @@ def document(item: Item, classes: Sequence[str]) -> str:
         lines += [f"      <{name}>{word}</{name}>" for name, word in corners(thing).items()]
         lines += ["    </bndbox>", "  </object>"]
     return "\n".join([*lines, "</annotation>", ""])
+
+
+def is_xml_line(name: str) -> bool:
+    """Whether a name can stand in XML and on one line of labels.txt.
+
+    >>> is_xml_line("red & blue"), is_xml_line("red\nblue")
+    (True, False)
+    """
+    return len(name.splitlines()) == 1 and not UNFIT.search(name)
 
 
 def corners(thing: Thing) -> dict[str, str]:

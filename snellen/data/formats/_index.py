@@ -9,7 +9,7 @@ from ...core.errors import DataError
 from ..images import is_image_name
 from ._columns import column_of
 
-TABLES = ("labels", "train", "index", "annotations", "data", "metadata")
+TABLES = ("labels", "boxes", "train", "index", "annotations", "data", "metadata")
 SUFFIXES = (".csv", ".tsv")
 DELIMITERS = (",", ";", "\t", "|")
 PATH_WORDS = ("path", "file", "filename", "file_name", "filepath", "file_path", "image",

@@ -160,15 +160,14 @@ def _is_yolo_yaml(file: Path) -> bool:
 
 
 def _has_yolo(base: Path) -> bool:
-    """images/ with labels/*.txt beside it, at most one folder deeper; or all in one folder."""
+    """images/ with labels/*.txt beside it, perhaps in folders below; or all in one folder."""
     if are_pairs(base):
         return True
     labels = base / "labels"
     if not labels.is_dir() or not (base / "images").is_dir():
         return False
-    return _holds(labels, ".txt") or any(
-        _holds(folder, ".txt") for folder in labels.iterdir() if folder.is_dir()
-    )
+    below = (name for _, _, names in os.walk(labels) for name in names)
+    return any(name.lower().endswith(".txt") for name in below)
 
 
 def are_pairs(base: Path) -> bool:

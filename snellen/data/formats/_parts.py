@@ -6,6 +6,7 @@ from ...core.errors import DataError
 from ..classes import match_classes
 from ..source import Source
 
+COUNTED = ("images", "captions", "segments")  # facts that parts add to one another
 PARTS = {  # part -> the words for it, the usual one first
     "train": ("train", "training", "tr"),
     "val": ("val", "valid", "validation", "dev"),
@@ -32,6 +33,8 @@ def join_parts(name: str, format: str, parts: dict[str, Source]) -> Source:
             other = parts[part]
             samples, problems = match_classes(whole.classes, other.classes, other.train)
             added = (*whole.problems, *other.problems, *problems)
-            whole = replace(whole, problems=added)
+            more = {key: whole.facts[key] + other.facts.get(key, 0) for key in COUNTED
+                    if key in whole.facts}  # fmt: skip
+            whole = replace(whole, problems=added, facts={**whole.facts, **more})
             whole = replace(whole, val=samples) if part == "val" else replace(whole, test=samples)
     return whole

@@ -220,8 +220,8 @@ def part_lists(base: Path, found: Found) -> tuple[dict[str, list[str]], list[Pro
 
 def _stems(file: Path, found: Found, problems: list[Problem]) -> list[str]:
     seen: dict[str, int] = {}
-    for line, words in enumerate(decode_text(read_bytes(file), file).splitlines(), 1):
-        stem = _listed(words.strip(), found)
+    for line, words in enumerate(decode_text(read_bytes(file), file).split("\n"), 1):
+        stem = _listed(words.removesuffix("\r"), found)
         if not stem:
             continue
         if stem in seen:
@@ -237,10 +237,11 @@ def _stems(file: Path, found: Found, problems: list[Problem]) -> list[str]:
 
 def _listed(words: str, found: Found) -> str:
     """A line of a list -> its stem: alone, as a file name, or before the 1 or -1 of a class."""
-    for word in (words, Path(words).stem, words.rpartition(" ")[0].strip()):
+    bare = words.strip()
+    for word in (words, bare, Path(bare).stem, bare.rpartition(" ")[0].strip()):
         if word in found:
             return word
-    return words
+    return bare
 
 
 def _dealt(
