@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from . import sealed
-from .errors import DataError
+from .errors import DataError, shortlist
 
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".tar")
 # Where trainings keep weights; an exponential average comes first, as in timm.
@@ -23,6 +23,7 @@ NESTS = (
     "model", "net", "weights",
 )  # fmt: skip
 PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
+STARTS = (b"PK", b"\x80")  # of the two forms of a .pt: a zip, and a pickle of before 2020
 COUNTS = ("n_averaged",)  # bookkeeping of averages, no weight
 
 
@@ -35,7 +36,9 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], list[st
     """
     path = Path(path)
     if path.is_dir():
-        path = path / "weights" / "best.safetensors"
+        path, folder = path / "weights" / "best.safetensors", path
+        if not path.is_file():
+            raise DataError(f"{folder} is a folder and no run with weights; name the file in it")
     if not path.is_file():
         raise DataError(f"no weights at {path}: there is no such file")
     if path.suffix in PICKLED:
@@ -44,8 +47,9 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], list[st
         raise DataError(f"{path} is not a file of weights; give a .safetensors, .pt or .pth")
     reading = sealed.read_tensors(path)
     if reading.damages:
-        raise DataError("\n".join([f"{path} is damaged and was not used:",
-                                   *short(damage_lines(reading.damages))]))  # fmt: skip
+        found = short(damage_lines(reading.damages), 5)
+        raise DataError("\n".join([f"{path} is damaged and was not used:", *found,
+                                   "copy it again from where it came from"]))  # fmt: skip
     if "tree" in reading.facts:
         weights = path.name.replace(".state", "")
         raise DataError(f"{path} holds the state of a training; its weights are in {weights}")
@@ -85,14 +89,39 @@ def _unwrapped(
         found = found[inner[0]]
     if not isinstance(found, Mapping) or not any(isinstance(v, Tensor) for v in found.values()):
         raise DataError(
-            f"{path} holds no weights by name; save net.state_dict() and name that file"
+            f"{path} holds no weights by name, but {_said(found)}; save net.state_dict() and name "
+            "that file"
         )
     tensors = {str(name): value for name, value in found.items()
                if isinstance(value, Tensor) and name not in COUNTS}  # fmt: skip
+    _refuse_odd(path, tensors)
     while prefix := next((p for p in PREFIXES if all(n.startswith(p) for n in tensors)), None):
         tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
         notes.append(f"{path.name}: took {prefix!r} off every name")
     return tensors, meta, notes
+
+
+def _said(found: Any) -> str:
+    """What a file holds in the place of weights."""
+    kind = type(found).__name__
+    if not isinstance(found, Mapping):
+        return f"a {kind}"
+    words = [f"{name!r} (a {type(value).__name__})" for name, value in found.items()]
+    return f"a {kind} of {shortlist(words, 4)}" if words else f"an empty {kind}"
+
+
+def _refuse_odd(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Weights are dense real numbers; those of a quantised file are read as other numbers."""
+    for name, value in tensors.items():
+        kind = "quantised" if value.is_quantized else str(value.dtype).removeprefix("torch.")
+        dense = value.layout == torch.strided and not value.is_meta
+        weight = name.endswith((".weight", ".bias", ".running_mean", ".running_var"))
+        if not dense or value.is_complex() or (weight and not value.is_floating_point()):
+            how = f"{kind} numbers" if dense else "numbers that are not all there (sparse or meta)"
+            raise DataError(
+                f"{path}: {name} holds {how}; floating ones are wanted: name the file that was "
+                "saved before the weights were made so"
+            )
 
 
 def _has_tensors(found: Mapping[Any, Any], key: str) -> bool:
@@ -115,12 +144,21 @@ def _unpickled(path: Path) -> Any:
 
 def _refusal(path: Path, error: Exception) -> str:
     """Why a .pt was not read: it would run code, or it is no whole file."""
-    if type(error).__name__ == "UnpicklingError":
+    words = (str(error).splitlines() or ["unreadable"])[0].partition(". ")[0]
+    if "TorchScript" in words:
+        return (
+            f"{path} cannot be read: it is a TorchScript program; save "
+            "torch.jit.load(FILE).state_dict() and name that file"
+        )
+    with open(path, "rb") as file:
+        start = file.read(16)
+    if not start.startswith(STARTS):
+        words = f"it begins with {start!r}" if start else "it is empty"
+    elif type(error).__name__ == "UnpicklingError":
         named = re.search(r"GLOBAL (\S+)", str(error))
         what = f"a {named[1]}" if named else "more than tensors"
         return (
             f"{path} cannot be read without running code that it holds: it has {what} in it; "
             "save net.state_dict() and name that file"
         )
-    reason = (str(error).splitlines() or ["unreadable"])[0].partition(". ")[0]
-    return f"{path} cannot be read: it is no whole PyTorch file ({reason}); copy it again"
+    return f"{path} cannot be read: it is no whole PyTorch file ({words}); copy it again"

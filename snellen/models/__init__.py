@@ -21,13 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ._names import Named
-    from ._network import (
-        Network,
-        find_network,
-        freeze_through,
-        hold_frozen_still,
-        replace_head,
-    )
+    from ._network import Network, find_network, freeze_through, hold_frozen_still, replace_head
     from ._parts import (
         Added,
         Branches,
@@ -209,6 +203,8 @@ def _load(net: "nn.Module", path: str | Path) -> tuple[list[str], list[str]]:
     from ..core.weights import read_weights
     from ._weights import adopt
 
+    if not isinstance(path, str | Path) or not str(path):
+        raise UsageError(f"weights={path!r} names no file; give the path of one")
     tensors, _, notes = read_weights(Path(path))
     try:
         return notes, adopt(net, tensors)

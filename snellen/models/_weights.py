@@ -7,6 +7,7 @@ norm, the k-th other layer the k-th other layer, and every shape along the way m
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from ._names import Named, place, read
 from ._network import Network, find_network, heads, last_layer
 
 Layers = dict[str, dict[str, Tensor]]  # a layer's name -> its tensors by their last names
-NAMED = 20  # layers that a message names, so that it fits a screen
+NAMED = 5  # layers that a message names: the command line prints eight lines
 WRAPS = ("model.", "net.", "backbone.", "encoder.")  # what others put before all names
 
 
@@ -76,13 +77,15 @@ def translate(
         n if isinstance(n, Named) else Named("its maker", n) for n in getattr(row, "names", ())
     ]
     if not listed:
-        raise _misfit("this family is in neither torchvision nor timm", weights)
+        raise _misfit("this family is in neither torchvision nor timm", _lines(_layers(weights)))
     tries = [(_Pairing.of(named.order, network, weights), named) for named in listed]
     best, named = min(tries, key=lambda t: (len(t[0].strange), len(t[0].wrong)))
     if best.strange:
-        raise _misfit("no such layers in this family", best.strange)
+        layers = _layers(weights)
+        strange = _lines({name: layers[name] for name in best.strange})
+        raise _misfit(f"{row.family} has no such layers", strange)
     if best.wrong:
-        raise _misfit(f"{len(best.wrong)} of its layers do not fit", best.wrong)
+        raise _misfit(f"{len(best.wrong)} of its layers do not fit", best.wrong, row)
     other = {k: v for k, v in named.columns.items() if getattr(row, k) != v}
     if other:
         theirs = ", ".join(f"{k}={v!r}" for k, v in other.items())
@@ -273,12 +276,17 @@ def _shape(value: Tensor) -> str:
     return str(tuple(value.shape))
 
 
-def _misfit(why: str, lines: Collection[str]) -> DataError:
+def _lines(layers: Layers) -> list[str]:
+    return [f"{name}: {_said(layer)}" if name else _said(layer) for name, layer in layers.items()]
+
+
+def _misfit(why: str, lines: Collection[str], row: Any = None) -> DataError:
     """The first lines in the message, all of them in the error."""
     said = [f"weights of another network ({why}):", *list(lines)[:NAMED]]
     if len(lines) > NAMED:
         said.append(f"and {len(lines) - NAMED} more, all in the error's `lines` (Python: except "
                     "sn.DataError as e)")  # fmt: skip
-    said.append("name the model that the file was made with (`snellen models` lists them), and "
-                "imgsz above 64: smaller images take a smaller first layer")  # fmt: skip
+    hint = ", and imgsz above 64: smaller images take a smaller first layer"
+    said.append("name the model that the file was made with (`snellen models` lists them)"
+                + hint * (getattr(row, "stem", "") == "small"))  # fmt: skip
     return DataError("\n".join(said), tuple(lines))
