@@ -43,7 +43,7 @@ def test_perfect_answers_reach_the_ceiling(name):
     batch, metric = task.encode(samples), task.metric()
     metric.update(task.decode(task.oracle(batch), batch), [s.target for s in samples])
     scores = metric.compute()
-    assert scores[task.score] == pytest.approx(1.0, abs=1e-6)
+    assert scores[task.score] >= task.ceiling - 1e-6
     assert all(0 <= value <= 1 for key, value in scores.items() if key != "loss")
 
 

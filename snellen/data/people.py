@@ -43,13 +43,23 @@ def draw_person(
     ((14, 2), (64, 48))
     """
     joints = centre + radius * _pose(random)
-    rows, cols = np.ogrid[: size[0], : size[1]]
-    x, y = cols + 0.5, rows + 0.5
-    thick = max(1.0, 0.09 * radius)
-    distance = np.hypot(x - joints[0, 0], y - joints[0, 1]) - 0.2 * radius
-    for a, b in LIMBS:
-        distance = np.minimum(distance, _to_segment(x, y, joints[a], joints[b]) - thick)
+    distance = np.full(size, np.inf)
+    _draw_line(distance, joints[[0, 0]], 0.2 * radius)
+    for limb in LIMBS:
+        _draw_line(distance, joints[list(limb)], max(1.0, 0.09 * radius))
     return Person(joints), np.clip(0.5 - distance, 0, 1)
+
+
+def _draw_line(distance_HW: np.ndarray, ends_22: np.ndarray, thick: float) -> None:
+    """Lower the distances around a line to those from its rim; further off than a pixel they may
+    stay, since nothing is drawn there.
+    """
+    extent = distance_HW.shape[::-1]
+    low = np.clip(np.floor(ends_22.min(0) - thick - 1), 0, extent).astype(int)
+    high = np.clip(np.ceil(ends_22.max(0) + thick + 1), 0, extent).astype(int)
+    near = distance_HW[low[1] : high[1], low[0] : high[0]]
+    rows, cols = np.ogrid[low[1] : high[1], low[0] : high[0]]
+    np.minimum(near, _to_segment(cols + 0.5, rows + 0.5, *ends_22) - thick, out=near)
 
 
 def _pose(random: np.random.Generator) -> np.ndarray:

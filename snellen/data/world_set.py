@@ -44,7 +44,8 @@ class WorldSet(SampleSet):
 def truth(scene: Scene) -> Target:
     """All that is true of a scene. Boxes and masks hold what can be seen of a thing.
 
-    A joint is hidden (visibility 1) where something is in front of it.
+    A joint is hidden (visibility 1) where something is in front of it, and not labelled (0)
+    outside of the picture.
     """
     things, (height, width) = scene.things, scene.pixels_HWC.shape[:2]
     masks_NHW = torch.from_numpy(np.array([t.seen_HW for t in things])).reshape(-1, height, width)
@@ -70,15 +71,15 @@ def truth(scene: Scene) -> Target:
 
 
 def _visibility(people: list[Thing]) -> torch.Tensor:
-    """2 where the pixel under a joint is the person's own, else 1."""
+    """2 where the pixel under a joint is the person's own, 0 outside of the picture, else 1."""
     rows = []
     for thing in people:
         assert thing.person is not None
         height, width = thing.seen_HW.shape
-        x, y = thing.person.joints_K2.T.astype(int)
+        x, y = np.floor(thing.person.joints_K2.T).astype(int)
         inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
         seen = inside & thing.seen_HW[y.clip(0, height - 1), x.clip(0, width - 1)]
-        rows.append(np.where(seen, 2, 1))
+        rows.append(np.where(seen, 2, np.where(inside, 1, 0)))
     return torch.from_numpy(np.array(rows))
 
 

@@ -35,8 +35,10 @@ class CocoScores(Metric):
     1.0
     """
 
-    def __init__(self, classes: Sequence[str], kind: str = "bbox") -> None:
-        self.classes, self.kind = list(classes), kind
+    def __init__(
+        self, classes: Sequence[str], kind: str = "bbox", sigmas: Sequence[float] = ()
+    ) -> None:
+        self.classes, self.kind, self.sigmas = list(classes), kind, list(sigmas)
         self.truths: list[dict[str, Any]] = []
         self.found: list[dict[str, Any]] = []
         self.images = 0
@@ -81,6 +83,8 @@ class CocoScores(Metric):
                 answer.dataset = {**truth.dataset, "annotations": []}
                 answer.createIndex()
             evaluation = COCOeval(truth, answer, self.kind)
+            if self.kind == "keypoints":
+                evaluation.params.kpt_oks_sigmas = np.array(self.sigmas)
             evaluation.evaluate()
             evaluation.accumulate()
             said.seek(0)
@@ -94,7 +98,7 @@ class CocoScores(Metric):
         assert target.labels is not None
         boxes = _xywh(target.boxes_N4)
         ignored = target.ignored_N if target.ignored_N is not None else np.zeros(len(boxes), bool)
-        return [
+        truths = [
             {
                 "image_id": self.images,
                 "category_id": int(label),
@@ -104,14 +108,44 @@ class CocoScores(Metric):
             }
             for box, label, crowd in zip(boxes, target.labels, ignored, strict=True)
         ]
+        if self.kind != "keypoints":
+            return truths
+        return [t | more for t, more in zip(truths, self._joints(target), strict=True)]
+
+    def _joints(self, target: Target) -> list[dict[str, Any]]:
+        """COCO's fields of key points; of things without any where nobody labelled them."""
+        count = 0 if target.boxes_N4 is None else len(target.boxes_N4)
+        points, seen = target.keypoints_NK2, target.visibility_NK
+        if points is None or seen is None:
+            points = torch.zeros(count, len(self.sigmas), 2)
+            seen = torch.zeros(count, len(self.sigmas))
+        flat = torch.cat([points.nan_to_num(0.0), seen[..., None].to(points)], 2).flatten(1)
+        found = [{"keypoints": row.tolist(), "num_keypoints": int((v > 0).sum())}
+                 for row, v in zip(flat.double(), seen, strict=True)]  # fmt: skip
+        if target.masks_NHW is not None:  # COCO's area is that of the outline
+            areas = target.masks_NHW.flatten(1).sum(1).tolist()
+            found = [f | {"area": area} for f, area in zip(found, areas, strict=True)]
+        return found
 
     def _answers(self, found: Prediction) -> list[dict[str, Any]]:
+        if self.kind == "keypoints":
+            return self._poses(found)
         if found.boxes_N4 is None or found.labels is None or found.scores_N is None:
             return []
         rows = zip(_xywh(found.boxes_N4), found.labels, found.scores_N, strict=True)
         return [
             {"image_id": self.images, "category_id": int(k), "bbox": box, "score": float(score)}
             for box, k, score in rows
+        ]
+
+    def _poses(self, found: Prediction) -> list[dict[str, Any]]:
+        """People with joints; without a box, which pycocotools would compare instead."""
+        if found.labels is None or found.scores_N is None:
+            return []
+        rows = zip(self._joints(found), found.labels, found.scores_N, strict=True)
+        return [
+            {"image_id": self.images, "category_id": int(k), "score": float(score)} | joints
+            for joints, k, score in rows
         ]
 
 

@@ -3,25 +3,34 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from ..data.sample import Prediction
 
 COLUMNS = ("file", "label", "score", "x1", "y1", "x2", "y2")
 NUMBERS = ("file", "label", "value")
+MAPPED = ("file", "label", "score", "share")
 
 
 def objects(found: Prediction, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Prediction -> [{"label", "score"}], with "box" [x1, y1, x2, y2] for each box; {"label",
-    "score"} of every attribute, held or not; {"label", "value"} of every number.
+    """Prediction -> [{"label", "score"}], with "box" [x1, y1, x2, y2] for each box and "keypoints"
+    [[x, y, visibility], ...] for each person; {"label", "score"} of every attribute, held or not;
+    {"label", "value"} of every number; {"label", "score", "share"} of every class that a map has,
+    with its share of the pixels.
 
     >>> objects(Prediction(label=1, score=0.75), ["cat", "dog"])
     [{'label': 'dog', 'score': 0.75}]
     """
     if found.boxes_N4 is not None and found.labels is not None and found.scores_N is not None:
         rows = zip(found.labels.tolist(), found.scores_N.tolist(), found.boxes_N4, strict=True)
-        return [
+        things = [
             {"label": names[label], "score": round(score, 6), "box": [round(v, 3) for v in box]}
             for label, score, box in ((k, s, b.tolist()) for k, s, b in rows)
         ]
+        return things if found.keypoints_NK2 is None else _with_joints(things, found)
+    if found.semantic_HW is not None and found.scores_K is not None:
+        return _mapped(found.semantic_HW, found.scores_K, names)
     if found.values_V is not None:
         return _named("value", found.values_V.tolist(), names)
     if found.attributes_A is not None and found.scores_K is not None:
@@ -31,9 +40,25 @@ def objects(found: Prediction, names: Sequence[str]) -> list[dict[str, Any]]:
     return [{"label": names[found.label], "score": round(found.score or 0.0, 6)}]
 
 
+def _with_joints(things: list[dict[str, Any]], found: Prediction) -> list[dict[str, Any]]:
+    assert found.keypoints_NK2 is not None
+    assert found.visibility_NK is not None
+    joints_NK3 = torch.cat([found.keypoints_NK2, found.visibility_NK[..., None]], 2)
+    said = ([[round(x, 3), round(y, 3), int(seen)] for x, y, seen in person]
+            for person in joints_NK3.tolist())  # fmt: skip
+    return [one | {"keypoints": joints} for one, joints in zip(things, said, strict=True)]
+
+
 def _named(key: str, values: list[float], names: Sequence[str]) -> list[dict[str, Any]]:
     pairs = zip(names, values, strict=True)
     return [{"label": name, key: float(f"{value:.6g}")} for name, value in pairs]
+
+
+def _mapped(semantic_HW: Tensor, scores_K: Tensor, names: Sequence[str]) -> list[dict[str, Any]]:
+    share_K = semantic_HW.flatten().bincount(minlength=len(names)) / semantic_HW.numel()
+    rows = zip(names, scores_K.tolist(), share_K.tolist(), strict=True)
+    return [{"label": name, "score": round(score, 6), "share": round(share, 6)}
+            for name, score, share in rows if share]  # fmt: skip
 
 
 def csv_table(
@@ -45,10 +70,12 @@ def csv_table(
     [['file', 'label', 'score'], ['a.jpg', 'dog', 0.75]]
     """
     numbers = any(one.values_V is not None for one in found)
+    mapped = any(one.semantic_HW is not None for one in found)
+    head = NUMBERS if numbers else MAPPED if mapped else COLUMNS
     rows = [
-        [file, o["label"], o["value"] if numbers else o["score"], *o.get("box", ())]
+        [file, *(o[word] for word in head[1:4] if word in o), *o.get("box", ())]
         for file, one in zip(files, found, strict=True)
         for o in objects(one, names)
     ]
     width = max((len(row) for row in rows), default=3)
-    return [list(NUMBERS if numbers else COLUMNS[:width]), *rows]
+    return [list(head[:width]), *rows]

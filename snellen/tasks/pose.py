@@ -1,0 +1,247 @@
+"""Pose: the people of an image and where their joints are, bottom-up. Note 001 (OpenPose).
+
+x_BCHW -> affinity fields and confidence maps, a stage each -> joints -> limbs -> people.
+What the maps mean is said by `sn.nn.PoseMaps`; the skeleton comes with the data.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ..core.errors import DataError, UsageError
+from ..data.inputs import Inputs
+from ..data.letterbox import Letterbox, input_size
+from ..data.sample import Batch, Prediction, Sample, Skeleton, Target
+from ..data.source import Problem, SampleSet, Source
+from ..nn.oks import joint_sigmas
+from ..nn.pose_maps import Crowd, PoseMaps
+from ._people import PeopleScores, around, faults, mean_pose, people_of, who_has_joints
+from .stick_figures import draw_people
+from .task import Metric, Task
+
+LIMIT, MULTIPLE = 368, 16  # of the input's sides, in pixels
+LEAST, MOST = 0.02, 20  # of a person that is said: score; how many an image (COCO counts 20)
+SHOWN = 0.3  # the least score that is drawn
+LOOKS = 300  # samples that tell sizes, who has joints, and the baseline
+
+
+class Pose(Task):
+    """People with joints.
+
+    spec: {"classes": [...], "person": the class that has joints, "inputs": Inputs.as_dict(),
+    "skeleton": {"joints": [...], "bones": [[a, b], ...], "mirror": [...]}}.
+    """
+
+    name = "pose"
+    about = "people, and where each of their joints is"
+    score = "mAP50-95"
+    default_model = "openpose-small"
+    usual = {"augment": "flip", "samples": 18_000, "batch": 32, "lr": 3e-3, "clip": 10.0}
+    ceiling = 0.9  # joints of a kind within two cells are told as one
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The joints, the limbs between them, and what a joint is in a mirror."""
+        told = self.spec["skeleton"]
+        bones = tuple((a, b) for a, b in told["bones"])
+        return Skeleton(tuple(told["joints"]), bones, tuple(told["mirror"]))
+
+    @property
+    def style(self) -> PoseMaps:
+        """What the network's raw maps mean."""
+        return PoseMaps(len(self.spec["skeleton"]["joints"]), self.skeleton.bones)
+
+    def num_outputs(self) -> int:
+        """How many joints a body has."""
+        return len(self.spec["skeleton"]["joints"])
+
+    @classmethod
+    def from_source(cls, source: Source, imgsz: int | None = None) -> "Pose":
+        """The skeleton and who has it from the data, the input from the pictures' size."""
+        skeleton, looked = source.skeleton, _looks(source.train)
+        if skeleton is None or not skeleton.bones:
+            have = "no key points" if skeleton is None else "joints and no limbs between them"
+            raise DataError(
+                f"{source.name} ({source.format}) has {have}; task=pose wants COCO annotations "
+                "with keypoints, whose category names them and has a skeleton; or data=shapes"
+            )
+        size = _size([sample.size for sample in looked], imgsz)
+        inputs = replace(Inputs.of(source.train, max(size)), height=size[0], width=size[1])
+        told = {
+            "joints": list(skeleton.joints),
+            "bones": [list(bone) for bone in skeleton.bones],
+            "mirror": list(skeleton.mirror or range(len(skeleton.joints))),
+        }
+        person = who_has_joints([sample.target for sample in looked])
+        facts = {"classes": list(source.classes), "person": person, "skeleton": told}
+        return cls({**facts, "inputs": inputs.as_dict()})
+
+    def check(self, sample: Sample) -> list[Problem]:
+        """Joints of another body, not finite, outside the picture; a visibility that is none."""
+        target = sample.target
+        place: dict[str, Any] = {"file": sample.path, "samples": (sample.index,)}
+        if not _tells_people(target):
+            text = "no people; an image without anybody has an empty list of them"
+            return [Problem("keypoints-missing", text, do="give boxes and key points", **place)]
+        points, seen = target.keypoints_NK2, target.visibility_NK
+        if points is None:
+            return []
+        count = self.num_outputs()
+        if seen is None or seen.shape != points.shape[:2] or points.shape[1:] != (count, 2):
+            text = (
+                f"key points of shape {tuple(points.shape)}; (people, {count}, 2) is wanted, "
+                "and a visibility for each"
+            )
+            return [Problem("keypoints-misfit", text, do="left out of the loss", **place)]
+        do = "a joint that is not there has visibility 0"
+        return [
+            Problem(id, f"person {n}: {self.skeleton.joints[k]} {words}", do=do, **place)
+            for id, words, wrong_NK in faults(sample)
+            for n, k in wrong_NK.nonzero().tolist()
+        ]
+
+    def build(self, backbone: nn.Module | None) -> nn.Module:
+        """The network, with as many joints and limbs as the skeleton has."""
+        head: Any = getattr(backbone, "head", None)
+        if backbone is None or not hasattr(head, "of"):
+            have = type(backbone).__name__
+            raise UsageError(f"{have} finds no people; task=pose wants {self.default_model} or "
+                             "another of its family; `snellen models` lists them")  # fmt: skip
+        backbone.add_module("head", head.of(self.num_outputs(), len(self.skeleton.bones)))
+        return backbone
+
+    def encode(self, samples: Sequence[Sample]) -> Batch:
+        """Samples -> x_BCHW padded to the input; people in its pixels, a list of tensors a batch.
+
+        Whoever has no labelled joint is in `ignored`: the loss leaves his box out.
+        """
+        inputs = self.inputs()
+        frames = [Letterbox(s.size, (inputs.height, inputs.width)) for s in samples]
+        x = torch.stack([f.fit(s.image_CHW, inputs) for f, s in zip(frames, samples, strict=True)])
+        people = [self._people(s, f) for s, f in zip(samples, frames, strict=True)]
+        names = ("keypoints", "visibility", "boxes", "ignored")
+        y: dict[str, Any] = {name: [p[name] for p in people] for name in names}
+        y["mirror_K"] = torch.tensor(self.skeleton.mirror).expand(len(samples), -1)
+        index = torch.tensor([s.index for s in samples])
+        return Batch(x, y, index, torch.tensor([s.size for s in samples]))
+
+    def _people(self, sample: Sample, frame: Letterbox) -> dict[str, Tensor]:
+        """Joints and boxes in the input's pixels, what is seen, and whom nobody labelled."""
+        if sample.target.given() and not _tells_people(sample.target):
+            raise DataError(
+                f"{sample.path or f'sample {sample.index}'} has no people; task=pose is trained "
+                "and judged on pictures with key points"
+            )
+        told = people_of(sample.target, self.spec["person"], self.num_outputs()).given()
+        seen = told["visibility_NK"]
+        return {
+            "keypoints": frame.there(told["keypoints_NK2"]),
+            "visibility": seen,
+            "boxes": frame.there(told["boxes_N4"]),
+            "ignored": told["ignored_N"] | ~(seen > 0).any(1),
+        }
+
+    def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """The squared differences of fields and of maps, after every stage."""
+        return self.style.loss(net(batch.x), _crowds(batch), _hw(batch))
+
+    def decode(self, out: Any, batch: Batch) -> list[Prediction]:
+        """Raw maps -> the best people of each image; a joint that was not found has visibility 0
+        and lies at its nearest neighbour on the body.
+        """
+        return [
+            self._told(crowd, Letterbox((int(size[0]), int(size[1])), _hw(batch)))
+            for crowd, size in zip(
+                self.style.decode(out, _hw(batch)), batch.sizes_B2.tolist(), strict=True
+            )
+        ]
+
+    def _told(self, crowd: Crowd, frame: Letterbox) -> Prediction:
+        assert crowd.scores_N is not None
+        order = crowd.scores_N.argsort(descending=True, stable=True)[:MOST]
+        rows = order[crowd.scores_N[order] >= LEAST]
+        points = frame.back(crowd.points_NK2[rows])
+        return self._said(points, 2 * crowd.seen_NK[rows].long(), crowd.scores_N[rows])
+
+    def _said(self, points_NK2: Tensor, seen_NK: Tensor, scores_N: Tensor) -> Prediction:
+        return Prediction(
+            labels=torch.full((len(scores_N),), self.spec["person"]),
+            boxes_N4=around(points_NK2, seen_NK > 0),
+            keypoints_NK2=points_NK2,
+            visibility_NK=seen_NK,
+            scores_N=scores_N,
+        )
+
+    def metric(self) -> Metric:
+        """COCO's table of key points."""
+        sigmas = joint_sigmas(self.skeleton.joints)
+        return PeopleScores(self.names(), self.spec["person"], sigmas)
+
+    def draw(self, sample: Sample, target: Target | None = None) -> Image.Image:
+        """The picture with stick figures; of a prediction those that score 0.3 or more."""
+        target = target or sample.target
+        points, seen = target.keypoints_NK2, target.visibility_NK
+        if points is None or seen is None:
+            points, seen = torch.zeros(0, self.num_outputs(), 2), torch.zeros(0, self.num_outputs())
+        scores = getattr(target, "scores_N", None)
+        rows = slice(None) if scores is None else scores >= SHOWN
+        return draw_people(sample.image_CHW, points[rows], seen[rows], self.skeleton)
+
+    def oracle(self, batch: Batch) -> Any:
+        """The raw maps that mean the truth, in cells of 4 pixels."""
+        size = _hw(batch)
+        return self.style.oracle(_crowds(batch), size, (size[0] // 4, size[1] // 4))
+
+    def baseline(self, train: SampleSet) -> dict[str, float]:
+        """Always one person: the mean pose at the mean place."""
+        looked, person, metric = _looks(train), self.spec["person"], self.metric()
+        people = [people_of(s.target, person, self.num_outputs()) for s in looked]
+        mean_K2 = mean_pose(people, [s.size for s in looked])
+        seen_1K, sure_1 = torch.full((1, len(mean_K2)), 2), torch.ones(1)
+        for sample in looked:
+            points_1K2 = mean_K2[None] * torch.tensor(sample.size[::-1])
+            said = self._said(points_1K2, seen_1K, sure_1)
+            metric.update([said], [sample.target])
+        return {type(self).score: metric.compute()[type(self).score]}
+
+    @classmethod
+    def tiny(cls) -> dict[str, Any]:
+        """Drawn people, the small network, two epochs."""
+        return {"data": "shapes", "model": "openpose-small", "epochs": 2, "batch": 32}
+
+
+def _hw(batch: Batch) -> tuple[int, int]:
+    return batch.x.shape[-2], batch.x.shape[-1]
+
+
+def _crowds(batch: Batch) -> list[Crowd]:
+    """The people of each image: those that teach, and boxes around the others."""
+    names = ("keypoints", "visibility", "boxes", "ignored")
+    return [
+        Crowd(points[~ignored], seen[~ignored], unknown_U4=boxes[ignored])
+        for points, seen, boxes, ignored in zip(*(batch.y[name] for name in names), strict=True)
+    ]
+
+
+def _tells_people(target: Target) -> bool:
+    return target.boxes_N4 is not None or target.keypoints_NK2 is not None
+
+
+def _looks(part: SampleSet) -> list[Sample]:
+    """A spread of samples, enough to tell sizes and the mean pose."""
+    return [part[i] for i in range(0, len(part), max(1, len(part) // LOOKS))]
+
+
+def _size(sizes: Sequence[tuple[int, int]], imgsz: int | None) -> tuple[int, int]:
+    """H, W of the input: of the pictures' shape where they have one, else a square."""
+    if len(set(sizes)) == 1:
+        return input_size(sizes[0], imgsz or min(LIMIT, max(sizes[0])), MULTIPLE)
+    side = imgsz or min(LIMIT, max(max(size) for size in sizes))
+    return input_size((side, side), side, MULTIPLE)
+
+
+TASKS = {"pose": Pose}
