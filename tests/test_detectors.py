@@ -21,7 +21,7 @@ from snellen.nn.detector import Truth
 
 NAMES = listing("detect")
 STYLES = registry.collect("snellen.nn", "STYLES")
-SCRIPT = Path(__file__).parent / "parity" / "detectors.py"
+PARITY = Path(__file__).parent / "parity"
 SIZES = {"5": [[8.0, 9.0]] * 5, "9": [[8.0, 9.0]] * 9}  # of anchors, by how many there are
 
 
@@ -98,21 +98,27 @@ def test_sizes_that_do_not_fit_are_said():
         sn.model("tv:ssd300_vgg16", imgsz=96)
 
 
-def test_ssd_is_torchvisions():
-    """Raw maps, default boxes, loss, boxes read off; the weights by torchvision's names."""
-    if not (SCRIPT.parents[2] / ".oracles" / "torchvision").is_dir():
+@pytest.mark.parametrize("script", ["detectors.py", "two_stage.py"])
+def test_detectors_are_torchvisions(script):
+    """Raw answers, anchors, regions, losses, boxes read off; the weights by torchvision's names."""
+    if not (PARITY.parents[1] / ".oracles" / "torchvision").is_dir():
         pytest.skip("the references are not installed in .oracles")
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT)], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, str(PARITY / script)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
-    found = json.loads(done.stdout)
-    assert found.pop("equal"), found
+    for line in done.stdout.splitlines():
+        found = json.loads(line)
+        assert found.pop("equal"), found
 
 
 @pytest.mark.parametrize(
     ("model", "more"),
-    [("yolov1-small", {}), ("yolov2-small", {"augment": "flip+multiscale"}), ("ssd-small", {})],
+    [
+        ("yolov1-small", {}),
+        ("yolov2-small", {"augment": "flip+multiscale"}),
+        ("ssd-small", {}),
+        ("faster_rcnn-small", {}),
+    ],
 )
 def test_a_training_runs_and_its_answers_do_not_depend_on_the_batch(model, more, tmp_path):
     whole = world_source(World(), SHAPES)

@@ -21,8 +21,9 @@ class Network(nn.Module):
 
     `aux` maps a stage's name to the head that branches off its output while training;
     `aux_weight` is the weight of each such loss beside the main one. With `taps` the head takes the
-    list of these stages' outputs and gives what its task reads, boxes for example. What is frozen
-    as a whole stays in eval mode, so that its statistics rest.
+    list of these stages' outputs and gives what its task reads, boxes for example; while it learns
+    it may be `told` the truth as well, to look there. What is frozen as a whole stays in eval mode,
+    so that its statistics rest.
 
     >>> import torch
     >>> head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
@@ -54,17 +55,17 @@ class Network(nn.Module):
         self.channels = channels
         self.aux_logits: tuple[Tensor, ...] = ()
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, x: Tensor, told: Any = None) -> Any:
         """x_BCHW -> logits_BK. Raises UsageError for a size that the architecture cannot take."""
         try:
-            return self._run(x)
+            return self._run(x, told)
         except (RuntimeError, ValueError, TypeError, UsageError) as error:
             wrong = wrong_images(self, x)
             if wrong is None:
                 raise
             raise UsageError(wrong) from error
 
-    def _run(self, x: Tensor) -> Any:
+    def _run(self, x: Tensor, told: Any) -> Any:
         aux_logits, seen = [], []
         for name in self.stages:
             x = getattr(self, name)(x)
@@ -73,7 +74,8 @@ class Network(nn.Module):
             if self.training and self.aux is not None and name in self.aux:
                 aux_logits.append(self.aux[name](x))
         self.aux_logits = tuple(aux_logits)
-        return self.head(seen if self.taps else x)
+        given = seen if self.taps else x
+        return self.head(given) if told is None else self.head(given, told)
 
     def features(self, x: Tensor, names: Sequence[str] | None = None) -> dict[str, Tensor]:
         """x_BCHW -> outputs by name, in order: of every stage, or of the layers that are named.

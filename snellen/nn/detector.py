@@ -1,4 +1,4 @@
-"""What the raw maps of a detector mean: the interface of a style of detection (YOLO v1..3, SSD).
+"""What a detector's raw answer means: the interface of a style of detection (YOLO, SSD, R-CNN).
 
 A network gives raw maps; its style says which loss they are trained with, which boxes they mean,
 and what they would be for a perfect answer. All boxes are in pixels of the network's input.
@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
+
+from .assign import BACKGROUND, NEITHER, assign_by_iou
+from .iou import box_iou
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +51,28 @@ class Found:
     labels_N: Tensor
 
 
+def matched(
+    boxes_N4: Tensor, truth: Truth, high: float, low: float, *, best_for_each: bool = True
+) -> Tensor:
+    """Reference boxes -> match_N of `assign_by_iou` into the sound objects of an image.
+
+    Background that overlaps an object to be ignored by `low` or more is neither.
+
+    >>> import torch
+    >>> boxes = torch.tensor([[0.0, 0, 4, 4], [20, 0, 24, 4], [40, 0, 44, 4]])
+    >>> truth = Truth(boxes[:2], torch.tensor([3, 3]), torch.tensor([False, True]))
+    >>> matched(boxes, truth, 0.5, 0.5).tolist()
+    [0, -2, -1]
+    """
+    here_M4 = truth.sound().boxes_N4.float().to(boxes_N4.device)
+    match_N = assign_by_iou(box_iou(boxes_N4, here_M4), high, low, best_for_each=best_for_each)
+    if truth.ignored_N is not None and truth.ignored_N.any():
+        ignored_M4 = truth.boxes_N4[truth.ignored_N].float().to(boxes_N4.device)
+        near_N = box_iou(boxes_N4, ignored_M4).amax(1) >= low
+        match_N[near_N & (match_N == BACKGROUND)] = NEITHER
+    return match_N
+
+
 def candidates(boxes_BN4: Tensor, scores_BNK: Tensor, least: float) -> list[Found]:
     """Boxes and their scores for each class -> the candidates of each image from `least` up.
 
@@ -65,10 +90,12 @@ def candidates(boxes_BN4: Tensor, scores_BNK: Tensor, least: float) -> list[Foun
 class Style(ABC):
     """How a kind of detector asks for boxes. Frozen facts; plain JSON by `as_dict`.
 
-    `size` is the network's input (H, W); `raw` is what the network gave for a batch.
+    `size` is the network's input (H, W); `raw` is what the network gave for a batch. With `told`
+    the network hears the truths while it learns, `net(x, truths)`: where it looks depends on them.
     """
 
     name: ClassVar[str]
+    told: ClassVar[bool] = False
 
     @abstractmethod
     def as_dict(self) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 from ..core.parts import Part
 from .anchors import default_boxes
-from .assign import BACKGROUND, NEITHER, assign_by_iou, hard_negatives
+from .assign import hard_negatives
 from .box_code import clip_boxes, decode_boxes, encode_boxes
-from .detector import Found, Style, Truth, candidates
+from .detector import Found, Style, Truth, candidates, matched
 from .iou import box_iou
 
 PARTS = {
@@ -140,19 +140,12 @@ class Ssd(Style):
     def _matched(
         self, default_N4: Tensor, truths: Sequence[Truth]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Of each default box of each image: the object or -1, its box, its class or 0.
-
-        What overlaps an object that is to be ignored by half is neither.
-        """
+        """Of each default box of each image: the object or -1, its box, its class or 0."""
         match, boxes, labels = [], [], []
         for truth in truths:
             sound = truth.sound()
             here = sound.boxes_N4.float().to(default_N4.device)
-            found = assign_by_iou(box_iou(default_N4, here), 0.5, 0.5)
-            if truth.ignored_N is not None and truth.ignored_N.any():
-                ignored = truth.boxes_N4[truth.ignored_N].float().to(default_N4.device)
-                near = box_iou(default_N4, ignored).amax(1) >= 0.5
-                found[near & (found == BACKGROUND)] = NEITHER
+            found = matched(default_N4, truth, 0.5, 0.5)
             row = torch.cat([here, here.new_zeros(1, 4)])  # the last one is for those without
             kind = torch.cat([1 + sound.labels_N.to(found.device), found.new_zeros(1)])
             match.append(found)

@@ -129,7 +129,9 @@ class Detect(Task):
 
     def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """The style's parts."""
-        return self.style.loss(net(batch.x), _truths(batch), _hw(batch))
+        style, truths = self.style, _truths(batch)
+        raw = net(batch.x, truths) if style.told and net.training else net(batch.x)
+        return style.loss(raw, truths, _hw(batch))
 
     def decode(self, out: Any, batch: Batch) -> list[Prediction]:
         """Raw maps -> the best boxes of each image, class by class without doubles."""

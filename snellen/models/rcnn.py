@@ -1,0 +1,88 @@
+"""Faster R-CNN, arXiv:1506.01497, on a pyramid of maps (FPN, arXiv:1612.03144).
+
+x_BCHW -> first stage's maps, regions, their logits and codes; `sn.nn.TwoStage` says what they mean.
+`classes` are those of things; the class of nothing comes on top: torchvision's 91 are 90 here.
+torchvision's weights want pixels standardised as ImageNet's, a shorter side of 800.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..nn.two_stage import TwoStage
+from ._columns import Block, Count
+from ._names import Named
+from ._network import Network
+from ._parts import conv_bn, he_init
+from ._row import Row
+from ._two_stage import FeaturePyramid, TwoStageHead, start_faint
+from .resnet import ResNet
+
+BODY = "backbone.body.conv1 backbone.body.bn1 backbone.body.layer#.#.(conv# bn# downsample.#) "
+BOXES = (
+    "backbone.fpn.inner_blocks.#.0 backbone.fpn.layer_blocks.#.0 rpn.head.conv.0.0 "
+    "rpn.head.cls_logits rpn.head.bbox_pred roi_heads.box_head.fc# "
+    "roi_heads.box_predictor.cls_score roi_heads.box_predictor.bbox_pred"
+)
+THEIRS: dict[str, Any] = {"corner": True, "stem": "paper"}
+
+
+@dataclass(frozen=True)
+class Rcnn(Row):
+    """`block`, `depths` and `base` are ResNet's; the last maps of the body go into a pyramid.
+
+    The pyramid's maps are `width` wide, `pooled` adds one; each has anchors of `sides`. Of a
+    picture's proposals `keep` are read, of `before` on each map; `regions` are learned from.
+    `stem` "halving" is one convolution of 6x6, stride 2.
+    """
+
+    block: Block = "bottleneck"
+    depths: tuple[Count, ...] = (3, 4, 6, 3)
+    base: Count = 64
+    stem: Literal["paper", "halving"] = "paper"
+    width: Count = 256
+    hidden: Count = 1024
+    sides: tuple[tuple[float, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
+    pooled: bool = True
+    before: Count = 1000
+    keep: Count = 1000
+    regions: Count = 512
+    corner: bool = True
+    family = "Detection/segmentation"
+    paper = "arXiv:1506.01497"
+    task = "detect"
+    input = (3, 800, 800)
+    classes = 90
+    names = (Named("torchvision", BODY + BOXES, THEIRS),)
+    thin = {
+        "block": "basic", "depths": (1, 1, 1, 1), "base": 4, "width": 8, "hidden": 8,
+        "before": 20, "keep": 8, "regions": 16,
+    }  # fmt: skip
+
+    def build(self, classes: int, channels: int) -> Network:
+        """x_BCHW -> raw."""
+        body = ResNet(0, 0, self.block, self.depths, width=self.base).build(1, channels)
+        stages = {name: getattr(body, name) for name in body.stages}
+        if self.stem == "halving":
+            stages["stem"] = conv_bn(channels, self.base, 6, 2, padding=2)
+        read = len(self.sides) - self.pooled
+        first = (4 if self.stem == "paper" else 2) << (len(self.depths) - read)
+        facts = TwoStage(
+            classes, self.sides, [first << i for i in range(len(self.sides))],
+            before=self.before, keep=self.keep, regions=self.regions, corner=self.corner,
+        )  # fmt: skip
+        wide = 4 if self.block == "bottleneck" else 1
+        widths = [wide * self.base << i for i in range(len(self.depths))][-read:]
+        pyramid = FeaturePyramid(widths, self.width, pooled=self.pooled)
+        head = TwoStageHead(pyramid, facts, width=self.width, hidden=self.hidden, read=read)
+        net = he_init(Network(stages, head, channels, taps=body.stages[-read:]))
+        start_faint(head)
+        return net
+
+
+TABLE = {  #                           parameters  multiply-adds
+    "tv:fasterrcnn_resnet50_fpn": Rcnn(41_808_406, 134_379_721_216),
+    "faster_rcnn-small": Rcnn(
+        725_810, 83_117_632, "basic", (1, 1, 1, 1), 16, "halving", 48, 128,
+        ((12.0,), (20.0,), (34.0,)), False, 50, 32, 32, False, input=(3, 96, 96), classes=6,
+    ),
+}  # fmt: skip

@@ -1,0 +1,243 @@
+"""Faster R-CNN (arXiv:1506.01497; notes 003, 004): regions are proposed, then each one is judged.
+
+Raw: for each map (B, A x (1 + 4), H, W): A logits that an anchor holds a thing, and A codes of its
+box; then the regions (B, P, 4) that were read, in pixels, their logits (B, P, 1 + K) of nothing and
+of K classes, and codes (B, P, (1 + K) x 4), a box for each class. A region without an area is none.
+
+While it learns, the network is told the truth: it reads the true boxes too, and of all regions a
+sample that holds a quarter of things. An anchor answers for a thing from an overlap of .7 on, or
+where none overlaps it more, and for nothing below .3; a region for the thing it overlaps by half.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..core.parts import Part
+from .anchors import grid_anchors
+from .assign import BACKGROUND, sample_rois
+from .box_code import clip_boxes, decode_boxes, encode_boxes
+from .detector import Found, Style, Truth, matched
+from .nms import non_maximum_suppression
+
+PARTS = {
+    "Faster R-CNN": Part(
+        "Detection and segmentation", "sn.nn.TwoStage",
+        "anchors .7/.3, 256 at 1:1; regions 512 at 1:3, class and box for each class", "003 004",
+    )
+}  # fmt: skip
+ANCHOR, REGION = (0.7, 0.3), (0.5, 0.5)  # overlaps: a thing from, nothing below
+ANCHOR_SHARE, REGION_SHARE = 0.5, 0.25  # of things among those that are learned from
+VARIANCES = (0.1, 0.1, 0.2, 0.2)  # of the codes of regions
+BEND = 1 / 9  # where smooth L1 turns from square to straight
+DOUBLE, SMALLEST = 0.7, 1e-3  # overlap of proposals that say the same; pixels of a side
+SURE = 20.0  # the logit of a perfect answer
+
+
+@dataclass(frozen=True)
+class TwoStage(Style):
+    """`sides` and `strides` of each map's anchors; `ratios` are heights over widths.
+
+    Of each map's proposals the best `before` are looked at, in all `keep` are read. `anchors` and
+    `regions` of an image are learned from. `corner`: anchors sit on the corners of cells and half
+    their sides are whole pixels, as in torchvision.
+
+    >>> style = TwoStage(2, ((8.0,), (16.0,)), (4, 8), keep=5)
+    >>> truth = Truth(torch.tensor([[3.0, 4, 11, 12]]), torch.tensor([1]))
+    >>> raw = style.oracle([truth], (32, 32))
+    >>> [tuple(m.shape) for m in raw]
+    [(1, 15, 8, 8), (1, 15, 4, 4), (1, 5, 4), (1, 5, 3), (1, 5, 12)]
+    >>> style.decode(raw, (32, 32), 0.5)[0].boxes_N4.tolist()
+    [[3.0, 4.0, 11.0, 12.0]]
+    """
+
+    classes: int
+    sides: Sequence[Sequence[float]]
+    strides: Sequence[int]
+    ratios: Sequence[float] = (0.5, 1.0, 2.0)
+    before: int = 1000
+    keep: int = 1000
+    anchors: int = 256
+    regions: int = 512
+    corner: bool = False
+    name = "two_stage"
+    told = True
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        facts = asdict(self)
+        facts["sides"] = [list(some) for some in self.sides]
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in facts.items()}
+
+    def loss(self, raw: Any, truths: Sequence[Truth], size: tuple[int, int]) -> dict[str, Tensor]:
+        """Of proposals objectness and box, of regions class and box; means over those learned."""
+        maps, regions, logits, codes = self.split(raw)
+        where, labels, wanted = [], [], []
+        for region_P4, truth in zip(regions, truths, strict=True):
+            match_P = matched(region_P4, truth, *REGION, best_for_each=False)
+            where.append((match_P >= BACKGROUND) & is_region(region_P4))
+            labels.append(labels_of(match_P, truth))
+            boxes_P4 = boxes_of(match_P, truth)
+            wanted.append(encode_boxes(boxes_P4, region_P4, VARIANCES))
+        learned, label, code = torch.stack(where), torch.stack(labels), torch.stack(wanted)
+        count = max(int(learned.sum()), 1)
+        own = codes.unflatten(2, (-1, 4)).take_along_dim(label[..., None, None], 2)[:, :, 0]
+        thing = learned & (label > 0)
+        box = F.smooth_l1_loss(own[thing], code[thing], reduction="sum", beta=BEND)
+        wrong = F.cross_entropy(logits[learned], label[learned], reduction="sum")
+        return {**self._first_loss(maps, truths), "class": wrong / count, "box": box / count}
+
+    def decode(self, raw: Any, size: tuple[int, int], least: float) -> list[Found]:
+        """The probability of a class is the score, each class of a region has a box of its own."""
+        _, regions, logits, codes = self.split(raw)
+        scores = logits.softmax(-1)[..., 1:] * is_region(regions)[..., None]
+        boxes = decode_boxes(codes.unflatten(2, (-1, 4)), regions[:, :, None], VARIANCES)
+        boxes, found = clip_boxes(boxes[:, :, 1:], size), []
+        for boxes_PK4, scores_PK in zip(boxes, scores, strict=True):
+            row, label = ((scores_PK >= least) & (scores_PK > 0)).nonzero(as_tuple=True)
+            found.append(Found(boxes_PK4[row, label], scores_PK[row, label], label))
+        return found
+
+    def oracle(self, truths: Sequence[Truth], size: tuple[int, int]) -> list[Tensor]:
+        """Anchors that answer say so, the true boxes are the regions."""
+        sound = [truth.sound() for truth in truths]
+        keep = max([self.keep, *(len(truth.labels_N) for truth in sound)])
+        regions = torch.zeros(len(truths), keep, 4)
+        logits = torch.zeros(len(truths), keep, 1 + self.classes)
+        logits[..., 0] = SURE
+        for image, truth in enumerate(sound):
+            rows = range(len(truth.labels_N))
+            regions[image, rows] = truth.boxes_N4.float().cpu()
+            logits[image, rows, 0] = 0
+            logits[image, rows, 1 + truth.labels_N.cpu()] = SURE
+        codes = torch.zeros(len(truths), keep, 4 * (1 + self.classes))
+        return [*self._first_oracle(sound, size), regions, logits, codes]
+
+    def propose(self, maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+        """Maps of the first stage -> the best proposals of each image in pixels, (B, keep, 4)."""
+        regions = maps[0].new_zeros(len(maps[0]), self.keep, 4, dtype=torch.float32)
+        if regions.is_meta:  # how many there are depends on numbers
+            return regions
+        scores, boxes, levels = [], [], []
+        for k, (m, anchors) in enumerate(zip(maps, self._anchors(maps), strict=True)):
+            score, code = self._flat(m)
+            best = score.topk(min(self.before, score.shape[1]), 1).indices
+            scores.append(score.gather(1, best))
+            code = code.take_along_dim(best[..., None], 1)
+            boxes.append(clip_boxes(decode_boxes(code, anchors[best]), size))
+            levels.append(torch.full_like(best[0], k))
+        score, box, level = torch.cat(scores, 1), torch.cat(boxes, 1), torch.cat(levels)
+        for image, (score_N, box_N4) in enumerate(zip(score, box, strict=True)):
+            large = ((box_N4[:, 2:] - box_N4[:, :2]) >= SMALLEST).all(1).nonzero()[:, 0]
+            rows = non_maximum_suppression(
+                box_N4[large], score_N[large], DOUBLE, labels_N=level[large]
+            )[: self.keep]
+            regions[image, : len(rows)] = box_N4[large[rows]]
+        return regions
+
+    def sample(self, regions_BP4: Tensor, truths: Sequence[Truth]) -> Tensor:
+        """Proposals and the truth -> a sample of both to learn from, (B, regions, 4)."""
+        drawn = regions_BP4.new_zeros(len(regions_BP4), self.regions, 4)
+        for image, truth in enumerate(truths):
+            boxes = torch.cat([regions_BP4[image], truth.sound().boxes_N4.to(drawn)])
+            boxes = boxes[is_region(boxes)]
+            match = matched(boxes, truth, *REGION, best_for_each=False)
+            rows = torch.cat(sample_rois(match, self.regions, REGION_SHARE))
+            drawn[image, : len(rows)] = boxes[rows]
+        return drawn
+
+    def split(self, raw: Sequence[Tensor]) -> tuple[list[Tensor], Tensor, Tensor, Tensor]:
+        """Raw -> maps of the first stage; regions, their logits and codes."""
+        *maps, regions, logits, codes = raw
+        return maps, regions.detach().float(), logits.float(), codes.float()
+
+    def _first_loss(self, maps: Sequence[Tensor], truths: Sequence[Truth]) -> dict[str, Tensor]:
+        anchors = torch.cat(self._anchors(maps))
+        score, code = (torch.cat(some, 1) for some in zip(*map(self._flat, maps), strict=True))
+        rows, things, wanted = [], [], []
+        for image, truth in enumerate(truths):
+            match = matched(anchors, truth, *ANCHOR)
+            positive, negative = sample_rois(match, self.anchors, ANCHOR_SHARE)
+            rows.append(torch.cat([positive, negative]) + image * len(anchors))
+            things.append(positive + image * len(anchors))
+            boxes = boxes_of(match[positive], truth)
+            wanted.append(encode_boxes(boxes, anchors[positive]))
+        learned, thing = torch.cat(rows), torch.cat(things)
+        target = torch.zeros_like(score).flatten()
+        target[thing] = 1
+        missed = F.binary_cross_entropy_with_logits(
+            score.flatten()[learned], target[learned], reduction="sum"
+        )
+        own = code.flatten(0, 1)[thing]
+        box = F.smooth_l1_loss(own, torch.cat(wanted), reduction="sum", beta=BEND)
+        count = max(len(learned), 1)
+        return {"objectness": missed / count, "proposal": box / count}
+
+    def _first_oracle(self, truths: Sequence[Truth], size: tuple[int, int]) -> list[Tensor]:
+        cells = [(-(-size[0] // s), -(-size[1] // s)) for s in self.strides]
+        count = [len(self.ratios) * len(some) for some in self.sides]
+        maps = [torch.zeros(len(truths), 5 * a, *c) for a, c in zip(count, cells, strict=True)]
+        for m, a, anchors in zip(maps, count, self._anchors(maps), strict=True):
+            m[:, :a] = -SURE
+            for image, truth in enumerate(truths):
+                match = matched(anchors, truth, *ANCHOR)
+                code = encode_boxes(boxes_of(match, truth), anchors)
+                said = torch.where(match >= 0, SURE, -SURE).view(*m.shape[2:], a)
+                code = torch.where(match[:, None] >= 0, code, 0)
+                m[image, :a] = said.permute(2, 0, 1)
+                m[image, a:] = code.view(*m.shape[2:], 4 * a).permute(2, 0, 1)
+        return maps
+
+    def _flat(self, m: Tensor) -> tuple[Tensor, Tensor]:
+        """A map -> logits (B, N) and codes (B, N, 4), ordered as the anchors are."""
+        flat, count = m.float().permute(0, 2, 3, 1), m.shape[1] // 5
+        return flat[..., :count].flatten(1), flat[..., count:].reshape(len(m), -1, 4)
+
+    def _anchors(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Of each map in the order of rows, columns, ratios, sides."""
+        found = []
+        for m, sides, stride in zip(maps, self.sides, self.strides, strict=True):
+            side, root = torch.tensor(sides), torch.tensor(self.ratios).sqrt()[:, None]
+            sizes = torch.stack([side / root, side * root], -1).view(-1, 2)
+            sizes = 2 * (sizes / 2).round() if self.corner else sizes
+            boxes = grid_anchors((m.shape[2], m.shape[3]), stride, sizes)
+            found.append((boxes - stride / 2 * self.corner).to(m.device))
+        return found
+
+
+def is_region(boxes_N4: Tensor) -> Tensor:
+    """boxes_N4 -> which are regions: those with an area.
+
+    >>> is_region(torch.tensor([[0.0, 0, 2, 2], [0, 0, 0, 0]]))
+    tensor([ True, False])
+    """
+    return (boxes_N4[..., 2:] > boxes_N4[..., :2]).all(-1)
+
+
+def labels_of(match_N: Tensor, truth: Truth) -> Tensor:
+    """match_N of `matched` -> 1 + the class of each, 0 where it answers for no thing.
+
+    >>> truth = Truth(torch.zeros(1, 4).add(torch.tensor([0, 0, 1, 1])), torch.tensor([4]))
+    >>> labels_of(torch.tensor([0, -1]), truth)
+    tensor([5, 0])
+    """
+    labels = torch.cat([1 + truth.sound().labels_N.to(match_N), match_N.new_zeros(1)])
+    return labels[match_N.clamp(min=-1)]
+
+
+def boxes_of(match_N: Tensor, truth: Truth) -> Tensor:
+    """match_N of `matched` -> the box of each one's thing, zeros where it answers for none.
+
+    >>> truth = Truth(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([4]))
+    >>> boxes_of(torch.tensor([-1, 0]), truth).tolist()
+    [[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]]
+    """
+    boxes = truth.sound().boxes_N4.float().to(match_N.device)
+    return torch.cat([boxes, boxes.new_zeros(1, 4)])[match_N.clamp(min=-1)]
+
+
+STYLES = {TwoStage.name: TwoStage}
