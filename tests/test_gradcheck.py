@@ -54,6 +54,21 @@ def test_planted_faults_are_named_with_their_tensor(name, seed):
         report.raise_if_wrong()
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 96, 96), (4, 5), (30,)])
+@pytest.mark.parametrize(("factor", "words"), [(2.0, "2 times"), (0.0, "says zero"), (-1, "-1 ti")])
+def test_a_single_wrong_element_is_named_and_not_a_pattern_of_the_others(shape, factor, words):
+    at = tuple(size // 3 for size in shape)
+
+    def backward(g, x):
+        dx = g * x.cos()
+        dx[at] *= factor
+        return dx
+
+    said = sn.gradcheck(function("Sin", torch.sin, backward), torch.rand(shape)).verdict
+    assert f"wrong at {list(at)} alone: " in said
+    assert words in said
+
+
 def test_ctc_is_right_only_behind_log_softmax():
     """As PyTorch documents; the other half is in RIGHT."""
     x = torch.randn(6, 1, 4).log_softmax(-1)

@@ -32,7 +32,7 @@ def guess(seen: Seen, keeps: tuple[float, ...] = (), rows: int = 0) -> str:
     if ratio is not None:
         return _factor(ratio, seen.grad, keeps, rows)
     some = _part(a, n, size, seen.places)
-    clear = some if "where" in some or "zero" in some else ""
+    clear = some if any(word in some for word in ("where", "zero", "alone")) else ""
     moved = _moved(seen) or clear or _constant(a, n, seen.places) or some
     return moved or "no simple factor: a term is missing or a formula is wrong"
 
@@ -108,13 +108,16 @@ def _part(a: Tensor, n: Tensor, size: float, places: list[Place]) -> str:
     if not bool((~bad).any()):
         return ""
     said = f"right at {int((~bad).sum())} of {len(places)} places"
-    shared = [f"{_axes((d,))} at {places[int(bad.nonzero()[0])].index[d]}"
-              for d in range(len(places[0].index)) if _splits(places, bad, d)]  # fmt: skip
+    first = places[int(bad.nonzero()[0])]
+    shared = [f"{_axes((d,))} at {first.index[d]}"
+              for d in range(len(first.index)) if _splits(places, bad, d)]  # fmt: skip
     there = f"wrong where {shared[0]}" if shared else "wrong in the others"
+    if int(bad.sum()) == 1:
+        there = f"wrong at {list(first.index)} alone"
     if bool((a[bad].abs() <= 1e-9 * size).all()):
         return f"{said}, {there}: autograd says zero, a part or a mask is missing"
     ratio = _ratio(a[bad], n[bad], size)
-    if ratio is not None and int(bad.sum()) > 1:
+    if ratio is not None:
         return f"{said}, {there}: {ratio:.4g} times the slope"
     return f"{said}, {there}"
 
