@@ -1,5 +1,6 @@
 """The audit finds what was planted, in real and generated data, and leaves clean data in peace."""
 
+import io
 import json
 import tarfile
 
@@ -7,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from snellen.cli._output import progress
 from snellen.cli.check import finding_of, report
 from snellen.data.audit import audit, screen
+from snellen.data.audit._album import look_through
+from snellen.data.audit.duplicates import near_pairs, resaved_pairs
 from snellen.data.open import open_data
 
 BLANKS = "class-name-blanks"
@@ -135,6 +139,41 @@ def test_near_copies_across_train_and_val_are_leaks(tmp_path, way):
     (problem,) = harmful(audit(tmp_path))
     assert (problem.id, problem.file, problem.part) == ("data-leak-train-val", str(copy), "val")
     assert str(train / "dog" / "3.jpg") in problem.message
+
+
+def resaved(image_HW, way):
+    """A gray picture as a reader gives it after it was saved with loss."""
+    image, file = Image.fromarray(image_HW), io.BytesIO()
+    if way == "palette":
+        image.convert("RGB").quantize(16).save(file, "PNG")
+    else:
+        image.save(file, "JPEG", quality=int(way))
+    return np.asarray(Image.open(file).convert("L"))
+
+
+def small_pictures(name, shared_data):
+    if name == "digits":
+        return (16 * load_digits().images).clip(0, 255).astype(np.uint8)
+    return open_data(str(shared_data / name)).train.stacked()[:3000, 0].numpy()
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion_mnist"])
+def test_small_pictures_saved_anew_are_suspects_and_others_are_not(shared_data, name):
+    x_NHW = small_pictures(name, shared_data)
+    places, labels = [(0, i) for i in range(len(x_NHW))], np.zeros(len(x_NHW), int)
+    album = look_through("train", open_data((x_NHW, labels), split=0).train)
+    parts = [album, look_through("val", open_data((x_NHW, labels), split=0).train)]
+    halves = [(i % 2, i) for _, i in places]  # nothing leaks from one half into the other
+    assert list(resaved_pairs(parts, halves)) == []
+    rows = range(0, 600, 10)
+    for way, least in (("50", 0.85), ("75", 0.98), ("palette", 0.95)):
+        copies = np.stack([resaved(x_NHW[i], way) for i in rows])
+        other = look_through("val", open_data((copies, labels[:60]), split=0).train)
+        pairs = resaved_pairs([album, other], [*places, *((1, k) for k in range(60))])
+        near = near_pairs([album, other], [*places, *((1, k) for k in range(60))])
+        found = {*pairs, *(pair for pair, _ in near)}
+        assert {((0, i), (1, k)) for k, i in enumerate(rows)} >= found
+        assert len(found) >= least * 60
 
 
 def test_swapped_labels_are_the_first_suspects():

@@ -2,10 +2,11 @@
 
 Exact copies by a digest of the decoded pixels; near ones (another JPEG quality, size, brightness,
 or mirrored) by the correlation of 32 x 32 thumbnails. Measured: distinct pictures of eight real
-sets stay below 0.9960, and copies above 0.999.
+sets stay below 0.9960, and copies above 0.999; those that lost more are suspects, see _resaved.py.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from ..source import Problem
 from ..splits import generator
 from ._album import Album
+from ._resaved import resaved
 
 NEAR = 0.998
 MOST = 25_000  # pictures compared with one another; all pairs of 25,000 take some ten seconds
@@ -36,9 +38,14 @@ def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
         message = f"near copies were looked for among {MOST:,} of {len(kept):,} pictures"
         yield Problem("audit-sampled", message, harm="harmless")
         kept = [kept[i] for i in sorted(generator(0).permutation(len(kept))[:MOST].tolist())]
+    again: set[Place] = set()
     for pair, is_mirrored in near_pairs(albums, kept):
         same = "the mirror image of" if is_mirrored else "nearly the same picture as"
+        again.add(pair[1])
         yield _problem(albums, classes, pair, same)
+    for pair in resaved_pairs(albums, [place for place in kept if place not in again]):
+        problem = _problem(albums, classes, pair, "probably the same picture, saved anew, as")
+        yield replace(problem, harm="suspect")
 
 
 def near_pairs(
@@ -58,6 +65,20 @@ def near_pairs(
             if high not in seen:
                 seen.add(high)
                 yield (places[low], places[high]), is_mirrored
+
+
+def resaved_pairs(
+    albums: Sequence[Album], places: Sequence[Place]
+) -> Iterator[tuple[Place, Place]]:
+    """Places -> pairs over two parts of which one was saved anew with loss: leaks."""
+    if len({a for a, _ in places}) < 2:
+        return
+    thumbs = np.stack([albums[a].thumbs_NHW[row] for a, row in places])
+    means = np.array([albums[a].means_N3[row].mean() for a, row in places])
+    stds = np.array([albums[a].deviations_N3[row].mean() for a, row in places])
+    for low, high in resaved(_unit(_flat(_halved(thumbs))), means, stds):
+        if places[low][0] != places[high][0]:
+            yield places[low], places[high]
 
 
 def _alike(thumbs_NHW: np.ndarray, others_NHW: np.ndarray) -> Iterator[tuple[int, int]]:
