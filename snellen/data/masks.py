@@ -62,6 +62,21 @@ def outline_fault(segmentation: Any, size: Size | None) -> str:
     return _runs_fault(segmentation, size)
 
 
+def outline_overshoot(segmentation: Any, size: Size) -> float:
+    """How many pixels polygons reach beyond an image of W, H; run lengths never do.
+
+    >>> outline_overshoot([[-2, 0, 4, 0, 4, 3]], (4, 3))
+    2.0
+    """
+    if not isinstance(segmentation, list):
+        return 0.0
+    over = [0.0]
+    for polygon in segmentation:
+        for values, most in ((polygon[::2], size[0]), (polygon[1::2], size[1])):
+            over += [-float(min(values)), float(max(values)) - most]
+    return max(over)
+
+
 def _polygon_fault(polygon: Any) -> str:
     if not isinstance(polygon, list) or not are_numbers(polygon):
         return "a polygon that is no list of finite numbers"

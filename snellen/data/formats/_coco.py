@@ -1,17 +1,20 @@
 """What COCO's kinds of json share: images and where they lie, entries with lines, skeletons."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import DataError
+from ...core.errors import DataError, shortlist
 from ..boxes import Thing, image_size
+from ..masks import are_numbers
 from ..sample import Skeleton
+from ..source import Problem
 from ._json import Document
 from ._judge import Notes
 from ._layout import IMAGES, part_in
-from ._media import Media, leaves
+from ._media import Media, leaves, pictures
 from ._parts import PARTS
 from ._skeleton import mirror_of
 
@@ -63,6 +66,10 @@ def images_of(document: Document, notes: Notes, media: Media) -> dict[Any, Entry
         else:
             path = None if leaves(name) else media.find(name)
             size = _size(entry)
+            if size is None and {"width", "height"} & set(entry):
+                said = f"{brief(entry.get('width'))} x {brief(entry.get('height'))}"
+                message = f"a size of {said} is none; the picture's own is taken"
+                notes.add("label-size-wrong", message, line, harm="suspect")
             if path is None:
                 _missing(name, line, notes)
             images[id] = path and Entry(path, size, line, Notes(notes.file))  # type: ignore
@@ -133,6 +140,51 @@ def key_of(value: Any) -> Any:
 def brief(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def unlisted(listed: set[str]) -> list[Problem]:
+    """Pictures beside those of the json that no json names, said once for each folder."""
+    problems = []
+    for folder in sorted({os.path.dirname(file) for file in listed}):
+        files = [file for each in pictures(Path(folder)).values() for file in each]
+        alone = [os.path.basename(file) for file in files if file not in listed]
+        if alone:
+            message = (
+                f"{len(alone)} pictures are in no json and are not read: {shortlist(alone, 5)}"
+            )
+            problems.append(Problem("file-not-listed", message, "harmless", folder))
+    return problems
+
+
+def joint_counts(document: Document) -> dict[Any, int]:
+    """{category id: how many joints it names}, where it names any."""
+    return {
+        entry["id"]: len(entry["keypoints"])
+        for entry in document.values["categories"]
+        if isinstance(entry, dict)
+        and key_of(entry.get("id")) is not None
+        and isinstance(entry.get("keypoints"), list)
+    }
+
+
+def joints_of(
+    entry: Mapping[str, Any], line: int, notes: Notes, count: int
+) -> tuple[float, ...]:  # fmt: skip
+    """x, y, v of the joints of an annotation, () where they are broken; `count` 0 is not known."""
+    joints = entry.get("keypoints") or []
+    fault = ""
+    if not isinstance(joints, list) or len(joints) % 3 or not are_numbers(joints):
+        fault = "keypoints are no list of x, y, v"
+    elif joints and count and len(joints) != 3 * count:
+        fault = f"{len(joints)} numbers of keypoints where {count} joints have {3 * count}"
+    elif not set(joints[2::3]) <= {0, 1, 2}:
+        odd = next(v for v in joints[2::3] if v not in (0, 1, 2))
+        fault = f"a key point of visibility {odd}, which is 0, 1 or 2"
+    if fault:
+        message = f"annotation {entry.get('id')}: {fault}; they are dropped"
+        notes.add("keypoints-broken", message, line)
+        return ()
+    return tuple(float(v) for v in joints)
 
 
 def skeleton_of(document: Document, notes: Notes) -> Skeleton | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.errors import shortlist
 from ..boxes import Box, Record, Thing
-from ..masks import are_numbers, outline_fault
+from ..masks import outline_fault, outline_overshoot
 from ..sample import Skeleton
 from ..source import Format, Problem, Source
 from ._assemble import Listing, assemble
@@ -24,15 +24,20 @@ from ._coco import (
     by_part,
     entries,
     images_of,
+    joint_counts,
+    joints_of,
     key_of,
     measure,
     media_of,
     skeleton_of,
+    unlisted,
 )
 from ._json import Document, read_json
-from ._judge import Notes, finish, judge
+from ._judge import ROUNDING, Notes, finish, judge
 from ._layout import caption_files, coco_files, keypoint_files, layout
 from ._maps import with_maps
+
+SWAPPED = ("has its corners swapped", "has a width or height below 0")  # in the words of a bbox
 
 
 class Coco(Format):
@@ -67,6 +72,7 @@ class Numbering:
 
     names: list[str] = field(default_factory=list)
     skeleton: Skeleton | None = None
+    listed: set[str] = field(default_factory=set)  # pictures that some json names
 
     def of(self, document: Document, notes: Notes) -> dict[int, int]:
         """The categories of a file -> {id: class number}."""
@@ -82,10 +88,17 @@ class Numbering:
                     message = f"the class {name!r} begins or ends with a blank; read without"
                     notes.add("class-name-blanks", message, line, harm="harmless")
                 table[id] = name.strip()
+                self._same_name(table, id, line, notes)
         for id in sorted(table):
             if table[id] not in self.names:
                 self.names.append(table[id])
         return {id: self.names.index(name) for id, name in table.items()}
+
+    def _same_name(self, table: dict[int, str], id: int, line: int, notes: Notes) -> None:
+        twin = next((k for k, name in table.items() if name == table[id] and k != id), None)
+        if twin is not None:
+            message = f"categories {twin} and {id} are both called {table[id]!r}; read as one class"
+            notes.add("label-id-twice", message, line, harm="suspect")
 
 
 def open_files(
@@ -95,7 +108,7 @@ def open_files(
     whole = Numbering()
     listings = {part: read_instances(file, path, part, whole)
                 for part, file in by_part(path, files).items()}  # fmt: skip
-    source = assemble(path, Coco.name, whole.names, listings)
+    source = assemble(path, Coco.name, whole.names, listings, unlisted(whole.listed))
     return replace(source, skeleton=whole.skeleton, variants=variants or {})
 
 
@@ -105,6 +118,8 @@ def read_instances(file: Path, root: Path, part: str, whole: Numbering) -> Listi
     numbers = whole.of(document, notes)
     whole.skeleton = whole.skeleton or skeleton_of(document, notes)
     images = images_of(document, notes, media_of(file, root, part))
+    whole.listed |= {image.path for image in images.values() if image is not None}
+    joints = joint_counts(document)
     seen: dict[Any, int] = {}
     for line, entry in entries(document, "annotations", notes):
         id, image = entry.get("id"), key_of(entry.get("image_id"))
@@ -116,7 +131,7 @@ def read_instances(file: Path, root: Path, part: str, whole: Numbering) -> Listi
             notes.add("label-orphan", f"{message}; it is dropped", line)
         elif (there := images[image]) is not None:
             there.num_read += 1
-            thing = _thing(entry, line, there, numbers)
+            thing = _thing(entry, line, there, numbers, joints)
             there.things += [thing] if thing else []
     listing = Listing(problems=notes.found)
     for there in images.values():
@@ -132,8 +147,9 @@ def read_instances(file: Path, root: Path, part: str, whole: Numbering) -> Listi
 
 
 def _thing(
-    entry: Mapping[str, Any], line: int, image: Entry, numbers: Mapping[int, int]
-) -> Thing | None:
+    entry: Mapping[str, Any], line: int, image: Entry, numbers: Mapping[int, int],
+    joints: Mapping[int, int],
+) -> Thing | None:  # fmt: skip
     notes, id = image.notes, entry.get("id")
     label = numbers.get(key_of(entry.get("category_id")))
     if label is None:
@@ -148,16 +164,29 @@ def _thing(
         measure(image, notes)
     kept, faults = judge(box, image.size, raw)
     for fault, message, harm in faults:
-        notes.add(fault, f"annotation {id}: {message}", line, harm=harm)
+        words = message.replace(*SWAPPED)
+        notes.add(fault, f"annotation {id}: {words}", line, harm=harm)
     if kept is None or label is None:
         return None
-    outline = entry.get("segmentation") or None
+    if entry.get("iscrowd", 0) not in (0, 1):
+        message = f"annotation {id} has iscrowd {brief(entry['iscrowd'])}, not 0 or 1; read as 0"
+        notes.add("label-broken-entry", message, line, harm="suspect")
+    points = joints_of(entry, line, notes, joints.get(key_of(entry.get("category_id")), 0))
+    return Thing(label, kept, line, entry.get("iscrowd") == 1, _outline(entry, line, image), points)
+
+
+def _outline(entry: Mapping[str, Any], line: int, image: Entry) -> Any:
+    """The segmentation of an annotation, None where there is none that can be drawn."""
+    outline, id = entry.get("segmentation") or None, entry.get("id")
     fault = outline_fault(outline, image.size) if outline else ""
     if fault:
-        notes.add("mask-broken", f"annotation {id} has {fault}; its box is kept", line)
-        outline = None
-    joints = _joints(entry, line, notes)
-    return Thing(label, kept, line, entry.get("iscrowd") == 1, outline, joints)
+        image.notes.add("mask-broken", f"annotation {id} has {fault}; its box is kept", line)
+        return None
+    over = outline_overshoot(outline, image.size) if outline and image.size else 0.0
+    if over > ROUNDING:
+        message = f"annotation {id} has a polygon that ends {over:.3g} beyond its image; it is cut"
+        image.notes.add("mask-outside", message, line, harm="suspect")
+    return outline
 
 
 def _corners(entry: Mapping[str, Any], line: int, notes: Notes) -> Box | None:
@@ -182,17 +211,6 @@ def _corners(entry: Mapping[str, Any], line: int, notes: Notes) -> Box | None:
         x, y, width, height = (float(v) if abs(v) < 1e300 or v != v else float("inf") for v in box)
         return x, y, width, height
     return None
-
-
-def _joints(entry: Mapping[str, Any], line: int, notes: Notes) -> tuple[float, ...]:
-    joints = entry.get("keypoints") or []
-    if not isinstance(joints, list) or len(joints) % 3 or not are_numbers(joints):
-        message = (
-            f"annotation {entry.get('id')}: keypoints are no list of x, y, v; they are dropped"
-        )
-        notes.add("keypoints-broken", message, line)
-        return ()
-    return tuple(float(v) for v in joints)
 
 
 FORMATS = {"coco": Coco()}

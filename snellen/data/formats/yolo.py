@@ -11,6 +11,7 @@ from pathlib import Path
 from ...core.errors import DataError
 from ..boxes import Record, Thing
 from ..images import is_image_name
+from ..masks import are_numbers
 from ..source import Format, Problem, Source
 from ._assemble import Listing, assemble
 from ._judge import Notes, finish, judge
@@ -131,8 +132,14 @@ def _thing(words: list[str], line: int, setup: Setup, notes: Notes) -> Thing | N
     if kept is None:
         return None
     thing = Thing(int(label), kept, line, outline=[values] if is_polygon else None)
-    return replace(thing, keypoints=_joints(values[4:], dims)) if len(values) > 4 and (
-        not is_polygon) else thing  # fmt: skip
+    if is_polygon or len(values) == 4:
+        return thing
+    joints = _joints(values[4:], dims)
+    if set(joints[2::3]) <= {0.0, 1.0, 2.0} and are_numbers(list(joints)):
+        return replace(thing, keypoints=joints)
+    message = "key points that are not finite, or of a visibility that is none of 0, 1, 2; dropped"
+    notes.add("keypoints-broken", message, line)
+    return thing
 
 
 def _is_class(label: float, line: int, setup: Setup, notes: Notes) -> bool:
