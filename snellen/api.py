@@ -144,12 +144,14 @@ class Run:
         )
         return train, val
 
-    def predict_files(self, paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
+    def predict_files(
+        self, paths: Iterable[str | Path], masks: str | Path | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Files -> {"file", "label", "score"} for each object, with "box" where the task finds
-        boxes, and "value" for "score" where it tells numbers; a file that cannot be read has
-        "error".
+        boxes, "share" where it maps classes, and "value" for "score" where it tells numbers; a file
+        that cannot be read has "error". `masks` is a folder for maps as PNGs.
         """
-        return self.predictor.rows(paths)
+        return self.predictor.rows(paths, masks)
 
     def _recipe(self, data: Any) -> Recipe:
         """The recipe with its data where they lie; raises UsageError where there are none."""

@@ -1,7 +1,10 @@
 """`snellen eval`: how well a run's best network does on its own or other data."""
 
+from collections.abc import Mapping
+
 import click
 
+from ..core.words import printable
 from ._output import print_json
 from ._verbs import HELP, Verb
 
@@ -12,11 +15,26 @@ from ._verbs import HELP, Verb
 def command(run: str, data: str | None) -> None:
     """Score the best network of a run.
 
-    The last line is one JSON object {metric: value}.
+    Scores by class come first, a line each; the last line is one JSON object {metric: value}.
     """
     from ..core.runfolder import find
 
     find(run)
     from ..api import load
 
-    print_json(load(run).evaluate(data))
+    metrics = load(run).evaluate(data)
+    for line in by_class(metrics):
+        click.echo(line)
+    print_json(metrics)
+
+
+def by_class(metrics: Mapping[str, float]) -> list[str]:
+    """The scores that are called METRIC/CLASS, in columns.
+
+    >>> by_class({"mIoU": 0.75, "IoU/cat": 0.9, "IoU/grey dog": 0.6})
+    ['IoU  cat       0.9000', 'IoU  grey dog  0.6000']
+    """
+    found = [(*name.partition("/")[::2], value) for name, value in metrics.items() if "/" in name]
+    rows = [(metric, printable(name), f"{value:.4f}") for metric, name, value in found]
+    wide = max((len(name) for _, name, _ in rows), default=0)
+    return [f"{metric}  {name:<{wide}}  {value}" for metric, name, value in rows]

@@ -22,8 +22,11 @@ SHOWN = 5  # files that are named on the screen
 @click.argument("run")
 @click.argument("files", nargs=-1, required=True)
 @click.option("--via", metavar="onnx|openvino", help="Use the run's exported file.")
+@click.option("--masks", metavar="FOLDER", help="Write each map of classes as a PNG there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, all fields.")
-def command(run: str, files: tuple[str, ...], via: str | None, as_json: bool) -> None:
+def command(
+    run: str, files: tuple[str, ...], via: str | None, masks: str | None, as_json: bool
+) -> None:
     """Predict pictures with the best network of a run.
 
     RUN may be a file that `snellen export` wrote. FILES are pictures, or folders of them. A line a
@@ -32,7 +35,7 @@ def command(run: str, files: tuple[str, ...], via: str | None, as_json: bool) ->
     """
     failed: list[str] = []
     count = 0
-    for answer in _predictor(run, via).rows(_expand(files)):
+    for answer in _predictor(run, via).rows(_expand(files), masks):
         count += 1
         if "error" in answer:
             failed.append(printable(_named(answer["file"], answer["error"])))

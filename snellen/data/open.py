@@ -16,10 +16,12 @@ from .arrays import from_arrays, from_numbers
 from .classes import match_classes
 from .columns import ordered
 from .datasets import from_dataset
+from .mapped import from_map_dataset, from_maps
 from .source import Format, Part, SampleSet, Source
 from .splits import random_split, stratified_split
 
 OF_NUMBERS = ("tag", "regress")  # tasks of columns in place of classes
+OF_MAPS = "segment"  # of a class for each pixel
 
 
 def open_data(
@@ -71,7 +73,7 @@ def _is_whole(data: Any) -> bool:
     if not isinstance(data, tuple | list) or len(data) != 2:
         return False
     dims = [getattr(part, "ndim", None) for part in data]
-    return dims[0] is not None and dims[0] >= 2 and dims[1] in (None, 1, 2)
+    return dims[0] is not None and dims[0] >= 2 and dims[1] in (None, 1, 2, 3)
 
 
 def _open(data: Any, task: str) -> Source:
@@ -82,9 +84,11 @@ def _open(data: Any, task: str) -> Source:
     if isinstance(data, DataLoader):
         data = data.dataset
     if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "targets")):
-        return from_dataset(data)
+        return from_map_dataset(data) if task == OF_MAPS else from_dataset(data)
     if isinstance(data, tuple | list) and len(data) == 2:
         x, y = data
+        if task == OF_MAPS:
+            return from_maps(x, y)
         return from_numbers(x, y, task) if task in OF_NUMBERS else from_arrays(x, y)
     size = f" of {len(data)}" if isinstance(data, tuple | list) else ""
     raise DataError(

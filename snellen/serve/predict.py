@@ -1,5 +1,6 @@
 """A trained network at work: from files, arrays or pictures to predictions."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,7 @@ from ..data.sample import Prediction, Sample, Target
 from ..models import model as build_model
 from ..tasks.compute import Compute
 from ..tasks.objects import objects
+from ..tasks.overlay import map_picture
 from ..tasks.task import Task
 from ..train import checkpoint
 
@@ -66,17 +68,34 @@ class Predictor:
             for path, image in zip(held, read, strict=True):
                 yield str(path), image if isinstance(image, DataError) else next(found)
 
-    def rows(self, paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
+    def rows(
+        self, paths: Iterable[str | Path], masks: str | Path | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Files -> {"file", "label", "score"} for each object, with "box" where the task finds
-        boxes, and "value" for "score" where it tells numbers; a file that cannot be read has
-        "error".
+        boxes, "share" where it maps classes, and "value" for "score" where it tells numbers; a file
+        that cannot be read has "error". In the folder `masks` each map becomes a PNG, a pixel's
+        value its class, whose path is "mask"; raises UsageError where the task gives no maps.
         """
-        names = self.task.names()
+        names, stems = self.task.names(), Counter[str]()
         for path, found in self.files(paths):
             if isinstance(found, DataError):
                 yield {"file": path, "error": str(found)}
                 continue
-            yield from ({"file": path, **one} for one in objects(found, names))
+            more = {}
+            if masks is not None:
+                stems[Path(path).stem] += 1
+                more = {"mask": _write_mask(found, Path(masks), path, stems[Path(path).stem])}
+            yield from ({"file": path, **one, **more} for one in objects(found, names))
+
+
+def _write_mask(found: Prediction, folder: Path, path: str, turn: int) -> str:
+    """The map of a picture -> folder/STEM_mask.png, of a second picture so called STEM-2_mask."""
+    if found.semantic_HW is None:
+        raise UsageError("masks are written of maps of classes, which task=segment gives")
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{Path(path).stem}{f'-{turn}' if turn > 1 else ''}_mask.png"
+    map_picture(found.semantic_HW).save(file)
+    return str(file)
 
 
 def _read(path: str | Path, inputs: Inputs) -> Tensor | DataError:

@@ -9,7 +9,7 @@ from ..core.errors import DataError
 from ..data.sample import Prediction, Target
 from .task import Metric
 
-GROUNDS = ("background", "ground")  # names of a class that is no thing
+GROUNDS = ("background", "ground", "0")  # names of a class that is no thing; 0 by custom
 
 
 class PixelScores(Metric):

@@ -23,7 +23,7 @@ from .heads import full
 from .overlay import draw_map
 from .task import Metric, Task
 
-LIMIT, MULTIPLE = 320, 16  # of the input's sides in pixels, where pictures are larger than LIMIT
+LIMIT = 320  # pixels that the input's longer side has at most, where the user says no other
 LOOKS = 200  # samples that tell the size, and the baseline's class
 SURE = 20.0  # a logit whose loss is 0 in single precision
 AUX = 0.5  # the weight of an auxiliary head
@@ -88,6 +88,10 @@ class Segment(Task):
             text = "no pixel has a class"
             found.append(Problem("map-empty", text, do="it teaches nothing", **place))
         return found
+
+    def answer(self, fed: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of x -> shape of logits_BKHW."""
+        return (fed[0], len(self.names()), *fed[2:])
 
     def build(self, backbone: nn.Module | None) -> nn.Module:
         """The network as it is. Raises UsageError for one that gives no maps, UnknownName for an
@@ -210,13 +214,10 @@ def _looks(part: SampleSet) -> list[Sample]:
 
 
 def _input(sizes: Sequence[tuple[int, int]], imgsz: int | None) -> tuple[int, int]:
-    """H, W of the input: the pictures' own where they have one size and it is modest."""
+    """H, W of the input: of the pictures' shape where they have one, else a square."""
     height, width = (max(sides) for sides in zip(*sizes, strict=True))
-    same = len(set(sizes)) == 1
-    if imgsz is None and same and max(height, width) <= LIMIT:
-        return height, width
     longer = imgsz or min(LIMIT, max(height, width))
-    return input_size((height, width) if same else (longer, longer), longer, MULTIPLE)
+    return input_size((height, width) if len(set(sizes)) == 1 else (longer, longer), longer, 1)
 
 
 def _hw(x: Tensor) -> tuple[int, int]:

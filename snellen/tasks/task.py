@@ -84,6 +84,11 @@ class Task(ABC):
         """What the last layer of the backbone gives; 0 where the task builds its network alone."""
         return len(self.spec.get("classes", ()))
 
+    def answer(self, fed: tuple[int, ...]) -> tuple[int, ...] | None:
+        """Shape of x -> the shape that a network of the user's own must give; None for any."""
+        outputs = self.num_outputs()
+        return (fed[0], outputs) if outputs else None
+
     @classmethod
     def adapt(cls, source: Source) -> Source:
         """The data as this task can learn from them; what is left out is added to its problems."""

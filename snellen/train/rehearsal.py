@@ -34,11 +34,11 @@ def rehearse(net: nn.Module, task: Task, feed: Feed, compute: Compute) -> None:
                 f"your module {name} raised on a batch of shape {fed} (float32): "
                 f"{type(error).__name__}: {first}"
             ) from error
-    wanted = task.num_outputs()
-    if wanted and _shape(out) != (fed[0], wanted):
+    wanted = task.answer(fed)
+    if wanted and _shape(out) != wanted:
         raise UsageError(
-            f"your module {name} gave {_said(out)} for a batch of shape {fed}; {wanted} classes "
-            f"need logits of shape ({fed[0]}, {wanted}): mend its last layer"
+            f"your module {name} gave {_said(out)} for a batch of shape {fed}; {wanted[1]} classes "
+            f"need logits of shape {wanted}: mend its last layer"
         )
 
 
