@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import snellen as sn
@@ -20,6 +21,7 @@ from snellen.data.world_set import WorldSet, world_source
 from snellen.data.worlds import World
 from snellen.models import describe, layer_table, listing, row
 from snellen.nn.count import count_macs, count_params
+from snellen.tasks.coco_results import coco_results, flat_joints, xywh
 from snellen.tasks.objects import objects
 from snellen.tasks.pose import Pose
 from snellen.tasks.stick_figures import COLOURS, draw_people, side_of
@@ -30,9 +32,15 @@ BODY = Skeleton(JOINTS, LIMBS, MIRROR)
 NET = {"stages": 1, "width": 8, "first": (1, 3, 8), "widths": (4,)}
 
 
+def few(count):
+    """Fewer scenes than the word shapes has."""
+    whole = world_source(CROWD, ("person",))
+    return replace(whole, train=WorldSet(0, count, CROWD), val=WorldSet(1, 6, CROWD))
+
+
 @pytest.fixture(scope="module")
 def task():
-    return Pose.from_source(world_source(CROWD, ("person",)))
+    return Pose.from_source(few(40))
 
 
 @pytest.fixture(scope="module")
@@ -233,6 +241,37 @@ def test_of_several_classes_the_one_with_joints_is_the_person():
     assert objects(found[0], task.names())[0]["label"] == "person"
 
 
+def test_coco_key_points_are_read_and_survive(tmp_path):
+    """A folder as COCO's: names and limbs by the category, somebody without joints among them."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "annotations").mkdir()
+    things = []
+    scenes = [WorldSet(5, 6, replace(CROWD, fewest=1, empty=0.0))[i] for i in range(6)]
+    for i, sample in enumerate(scenes):
+        pixels = sample.image_CHW.permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{i}.png")
+        target = sample.target
+        boxes = xywh(target.boxes_N4)
+        joints = flat_joints(target.keypoints_NK2, target.visibility_NK)
+        for box, flat in zip([*boxes, [1, 1, 30, 40]], [*joints, [0] * 42], strict=True):
+            things.append({"id": len(things) + 1, "image_id": i, "category_id": 3, "iscrowd": 0,
+                           "bbox": box, "area": box[2] * box[3], "keypoints": flat,
+                           "num_keypoints": sum(v > 0 for v in flat[2::3])})  # fmt: skip
+    category = {"id": 3, "name": "person", "keypoints": [name.replace(" ", "_") for name in JOINTS],
+                "skeleton": [[a + 1, b + 1] for a, b in LIMBS]}  # fmt: skip
+    images = [{"id": i, "file_name": f"{i}.png", "width": 96, "height": 96} for i in range(6)]
+    document = {"images": images, "annotations": things, "categories": [category]}
+    (tmp_path / "annotations" / "person_keypoints.json").write_text(json.dumps(document))
+    source = open_data(tmp_path, task="pose", split=0.0)
+    task = Pose.from_source(source)
+    assert task.skeleton.mirror == MIRROR
+    assert task.skeleton.bones == LIMBS
+    read = [source.train[i] for i in range(6)]
+    assert [problem for sample in read for problem in task.check(sample)] == []
+    assert all(ignored[-1] for ignored in task.encode(read).y["ignored"])
+    assert score(task, answer(task, read), read) >= Pose.ceiling
+
+
 @pytest.mark.parametrize("skeleton", [None, Skeleton(("nose",))])
 def test_data_without_a_skeleton_are_refused_with_what_is_wanted(skeleton):
     source = Source("cats", "coco", WorldSet(0, 4, LONE), ("cat",), skeleton=skeleton)
@@ -245,9 +284,10 @@ def test_a_classifier_finds_no_people(task):
         task.build(sn.model("lenet5_bn", classes=14))
 
 
-def test_the_word_shapes_has_people_whose_skeleton_the_task_takes():
-    task = Pose.from_source(open_data("shapes", task="pose"))
-    assert task.skeleton == BODY
+def test_the_word_shapes_has_people_whose_skeleton_the_task_takes(task):
+    source = open_data("shapes", task="pose")
+    assert source.skeleton == task.skeleton == BODY
+    assert any(task.check(source.train[i]) == [] for i in range(5))
     assert (task.inputs().height, task.inputs().width) == (96, 96)
 
 
@@ -277,9 +317,7 @@ def test_the_score_is_pycocotools_outside_of_snellen(task, samples, tmp_path):
                 "keypoints": torch.cat([points, seen[:, None]], 1).flatten().tolist(),
                 "num_keypoints": int((seen > 0).sum()),
             })  # fmt: skip
-        for points, value in zip(one.keypoints_NK2, one.scores_N, strict=True):
-            flat = torch.cat([points, torch.ones(14, 1)], 1).flatten().tolist()
-            said.append({"image_id": i, "category_id": 1, "keypoints": flat, "score": float(value)})
+        said += coco_results(one, i, [1], kind="keypoints")
     document = {"images": [{"id": i} for i in range(1, len(samples) + 1)], "annotations": truths,
                 "categories": [{"id": 1, "name": "person"}]}  # fmt: skip
     (tmp_path / "truth.json").write_text(json.dumps(document))
@@ -365,8 +403,7 @@ def test_a_network_takes_the_skeleton_of_the_data(task):
 
 
 def test_a_training_runs_and_predicts(tmp_path):
-    whole = world_source(CROWD, ("person",))
-    source = replace(whole, train=WorldSet(0, 24, CROWD), val=WorldSet(1, 6, CROWD))
+    source = few(24)
     run = sn.train(source, task="pose", epochs=1, batch=8, threads=1, project=str(tmp_path),
                    quiet=True, doctor=False, preflight="off")  # fmt: skip
     image = source.val[0].image_CHW.permute(1, 2, 0).numpy()

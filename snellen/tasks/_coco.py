@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..data.sample import Prediction, Target
+from .coco_results import coco_results, flat_joints, xywh
 from .task import Metric
 
 NAMES = {  # of COCOeval.stats, by what is compared
@@ -49,7 +50,8 @@ class CocoScores(Metric):
         for prediction, target in zip(predictions, targets, strict=True):
             self.images += 1
             self.truths += self._truths(target)
-            self.found += self._answers(prediction)
+            every = range(len(self.classes))
+            self.found += coco_results(prediction, self.images, every, kind=self.kind)
 
     def compute(self) -> dict[str, float]:
         """The scores that exist: a size without objects has none. Without any object, 0."""
@@ -96,7 +98,7 @@ class CocoScores(Metric):
     def _truths(self, target: Target) -> list[dict[str, Any]]:
         assert target.boxes_N4 is not None
         assert target.labels is not None
-        boxes = _xywh(target.boxes_N4)
+        boxes = xywh(target.boxes_N4)
         ignored = target.ignored_N if target.ignored_N is not None else np.zeros(len(boxes), bool)
         truths = [
             {
@@ -119,36 +121,12 @@ class CocoScores(Metric):
         if points is None or seen is None:
             points = torch.zeros(count, len(self.sigmas), 2)
             seen = torch.zeros(count, len(self.sigmas))
-        flat = torch.cat([points.nan_to_num(0.0), seen[..., None].to(points)], 2).flatten(1)
-        found = [{"keypoints": row.tolist(), "num_keypoints": int((v > 0).sum())}
-                 for row, v in zip(flat.double(), seen, strict=True)]  # fmt: skip
+        labelled = (seen > 0).sum(1).tolist()
+        found: list[dict[str, Any]] = [
+            {"keypoints": row, "num_keypoints": num}
+            for row, num in zip(flat_joints(points, seen), labelled, strict=True)
+        ]
         if target.masks_NHW is not None:  # COCO's area is that of the outline
             areas = target.masks_NHW.flatten(1).sum(1).tolist()
             found = [f | {"area": area} for f, area in zip(found, areas, strict=True)]
         return found
-
-    def _answers(self, found: Prediction) -> list[dict[str, Any]]:
-        if self.kind == "keypoints":
-            return self._poses(found)
-        if found.boxes_N4 is None or found.labels is None or found.scores_N is None:
-            return []
-        rows = zip(_xywh(found.boxes_N4), found.labels, found.scores_N, strict=True)
-        return [
-            {"image_id": self.images, "category_id": int(k), "bbox": box, "score": float(score)}
-            for box, k, score in rows
-        ]
-
-    def _poses(self, found: Prediction) -> list[dict[str, Any]]:
-        """People with joints; without a box, which pycocotools would compare instead."""
-        if found.labels is None or found.scores_N is None:
-            return []
-        rows = zip(self._joints(found), found.labels, found.scores_N, strict=True)
-        return [
-            {"image_id": self.images, "category_id": int(k), "score": float(score)} | joints
-            for joints, k, score in rows
-        ]
-
-
-def _xywh(boxes_N4: torch.Tensor) -> list[list[float]]:
-    low, high = boxes_N4[:, :2].double(), boxes_N4[:, 2:].double()
-    return [[float(v) for v in row] for row in torch.cat([low, high - low], 1).tolist()]
