@@ -1,6 +1,7 @@
 """What is drawn on a picture moves as the picture does: laws, on things that hypothesis draws."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,8 +15,9 @@ from snellen.data.augment import compose
 from snellen.data.augment._follow import LEAST, follow
 from snellen.data.augment.rotate import turn
 from snellen.data.augment.window import Window
-from snellen.data.sample import VOID, Batch
+from snellen.data.sample import VOID, Batch, Sample, Target
 from snellen.train.feed import Resident
+from snellen.train.held import Held
 
 AUGMENTS = registry.collect("snellen.data.augment", "AUGMENTS")
 MOVING = ("flip", "vflip", "crop", "window", "centre", "rot90", "affine", "rotate", "scale", "zoom",
@@ -304,7 +306,10 @@ def test_a_picture_as_answer_follows_to_another_size():
 def test_a_resident_set_of_things_is_dealt_and_augmented():
     """Lists in y are picked by row, so a training on boxes sees the same as one by one."""
     boxes = [(i, i, i + 10, i + 20) for i in range(20)]
-    feed = Resident(drawn(boxes), 8)
+    whole = drawn(boxes)
+    part = [Sample(image, Target(), index=i) for i, image in enumerate(whole.x)]
+    task = SimpleNamespace(encode=lambda ss: whole.select(torch.tensor([s.index for s in ss])))
+    feed = Resident(Held(part, task), 8)
     augment, generator, seen = compose("flip+crop"), seeded(), []
     for batch in feed.epoch(0, 0):
         out = augment(batch, generator)

@@ -22,7 +22,6 @@ from snellen.data.sets import ArraySet
 from snellen.data.statistics import colour_covariance
 from snellen.tasks.classify import Classify
 from snellen.tasks.compute import Compute
-from snellen.train.feed import Resident
 from snellen.train.recipe import Recipe
 from snellen.train.session import make_loop
 
@@ -187,7 +186,7 @@ def test_a_training_fits_lighting_to_its_training_part():
     assert given.fit(source.train) is given
     job = SimpleNamespace(
         recipe=Recipe(augment="lighting"), net=nn.Linear(1, 1), source=source,
-        compute=Compute.of("cpu"), train=Resident(batch_of(torch.zeros(1, 1, 1, 1)), 1),
+        compute=Compute.of("cpu"), train=SimpleNamespace(steps=1),
         task=SimpleNamespace(phases=lambda net: []),
     )  # fmt: skip
     assert torch.equal(make_loop(job).augment.steps[0].covariance_CC,

@@ -5,13 +5,14 @@ import random
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snellen.data.sample import Batch, Sample, Target
+from snellen.data.sample import Sample, Target
 from snellen.data.source import Part, SampleSet
 from snellen.tasks.classify import Classify
-from snellen.train.feed import Resident, Streamed, encode_all
+from snellen.train.feed import Resident, Streamed
+from snellen.train.held import Held
 
 SPEC = {
     "classes": ["a", "b"],
@@ -37,16 +38,15 @@ class Noisy(SampleSet):
 def feeds(count, batch):
     task = Classify(SPEC)
     return [
-        Resident(encode_all(Noisy(count, noisy=False), task), batch),
+        Resident(Held(Noisy(count, noisy=False), task), batch),
         Streamed(Noisy(count), task, batch, 0),
     ]
 
 
+@settings(deadline=None)
 @given(count=st.integers(1, 400), batch=st.integers(1, 100), epoch=st.integers(0, 9))
 def test_every_sample_comes_once_an_epoch_in_batches_that_differ_by_one(count, batch, epoch):
-    feed = Resident(
-        Batch(torch.zeros(count, 1, 2, 2), {}, torch.arange(count), torch.ones(count, 2)), batch
-    )
+    feed = Resident(Held(Noisy(count, noisy=False), Classify(SPEC)), batch)
     rows = [b.index_B for b in feed.epoch(epoch, seed=3)]
     assert sorted(torch.cat(rows).tolist()) == list(range(count))
     sizes = {len(r) for r in rows}
@@ -102,8 +102,54 @@ def test_reading_leaves_the_generators_of_the_training_alone(kind):
 def test_rows_are_positions_in_the_part_that_is_fed():
     part = Part(Noisy(30, noisy=False), range(10, 30))
     for feed in (
-        Resident(encode_all(part, Classify(SPEC)), 7),
+        Resident(Held(part, Classify(SPEC)), 7),
         Streamed(part, Classify(SPEC), 7, 0),
     ):
         for batch in feed.epoch(0, seed=0):
             assert torch.equal(batch.x[:, 0, 0, 0].round().long(), batch.index_B + 10)
+
+
+class Counted(Noisy):
+    """Tells how often each sample was read."""
+
+    def __init__(self, count):
+        super().__init__(count, noisy=False)
+        self.read = [0] * count
+
+    def __getitem__(self, i):
+        self.read[i] += 1
+        return super().__getitem__(i)
+
+
+def test_a_held_sample_is_read_once_and_when_it_is_asked_for():
+    part, told = Counted(1000), []
+    held = Held(part, Classify(SPEC), each=lambda sample: told.append(sample.index))
+    held.select(torch.tensor([5, 999, 5]))
+    assert (sum(part.read), part.read[5], held.missing) == (2, 1, 998)
+    held.read(seconds=0.0)
+    assert 2 < sum(part.read) < 1000
+    whole = held.whole()
+    assert (held.missing, set(part.read), sorted(told)) == (0, {1}, list(range(1000)))
+    assert whole.x[:, 0, 0, 0].tolist() == list(range(1000))
+    assert [t.label for t in whole.targets] == (whole.y["label"]).tolist()
+
+
+def test_the_order_of_reading_changes_no_batch():
+    ahead, late = (Resident(Held(Noisy(300, noisy=False), Classify(SPEC)), 64) for _ in range(2))
+    ahead.held.read()
+    for a, b in zip(ahead.epoch(1, seed=2), late.epoch(1, seed=2), strict=True):
+        assert torch.equal(a.x, b.x)
+        assert torch.equal(a.y["label"], b.y["label"])
+    for a, b in zip(ahead.in_order(), late.in_order(), strict=True):
+        assert torch.equal(a.x, b.x)
+        assert [t.label for t in a.targets] == [t.label for t in b.targets]
+
+
+def test_what_was_read_in_inference_mode_can_be_trained_on():
+    held = Held(Noisy(8, noisy=False), Classify(SPEC))
+    with torch.inference_mode():
+        held.select(torch.arange(4))
+    x = held.whole().x
+    weight = torch.ones(1, requires_grad=True)
+    (weight * x).sum().backward()
+    assert weight.grad is not None

@@ -38,15 +38,16 @@ def examine(job: Job, net: nn.Module, doc: Doctor, say: Callable[[str], None]) -
 def given(job: Job, name: str, samples: SampleSet, feed: Feed) -> Any:
     """What lies in memory as it lies there; else the data set, to be read for a moment."""
     dataset = items(samples, job.task)
-    if not isinstance(feed, Resident) or not isinstance(feed.data.x, Tensor):
+    if not isinstance(feed, Resident) or feed.held.missing:
         return dataset
-    places = spread(len(feed.data), MOST[name])
-    whole = len(places) == len(feed.data)
-    x = feed.data.x if whole else feed.data.x[places]
-    y = feed.data.y.get("label")
+    data = feed.held.whole()
+    places = spread(len(data), MOST[name])
+    whole = len(places) == len(data)
+    x = data.x if whole else data.x[places]
+    y = data.y.get("label")
     y = y[places] if isinstance(y, Tensor) and y.dim() == 1 else None
     part: Part = of_tensors(name, x, y, rows=innermost_rows(samples, places), places=places,
-                            total=len(feed.data), dataset=dataset)  # fmt: skip
+                            total=len(data), dataset=dataset)  # fmt: skip
     return part
 
 

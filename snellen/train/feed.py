@@ -7,10 +7,9 @@ A batch's `index_B` are positions in the part that is fed.
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,7 @@ from ..core.seeds import untouched_rng
 from ..data.sample import Batch, Sample
 from ..data.source import SampleSet
 from ..tasks.task import Task
-
-CHUNK = 256  # samples encoded at once while a set is made resident
+from .held import Held, encode
 
 
 class Feed(ABC):
@@ -72,28 +70,23 @@ class Feed(ABC):
 
 
 class Resident(Feed):
-    """The whole part encoded once and held as one tensor; a step is one gather."""
+    """The part held in memory, encoded; a step is one gather."""
 
-    def __init__(self, data: Batch, batch: int) -> None:
-        super().__init__(len(data), batch)
-        self.data = data
+    def __init__(self, held: Held, batch: int) -> None:
+        super().__init__(len(held), batch)
+        self.held = held
 
     def epoch(self, epoch: int, seed: int, start: int = 0) -> Iterator[Batch]:
         """Gathered by row."""
-        return (self.data.select(rows) for rows in self.rows(epoch, seed)[start:])
+        return (self.held.select(rows) for rows in self.rows(epoch, seed)[start:])
 
     def in_order(self) -> Iterator[Batch]:
-        """Slices."""
-        for rows in self.slices():
-            part = self.data.select(torch.arange(rows.start, rows.stop))
-            targets = self.data.targets
-            yield (
-                part if targets is None else replace(part, targets=targets[rows.start : rows.stop])
-            )
+        """Spans."""
+        return (self.held.span(rows) for rows in self.slices())
 
     def pick(self, steps: Sequence[Sequence[int]]) -> Iterator[Batch]:
         """Gathered by row."""
-        return (self.data.select(torch.tensor(rows)) for rows in steps)
+        return (self.held.select(torch.tensor(rows)) for rows in steps)
 
 
 class Streamed(Feed):
@@ -177,36 +170,3 @@ def mix(*numbers: int) -> int:
         state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) % 2**64
         state ^= state >> 31
     return state % 2**63
-
-
-def encode(task: Task, samples: Sequence[Sample]) -> Batch:
-    """Samples -> batch, with what is true of them as the data set says it: metrics compare with
-    that, so that an encoding that spoils its targets is seen.
-    """
-    return replace(task.encode(samples), targets=[s.target for s in samples])
-
-
-def encode_all(part: SampleSet, task: Task, each: Callable[[Sample], None] | None = None) -> Batch:
-    """The whole part as one batch; `each` sees every sample once."""
-    chunks = []
-    for low in range(0, len(part), CHUNK):
-        samples = [part[i] for i in range(low, min(low + CHUNK, len(part)))]
-        if each is not None:
-            for sample in samples:
-                each(sample)
-        chunks.append(encode(task, samples))
-    return replace(join(chunks), index_B=torch.arange(len(part)))
-
-
-def join(chunks: Sequence[Batch]) -> Batch:
-    """Batches -> one batch, in order."""
-    y: dict[str, Any] = {}
-    for name, first in chunks[0].y.items():
-        parts = [chunk.y[name] for chunk in chunks]
-        y[name] = torch.cat(parts) if isinstance(first, Tensor) else list(chain(*parts))
-    x, index_B, sizes_B2 = (
-        torch.cat([getattr(chunk, name) for chunk in chunks])
-        for name in ("x", "index_B", "sizes_B2")
-    )
-    targets = [target for chunk in chunks for target in chunk.targets or ()]
-    return Batch(x, y, index_B, sizes_B2, targets)

@@ -20,13 +20,15 @@ from ..models import model as build_model
 from ..nn.count import count_macs, count_params
 from ..tasks.compute import Compute, pick_device
 from ..tasks.task import Task
-from .feed import Feed, Resident, Streamed, encode_all
+from .feed import Feed, Resident, Streamed
+from .held import Held
 from .plan import Plan, resolve
 from .recipe import Recipe
 from .rehearsal import rehearse
 from .speed import Facts, Machine, fits_in_memory
 
 Note = Callable[[str], None]
+READ_AHEAD = 5.0  # seconds of reading before the first step, in which small sets are read whole
 ROUNDING = 1e-5  # of a score in single precision; a box that is shifted by a pixel loses more
 
 
@@ -233,13 +235,17 @@ class _Told:
 def make_feed(
     part: SampleSet, name: str, task: Task, recipe: Recipe, machine: Machine, told: _Told
 ) -> Feed:
-    """In memory where it fits and is the same each time it is read, else streamed."""
+    """In memory where it fits and is the same each time it is read, else streamed. What is not
+    read in READ_AHEAD seconds is read when the first epoch comes to it.
+    """
     size, batch = task.encode([part[0]]).nbytes * len(part), recipe.batch or 1
     if not part.repeatable or not fits_in_memory(size, machine):
         return Streamed(part, task, batch, recipe.workers or 0)
-    data = encode_all(part, task, told.of(name))
     device = pick_device(recipe.device or "cpu")
-    return Resident(data.to(device) if device.type == "cuda" else data, batch)
+    home = device if device.type == "cuda" else None
+    held = Held(part, task, device=home, each=told.of(name))
+    held.read(READ_AHEAD)
+    return Resident(held, batch)
 
 
 def check_round_trip(task: Task, feed: Feed) -> None:

@@ -1,0 +1,126 @@
+"""A part of a data set, encoded and held in memory; a sample is read when it is first asked for.
+
+A folder of 200,000 pictures takes a minute to read. Reading them as the first epoch comes by lets
+the training begin at once, and costs the same in all.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.seeds import untouched_rng
+from ..data.sample import Batch, Sample
+from ..data.source import SampleSet
+from ..tasks.task import Task
+
+CHUNK = 256  # samples encoded at once
+
+
+class Held:
+    """The samples of `part` as rows of one batch; `each` hears of every sample once, as it is read.
+
+    >>> from snellen.data.open import open_data
+    >>> from snellen.tasks.classify import Classify
+    >>> source = open_data("shapes")
+    >>> held = Held(source.train, Classify.from_source(source))
+    >>> len(held.select(torch.tensor([7, 3, 7]))), len(source.train) - held.missing
+    (3, 2)
+    """
+
+    def __init__(
+        self,
+        part: SampleSet,
+        task: Task,
+        *,
+        device: torch.device | None = None,
+        each: Callable[[Sample], None] | None = None,
+    ) -> None:
+        self.part, self.task, self.each = part, task, each
+        self.device = device or torch.device("cpu")
+        self.missing = len(part)
+        self._is_here_N = torch.zeros(len(part), dtype=torch.bool)
+        self._rows: Batch | None = None
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def select(self, rows: Tensor) -> Batch:
+        """The rows of a step, without targets; those that are missing are read."""
+        return self._with(rows).select(rows)
+
+    def span(self, rows: range) -> Batch:
+        """Rows that follow each other, with their targets."""
+        places = torch.arange(rows.start, rows.stop)
+        data = self._with(places)
+        targets = None if data.targets is None else data.targets[rows.start : rows.stop]
+        return replace(data.select(places), targets=targets)
+
+    def read(self, seconds: float = math.inf) -> None:
+        """Read ahead, from the first row on, for so long."""
+        end = time.monotonic() + seconds
+        for low in range(0, len(self), CHUNK):
+            self._with(torch.arange(low, min(low + CHUNK, len(self))))
+            if time.monotonic() > end:
+                return
+
+    def whole(self) -> Batch:
+        """All rows."""
+        return self._with(torch.arange(len(self)))
+
+    def _with(self, rows: Tensor) -> Batch:
+        """What is held, after the rows that are missing of these were read."""
+        if self.missing:
+            lacking = rows[~self._is_here_N[rows]].unique().tolist()
+            # tensors that are born in inference mode could not be trained on
+            with untouched_rng(), torch.inference_mode(False):
+                for low in range(0, len(lacking), CHUNK):
+                    self._read(lacking[low : low + CHUNK])
+        assert self._rows is not None
+        return self._rows
+
+    def _read(self, rows: list[int]) -> None:
+        samples = [self.part[i] for i in rows]
+        if self.each is not None:
+            for sample in samples:
+                self.each(sample)
+        chunk = encode(self.task, samples).to(self.device)
+        if self._rows is None:
+            self._rows = _room(chunk, len(self))
+        _put(self._rows, chunk, rows)
+        self._is_here_N[rows] = True
+        self.missing -= len(rows)
+
+
+def encode(task: Task, samples: Sequence[Sample]) -> Batch:
+    """Samples -> batch, with what is true of them as the data set says it: metrics compare with
+    that, so that an encoding that spoils its targets is seen.
+    """
+    return replace(task.encode(samples), targets=[s.target for s in samples])
+
+
+def _room(chunk: Batch, count: int) -> Batch:
+    """A batch of `count` empty rows of the kind of these."""
+
+    def room(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value.new_empty((count, *value.shape[1:]))
+        return [None] * count
+
+    y = {name: room(value) for name, value in chunk.y.items()}
+    return Batch(room(chunk.x), y, torch.arange(count), room(chunk.sizes_B2), room(chunk.targets))
+
+
+def _put(whole: Batch, chunk: Batch, rows: list[int]) -> None:
+    """Write the rows of a chunk into their places."""
+    pairs = [(whole.x, chunk.x), (whole.sizes_B2, chunk.sizes_B2), (whole.targets, chunk.targets)]
+    for into, values in [*pairs, *((whole.y[name], chunk.y[name]) for name in chunk.y)]:
+        if isinstance(into, Tensor):
+            into[rows] = values
+        else:
+            for row, value in zip(rows, values or (), strict=True):
+                into[row] = value
