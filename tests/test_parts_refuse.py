@@ -214,3 +214,31 @@ def test_losses_refuse_margins_and_scales_that_mean_nothing():
         sn.nn.l_softmax(x, torch.rand(3, 3), labels, mix=-1.0)
     with pytest.raises(UsageError, match="margin=-1"):
         sn.nn.contrastive_loss(x, x, labels, margin=-1.0)
+
+
+MAPS = torch.zeros(1, 4, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: sn.nn.space_to_depth(MAPS[0]), r"\(4, 4, 4\)"),
+        (lambda: sn.nn.depth_to_space(MAPS[0]), r"\(4, 4, 4\)"),
+        (lambda: sn.nn.Reorg(2.0), "2.0 pixels"),
+        (lambda: sn.nn.PadSame(3, mode="mirror"), "mirror"),
+        (lambda: sn.nn.unpool_maxima(MAPS, torch.full(MAPS.shape, 99), (8, 8)), "place 99"),
+        (lambda: sn.nn.PeepholeLSTMCell(2, 3)(torch.zeros(1, 2), torch.zeros(1, 3)), "a Tensor"),
+        (lambda: sn.nn.CoupledLSTMCell(2, 3)(torch.zeros(1, 2), (torch.zeros(1, 3),)), "a tuple"),
+        (lambda: sn.nn.ResetBeforeGRUCell(2, 3)(torch.zeros(1, 2), (torch.zeros(1, 3),)), "h is w"),
+        (lambda: sn.nn.AdditiveAttention(3, 4, 5)(torch.zeros(2, 3), torch.zeros(2, 6, 3)), "T, 4"),
+        (lambda: sn.optim.l1_penalty([MAPS], -1.0), "strength=-1"),
+        (lambda: sn.optim.l2_penalty([MAPS], torch.nan), "strength=nan"),
+        (lambda: sn.optim.quasi_newton(torch.square, torch.ones(2)), r"shape \(2,\)"),
+        (lambda: sn.optim.quasi_newton(lambda x: torch.ones(()), torch.ones(2)), "depends on x"),
+        (lambda: sn.optim.random_local_search(lambda x: x.sum() * torch.nan, MAPS, 3, step=0.1),
+         "not a number"),
+    ],
+)  # fmt: skip
+def test_inputs_of_another_kind_are_refused_in_words(call, says):
+    with pytest.raises(UsageError, match=says):
+        call()

@@ -1,5 +1,7 @@
 """What the recurrent cells share: how they start, and the state before the first step."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -22,9 +24,7 @@ def check_sizes(input_size: int, hidden_size: int) -> None:
         )
 
 
-def states(
-    x: Tensor, given: tuple[Tensor, ...] | None, cell: nn.Module, count: int
-) -> tuple[Tensor, ...]:
+def states(x: Tensor, given: Any, cell: nn.Module, count: int) -> tuple[Tensor, ...]:
     """x_BI or x_I, the states that were given -> them, or `count` of zeros: (B, H) or (H,).
 
     Raises UsageError where shapes do not fit: a state of one row would else serve every row.
@@ -35,6 +35,9 @@ def states(
     wanted = (*x.shape[:-1], units)
     if given is None:
         return tuple(x.new_zeros(wanted) for _ in range(count))
+    if not isinstance(given, tuple) or [isinstance(s, Tensor) for s in given] != [True] * count:
+        names = "h" if count == 1 else "(h, c)"
+        raise UsageError(f"a state that is a {type(given).__name__}; {names} is wanted, as tensors")
     for state in given:
         if state.shape != wanted:
             raise UsageError(

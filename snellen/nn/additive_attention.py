@@ -25,8 +25,8 @@ PARTS = {
 class AdditiveAttention(nn.Module):
     """query_BQ and keys_BTK -> context_BK and weights_BT, which sum to 1.
 
-    `mask_BT` is True at keys that are there. A row without any gives zeros. Raises UsageError where
-    the batches differ.
+    `mask_BT` is True at keys that are there. A row without any gives zeros. Raises UsageError for
+    other shapes.
 
     >>> context_BK, weights_BT = AdditiveAttention(3, 4, 8)(torch.zeros(2, 3), torch.ones(2, 5, 4))
     >>> context_BK.shape, weights_BT.detach()[0]
@@ -51,7 +51,8 @@ class AdditiveAttention(nn.Module):
 
         `projected` is self.key(keys): a decoder computes it once for all of its steps.
         """
-        if keys.ndim != 3 or query.shape != (len(keys), self.query.in_features):
+        asked = (len(keys), self.query.in_features)
+        if keys.ndim != 3 or query.shape != asked or keys.shape[2] != self.key.in_features:
             raise UsageError(
                 f"query of shape {tuple(query.shape)} and keys of shape {tuple(keys.shape)}; "
                 f"(B, {self.query.in_features}) and (B, T, {self.key.in_features}) are wanted"

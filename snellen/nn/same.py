@@ -8,7 +8,7 @@ that is Conv2d(padding="same") exactly.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core.errors import UsageError
+from ..core.errors import UnknownName, UsageError
 from ..core.parts import Part
 
 PARTS = {
@@ -19,6 +19,7 @@ PARTS = {
         "001 004",
     ),
 }
+MODES = ("constant", "reflect", "replicate", "circular")
 
 
 def same_padding(size: int, kernel: int, stride: int = 1, *, dilation: int = 1) -> tuple[int, int]:
@@ -42,7 +43,7 @@ def same_padding(size: int, kernel: int, stride: int = 1, *, dilation: int = 1) 
 class PadSame(nn.Module):
     """x_BCHW -> x padded so that a layer with this kernel and stride gives ceil(H / stride).
 
-    `mode` is that of F.pad: constant, reflect, replicate, circular.
+    `mode` is that of F.pad: constant, reflect, replicate, circular; another raises UnknownName.
 
     >>> import torch
     >>> nn.Sequential(PadSame(4, 2), nn.Conv2d(3, 8, 4, 2))(torch.zeros(1, 3, 7, 9)).shape
@@ -54,6 +55,8 @@ class PadSame(nn.Module):
     ) -> None:
         super().__init__()
         same_padding(1, kernel, stride, dilation=dilation)  # refuses what is not positive
+        if mode not in MODES:
+            raise UnknownName(mode, MODES, "modes of padding")
         self.kernel, self.stride, self.dilation, self.mode = kernel, stride, dilation, mode
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..core.errors import UsageError
 from ..core.parts import Part
+from ._labels import holds
 
 PARTS = {
     "Bed of nails": Part(
@@ -47,7 +48,7 @@ def unpool_maxima(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
     """x_BChw and indices_BChw -> (B, C, *size): each value added where its largest one stood.
 
     `indices` are those of nn.MaxPool2d(..., return_indices=True), `size` is (H, W) of what was
-    pooled. Raises UsageError where x and indices differ in shape.
+    pooled. Raises UsageError where x and indices differ in shape, or a place is outside of it.
 
     >>> import torch
     >>> pooled, indices = torch.nn.MaxPool2d(2, return_indices=True)(torch.eye(2)[None, None])
@@ -59,6 +60,11 @@ def unpool_maxima(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
         raise UsageError(
             f"values of shape {tuple(x.shape)} and indices of shape {tuple(indices.shape)}; "
             "both come from one MaxPool2d(..., return_indices=True)"
+        )
+    if not holds((indices >= 0) & (indices < size[0] * size[1])):
+        raise UsageError(
+            f"a largest value at place {int(indices.max())} of maps of {size[0]}x{size[1]}; give "
+            "the size of what was pooled"
         )
     flat = x.new_zeros(*x.shape[:-2], size[0] * size[1])
     return flat.scatter_add(-1, indices.flatten(-2), x.flatten(-2)).unflatten(-1, size)

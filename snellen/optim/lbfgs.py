@@ -41,8 +41,8 @@ class Place(NamedTuple):
 def quasi_newton(loss: Loss, start: Tensor, num_steps: int = 100, *, history: int = 100) -> Tensor:
     """loss of x, start x (any shape) -> x after at most `num_steps` steps of L-BFGS.
 
-    It ends early where nothing falls any more. Raises UsageError where the loss at the start is not
-    finite, and where it falls without end.
+    It ends early where nothing falls any more. Raises UsageError where the loss is not one number
+    of x, is not finite at the start, or falls without end.
 
     >>> start = torch.tensor([7.0, 7.0])
     >>> quasi_newton(lambda x: (x[0] - 1) ** 2 + 5 * (x[1] + 2) ** 2, start, 3).round(decimals=3)
@@ -69,6 +69,10 @@ def _look(loss: Loss, x: Tensor) -> Place:
     with torch.enable_grad():
         x = x.requires_grad_()
         value = loss(x)
+        if value.numel() != 1 or not value.requires_grad:
+            raise UsageError(
+                f"a loss of shape {tuple(value.shape)}; one number that depends on x is wanted"
+            )
         (gradient,) = torch.autograd.grad(value, x)
     return Place(x.detach(), value.item(), gradient)
 

@@ -37,23 +37,23 @@ PARTS = {
 def l2_penalty(params: Iterable[Tensor], strength: float) -> Tensor:
     """Weights -> 1/2 strength * sum of w^2; its gradient is strength * w.
 
-    Raises UsageError where there is no weight.
+    Raises UsageError where there is no weight, and where the strength is below 0.
 
     >>> l2_penalty([torch.tensor([[3.0, 4.0]])], 0.1)
     tensor(1.2500)
     """
-    return strength / 2 * _sum(p.square().sum() for p in params)
+    return _weigh(strength, (p.square().sum() / 2 for p in params))
 
 
 def l1_penalty(params: Iterable[Tensor], strength: float) -> Tensor:
     """Weights -> strength * sum of |w|; its gradient is strength * sign(w), 0 at 0.
 
-    Raises UsageError where there is no weight.
+    Raises UsageError where there is no weight, and where the strength is below 0.
 
     >>> l1_penalty([torch.tensor([[3.0, -4.0]])], 0.1)
     tensor(0.7000)
     """
-    return strength * _sum(p.abs().sum() for p in params)
+    return _weigh(strength, (p.abs().sum() for p in params))
 
 
 def elastic_net(params: Iterable[Tensor], l1: float, l2: float) -> Tensor:
@@ -110,6 +110,12 @@ def decay_penalty(optimizer: Optimizer) -> float:
         for group in optimizer.param_groups
         if group.get("weight_decay")
     )
+
+
+def _weigh(strength: float, terms: Iterable[Tensor]) -> Tensor:
+    if not strength >= 0:
+        raise UsageError(f"strength={strength} of a penalty; 0 or more is wanted")
+    return strength * _sum(terms)
 
 
 def _sum(terms: Iterable[Tensor]) -> Tensor:

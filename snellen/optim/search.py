@@ -66,11 +66,15 @@ def random_search(loss: Loss, draw: Callable[[], Tensor], num_tries: int) -> Wal
 def random_local_search(loss: Loss, start: Tensor, num_steps: int, *, step: float) -> Walk:
     """loss of x, start x -> x after steps of `step` * N(0, 1) that are kept where they go down.
 
+    Raises UsageError where the loss at the start is not a number.
+
     >>> walk = random_local_search(lambda x: x.square().sum(), torch.ones(2), 50, step=0.1)
     >>> walk.losses == sorted(walk.losses, reverse=True)
     True
     """
     x, least = start, float(loss(start))
+    if math.isnan(least):
+        raise UsageError("the loss at the start is not a number; no step could be lower")
     losses = [least]
     for _ in range(num_steps):
         there = x + step * torch.randn_like(x)
