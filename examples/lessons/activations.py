@@ -70,7 +70,7 @@ def draw(curves: dict[str, Curve]) -> Any:
         low, high = (-1.1, 1.35) if bounded else (-1.5, 6.5)
         ax.set(ylim=(low, high), xlim=(-8, 8), xticks=(-6, 0, 6))
         share = float(curve.weak_N.double().mean())
-        words = f"weak on {share:.0%}" if share > 0.005 else "weak nowhere"
+        words = f"weak on {share:.0%}" if share > 0.005 else "never weak"
         _paper.say(ax, (0.97, 0.04), words, INK, inside=True, fontsize=8, ha="right")
     for ax, above, below in ((axes[0, 0], 1.06, 0.33), (axes[0, 2], 3.4, 1.25)):
         _paper.say(ax, (7.8 if above < 2 else 2.9, above), "f", BLUE, ha="right")
