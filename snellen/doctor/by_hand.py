@@ -38,7 +38,7 @@ class ByHand:
         self.engine = engine
         self._candidates: dict[int, Candidate] = {}
         self._held: tuple[int, dict[int, bool]] = (0, {})  # of so many steppers: network -> held
-        self._waiting: list[Candidate] = []
+        self.waits: list[Candidate] = []
         self._asked, self._idle = (-1, -1), False
 
     def is_idle(self) -> bool:
@@ -65,13 +65,13 @@ class ByHand:
                                for p in candidate.watched]  # fmt: skip
         candidate.version = sum(p._version for p in stepper.params)
         self.engine.before_own_step(stepper, candidate.is_known)
-        if candidate not in self._waiting:
-            self._waiting.append(candidate)
+        if candidate not in self.waits:
+            self.waits.append(candidate)
 
     def look(self) -> None:
         """At a forward pass, and at the end: count the steps of those whose weights have moved."""
-        for candidate in [c for c in self._waiting if self._has_moved(c)]:
-            self._waiting.remove(candidate)
+        for candidate in [c for c in self.waits if self._has_moved(c)]:
+            self.waits.remove(candidate)
             if self._is_held(candidate.patient):
                 continue
             candidate.stepper.optimizer.tell(_rate(candidate))

@@ -138,7 +138,8 @@ class Engine:
         if self.off:
             return
         try:
-            self.by_hand.look()
+            if self.by_hand.waits:
+                self.by_hand.look()
             if self.woken is not None:
                 self.woken(self)
             if patient.parts:

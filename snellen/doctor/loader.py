@@ -53,8 +53,10 @@ class Run:
     batch_size: int | None
     num_batches: int | None
     collate: Any
+    is_known: bool = True  # which rows a batch has: they come in the order in which they are dealt
     rows: deque[Any] = field(default_factory=deque)  # dealt to workers, not yet handed out
     came: float | None = None  # when the last batch was
+    gone: Any = None  # forgets the run when its iterator is
 
 
 @dataclass
@@ -78,7 +80,7 @@ class Loaders:
 
     def __init__(self) -> None:
         self.recent: deque[Record] = deque(maxlen=KEEP)
-        self._runs: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
+        self._runs: dict[int, Run] = {}  # by the id of the iterator
         self._lengths: weakref.WeakKeyDictionary[DataLoader, int | None] = (
             weakref.WeakKeyDictionary()
         )
@@ -117,20 +119,22 @@ class Loaders:
 
         def begin(it: Any, loader: DataLoader) -> None:
             try:
-                runs[it] = Run(loader.batch_size, self._batches(loader), loader.collate_fn)
+                key, known = id(it), not isinstance(loader.dataset, IterableDataset)
+                runs[key] = Run(loader.batch_size, self._batches(loader), loader.collate_fn, known)
+                runs[key].gone = weakref.ref(it, lambda _: runs.pop(key, None))
             except Exception as error:
                 self.fail(begin, error)
             init(it, loader)
 
         def index(it: Any) -> Any:
             rows = next_index(it)
-            run = runs.get(it)
+            run = runs.get(id(it))
             if run is not None:
                 run.rows.append(rows)
             return rows
 
         def again(it: Any, *args: Any, **kwargs: Any) -> Any:
-            run = runs.get(it)
+            run = runs.get(id(it))
             if run is not None:
                 run.rows.clear()
                 run.came = None
@@ -160,7 +164,7 @@ class Loaders:
 
     def _came(self, it: Any, data: Any, began: float) -> None:
         """A batch has been handed out."""
-        ended, run = time.perf_counter(), self._runs.get(it)
+        ended, run = time.perf_counter(), self._runs.get(id(it))
         if run is None:
             return
         if torch.is_grad_enabled():
@@ -171,7 +175,7 @@ class Loaders:
 
 def _record(run: Run, it: Any, data: Any) -> Record:
     rows = run.rows.popleft() if run.rows else None
-    known = getattr(it, "_in_order", True) and not isinstance(it._dataset, IterableDataset)
+    known = run.is_known and getattr(it, "_in_order", True)
     if isinstance(rows, int):  # batch_size=None hands out single items
         rows = [rows]
     dealt = it._dataset, rows if known else None, data
