@@ -130,6 +130,8 @@ def test_features_are_asked_for_by_name():
         net.features(x, ["layer33"])
     with pytest.raises(UsageError, match="channels=1"):
         net.features(x[:, :1])
+    with pytest.raises(UsageError, match=r"inception3a\.branches.* name a layer in it"):
+        thin("googlenet").features(images("googlenet"), ["inception3a.branches"])
 
 
 @pytest.mark.parametrize(

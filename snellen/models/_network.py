@@ -111,7 +111,10 @@ class Network(nn.Module):
         finally:
             for hook in hooks:
                 hook.remove()
-        return {name: outputs[name] for name in wanted if name in outputs}
+        if silent := [name for name in wanted if name not in outputs]:
+            raise UsageError(f"{silent[0]!r} gives no output of its own; name a layer in it, as "
+                             f"'{silent[0]}.0'")  # fmt: skip
+        return {name: outputs[name] for name in wanted}
 
     def train(self, mode: bool = True) -> "Network":
         """Training mode, or eval mode; what is frozen as a whole stays in eval mode."""
