@@ -286,6 +286,8 @@ def test_a_page_for_a_script_shows_the_samples(tmp_path, capsys):
     assert run_cli("doctor", "--html", page, path).code == 4
     html = page.read_text()
     assert html.count("<img") == 2
+    assert "loss by step: training from" in html
+    assert "Not a finite number, and so not drawn: values from step" in html
     assert "train 77" in html
     assert "<script" not in html
 
