@@ -43,6 +43,8 @@ style: $(VENV)/.core  ## the indicators of good style, with goal and measured va
 parity: $(VENV)/.core .oracles/.made  ## compare every network with torchvision's or timm's
 	@$(RUN) tests/parity/check.py
 	@$(RUN) tests/parity/detectors.py
+	@$(RUN) tests/parity/segmenters.py
+	@$(RUN) tests/parity/segmenters.py fcn_resnet101
 
 bench: $(VENV)/.core  ## measure speed and scores again
 	@$(RUN) bench/run.py

@@ -25,14 +25,17 @@ Up = Literal["transposed", "nearest", "bilinear"]
 class Unet(Row):
     """`widths` of the levels, fine to coarse; `depth` convolutions a level on either way.
 
-    `up` "transposed" is a 2x2 convolution of stride 2 to the finer level's width; the others repeat
-    or interpolate. `stem` "halving" begins at half the size and doubles the logits at the end.
+    `level` takes each picture's own mean and spread off it, so that a darker picture of the same
+    things looks the same. `up` "transposed" is a 2x2 convolution of stride 2 to the finer level's
+    width; the others repeat or interpolate. `stem` "halving" begins at half the size and doubles
+    the logits at the end.
     """
 
     widths: tuple[Count, ...] = (64, 128, 256, 512, 1024)
     depth: Count = 2
     up: Up = "transposed"
     norm: bool = False
+    level: bool = False
     stem: Literal["paper", "halving"] = "paper"
     family = "Detection/segmentation"
     paper = "arXiv:1505.04597"
@@ -43,7 +46,9 @@ class Unet(Row):
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BKHW."""
-        stages: dict[str, nn.Module] = {"image": nn.Identity()}
+        stages: dict[str, nn.Module] = {
+            "image": nn.InstanceNorm2d(channels) if self.level else nn.Identity()
+        }
         cin = channels
         for i, width in enumerate(self.widths):
             pool = [nn.MaxPool2d(2, ceil_mode=True)] if i else []
@@ -97,7 +102,7 @@ def _size(x: Tensor) -> tuple[int, int]:
 TABLE = {  #           parameters  multiply-adds
     "paper:unet": Unet(31_030_658, 241_207_323_648),
     "unet-small": Unet(
-        526_599, 143_917_056, (32, 64, 96, 128), 1, norm=True, stem="halving",
-        input=(3, 96, 96), classes=7,
+        526_599, 143_917_056, (32, 64, 96, 128), 1, norm=True, level=True,
+        stem="halving", input=(3, 96, 96), classes=7,
     ),
 }  # fmt: skip

@@ -41,7 +41,7 @@ class Segment(Task):
     score = "mIoU"
     default_model = "unet-small"
     settings = ("loss",)
-    usual = {"augment": "flip", "samples": 40_000, "batch": 32, "lr": 3e-3}
+    usual = {"augment": "flip", "samples": 30_000, "batch": 16, "lr": 3e-3}
 
     @property
     def ceiling(self) -> float:  # type: ignore[override]
