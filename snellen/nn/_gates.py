@@ -1,4 +1,4 @@
-"""What the recurrent cells share: how they start, and the state before the first step."""
+"""What the recurrent cells share: their weights, and the state before the first step."""
 
 from typing import Any
 
@@ -8,28 +8,39 @@ from torch import Tensor, nn
 from ..core.errors import UsageError
 
 
-@torch.no_grad()
-def start_uniform(cell: nn.Module, hidden_size: int) -> None:
-    """Every parameter uniform in +-1 / sqrt(hidden_size), as torch.nn's cells start."""
-    bound = hidden_size**-0.5
-    for parameter in cell.parameters():
-        parameter.uniform_(-bound, bound)
+class GatedCell(nn.Module):
+    """The weights of a cell: `gates` of them stacked, over inputs and state, with one bias each.
+
+    Raises UsageError where there is no unit.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, gates: int) -> None:
+        super().__init__()
+        if input_size < 0 or hidden_size < 1:
+            raise UsageError(
+                f"a cell of {input_size} inputs and {hidden_size} units; one unit or more is wanted"
+            )
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.weight_ih = self.fresh(gates * hidden_size, input_size)
+        self.weight_hh = self.fresh(gates * hidden_size, hidden_size)
+        self.bias = self.fresh(gates * hidden_size)
+
+    def fresh(self, *shape: int) -> nn.Parameter:
+        """Numbers that are uniform in +-1 / sqrt(hidden_size), as torch.nn's cells start."""
+        bound = self.hidden_size**-0.5
+        return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
+
+    def extra_repr(self) -> str:
+        """What print(cell) shows: inputs and units."""
+        return f"{self.input_size}, {self.hidden_size}"
 
 
-def check_sizes(input_size: int, hidden_size: int) -> None:
-    """Whole numbers of inputs (0 or more) and of units (1 or more), else UsageError."""
-    if input_size < 0 or hidden_size < 1:
-        raise UsageError(
-            f"a cell of {input_size} inputs and {hidden_size} units; one unit or more is wanted"
-        )
-
-
-def states(x: Tensor, given: Any, cell: nn.Module, count: int) -> tuple[Tensor, ...]:
+def states(x: Tensor, given: Any, cell: GatedCell, count: int) -> tuple[Tensor, ...]:
     """x_BI or x_I, the states that were given -> them, or `count` of zeros: (B, H) or (H,).
 
     Raises UsageError where shapes do not fit: a state of one row would else serve every row.
     """
-    inputs, units = int(cell.input_size), int(cell.hidden_size)  # type: ignore[arg-type]
+    inputs, units = cell.input_size, cell.hidden_size
     if x.ndim not in (1, 2) or x.shape[-1] != inputs:
         raise UsageError(f"x of shape {tuple(x.shape)}; (batch, {inputs}) or ({inputs},) is wanted")
     wanted = (*x.shape[:-1], units)

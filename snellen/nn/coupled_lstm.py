@@ -7,11 +7,11 @@ whose input gate has the forget gate's weights with the other sign, on three qua
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.parts import Part
-from ._gates import check_sizes, start_uniform, states
+from ._gates import GatedCell, states
 
 PARTS = {
     "LSTM with coupled gates": Part(
@@ -23,7 +23,7 @@ PARTS = {
 }
 
 
-class CoupledLSTMCell(nn.Module):
+class CoupledLSTMCell(GatedCell):
     """x_BI and (h_BH, c_BH) -> the new (h_BH, c_BH); zeros where no state is given.
 
     Weights are stacked in the order f g o.
@@ -35,13 +35,7 @@ class CoupledLSTMCell(nn.Module):
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        check_sizes(input_size, hidden_size)
-        self.input_size, self.hidden_size = input_size, hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(3 * hidden_size))
-        start_uniform(self, hidden_size)
+        super().__init__(input_size, hidden_size, gates=3)
 
     def forward(
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
@@ -53,7 +47,3 @@ class CoupledLSTMCell(nn.Module):
         kept = torch.sigmoid(f)
         c = kept * c + (1 - kept) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
-
-    def extra_repr(self) -> str:
-        """What print(cell) shows: inputs and units."""
-        return f"{self.input_size}, {self.hidden_size}"

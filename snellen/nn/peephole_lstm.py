@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.parts import Part
-from ._gates import check_sizes, start_uniform, states
+from ._gates import GatedCell, states
 
 PARTS = {
     "Peephole LSTM": Part(
@@ -25,7 +25,7 @@ PARTS = {
 }
 
 
-class PeepholeLSTMCell(nn.Module):
+class PeepholeLSTMCell(GatedCell):
     """x_BI and (h_BH, c_BH) -> the new (h_BH, c_BH); zeros where no state is given.
 
     Weights are stacked in torch's order i f g o; rows of `peephole` are i f o.
@@ -37,14 +37,8 @@ class PeepholeLSTMCell(nn.Module):
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        check_sizes(input_size, hidden_size)
-        self.input_size, self.hidden_size = input_size, hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(4 * hidden_size))
-        self.peephole = nn.Parameter(torch.empty(3, hidden_size))
-        start_uniform(self, hidden_size)
+        super().__init__(input_size, hidden_size, gates=4)
+        self.peephole = self.fresh(3, hidden_size)
 
     def forward(
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
@@ -56,10 +50,6 @@ class PeepholeLSTMCell(nn.Module):
         see_i, see_f, see_o = self.peephole
         c_new = torch.sigmoid(f + see_f * c) * c + torch.sigmoid(i + see_i * c) * torch.tanh(g)
         return torch.sigmoid(o + see_o * c_new) * torch.tanh(c_new), c_new
-
-    def extra_repr(self) -> str:
-        """What print(cell) shows: inputs and units."""
-        return f"{self.input_size}, {self.hidden_size}"
 
 
 @torch.no_grad()

@@ -9,11 +9,11 @@ in some drawings of it, the signs of W_z, U_z and b_z do.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.parts import Part
-from ._gates import check_sizes, start_uniform, states
+from ._gates import GatedCell, states
 
 PARTS = {
     "GRU": Part(
@@ -25,7 +25,7 @@ PARTS = {
 }
 
 
-class ResetBeforeGRUCell(nn.Module):
+class ResetBeforeGRUCell(GatedCell):
     """x_BI and h_BH -> the new h_BH; zeros where no state is given.
 
     Weights are stacked in torch's order r z n.
@@ -36,13 +36,7 @@ class ResetBeforeGRUCell(nn.Module):
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        check_sizes(input_size, hidden_size)
-        self.input_size, self.hidden_size = input_size, hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(3 * hidden_size))
-        start_uniform(self, hidden_size)
+        super().__init__(input_size, hidden_size, gates=3)
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Tensor:
         """x_BI, h_BH -> h_BH; or one sample, without B."""
@@ -54,7 +48,3 @@ class ResetBeforeGRUCell(nn.Module):
         r, z = torch.sigmoid(gates + F.linear(h, gates_hh)).chunk(2, -1)
         n = torch.tanh(candidate + F.linear(r * h, candidate_hh))
         return (1 - z) * n + z * h
-
-    def extra_repr(self) -> str:
-        """What print(cell) shows: inputs and units."""
-        return f"{self.input_size}, {self.hidden_size}"
