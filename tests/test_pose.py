@@ -78,9 +78,9 @@ def standing(size):
 
 def test_a_perfect_answer_reaches_the_ceiling_and_a_shifted_one_does_not(task, samples):
     found = answer(task, samples)
-    assert score(task, found, samples) >= Pose.ceiling
+    assert score(task, found, samples) >= 0.95
     moved = [replace(f, keypoints_NK2=f.keypoints_NK2 + 2.0) for f in found]
-    assert score(task, moved, samples) < Pose.ceiling - 0.1
+    assert score(task, moved, samples) < 0.8
 
 
 def test_fields_of_noise_ruin_a_perfect_answer(task, samples):
@@ -269,7 +269,7 @@ def test_coco_key_points_are_read_and_survive(tmp_path):
     read = [source.train[i] for i in range(6)]
     assert [problem for sample in read for problem in task.check(sample)] == []
     assert all(ignored[-1] for ignored in task.encode(read).y["ignored"])
-    assert score(task, answer(task, read), read) >= Pose.ceiling
+    assert score(task, answer(task, read), read) >= 0.95
 
 
 @pytest.mark.parametrize("skeleton", [None, Skeleton(("nose",))])
@@ -387,8 +387,9 @@ def test_every_stage_gives_all_maps_and_every_parameter_learns(name):
     net = sn.model(name, classes=5, limbs=4, **{**row(name).thin, "widths": (8, 8, 8, 8)})
     raw = net(torch.randn(2, 3, 64, 96))
     assert len(raw) == 2
-    cells = 8 if name == "openpose_coco" else 4
-    assert {tuple(r.shape) for r in raw} == {(2, 14, 64 // cells, 96 // cells)}
+    cell = 8 if name == "openpose_coco" else 4
+    assert net.head.cell == cell
+    assert {tuple(r.shape) for r in raw} == {(2, 14, 64 // cell, 96 // cell)}
     sum(r.square().mean() for r in raw).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
     assert all(p.grad.any() for n, p in net.named_parameters() if n.startswith("head"))
@@ -400,6 +401,7 @@ def test_a_network_takes_the_skeleton_of_the_data(task):
     raw = task.build(net)(torch.zeros(1, 3, 32, 32))
     assert raw[-1].shape[1] == task.style.channels
     assert net.head.neck is neck
+    assert task.spec["cell"] * raw[-1].shape[2] == 32
 
 
 def test_a_training_runs_and_predicts(tmp_path):

@@ -51,8 +51,9 @@ class OpenPose(Row):
         """x_BCHW -> maps of each stage."""
         body = _vgg if self.body == "vgg" else _darknet
         stages, taps = body(self, channels)
-        neck = TopDown([self.widths[0] << i for i in (1, 2, 3)], self.width) if taps else None
-        head = Stages(self, classes, self.limbs, neck)
+        deep = len(self.depths)
+        seen = [self.widths[0] << i for i in range(deep - 2, deep + 1)]  # the last three stages'
+        head = Stages(self, classes, self.limbs, TopDown(seen, self.width) if taps else None)
         return Network(stages, head, channels, taps=taps)
 
 
@@ -107,6 +108,7 @@ class Stages(nn.Module):
     ) -> None:
         super().__init__()
         self.row, self.joints, self.limbs = row, joints, limbs
+        self.cell = 1 << (len(row.depths) - 1)  # pixels that a cell of the maps is wide
         self.neck = neck
         outs = (2 * limbs, joints + 1)
         self.fields, self.maps = nn.ModuleList(), nn.ModuleList()
