@@ -61,7 +61,7 @@ def document(item: Item, classes: Sequence[str]) -> str:
 
 
 def is_xml_line(name: str) -> bool:
-    """Whether a name can stand in XML and on one line of labels.txt.
+    r"""Whether a name can stand in XML and on one line of labels.txt.
 
     >>> is_xml_line("red & blue"), is_xml_line("red\nblue")
     (True, False)
