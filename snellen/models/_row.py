@@ -11,7 +11,9 @@ from ._columns import fitted
 from ._names import Named
 from ._network import Network
 
-USUAL = {"family": "", "paper": "", "input": (3, 224, 224), "classes": 1000}
+USUAL = {
+    "family": "", "paper": "", "input": (3, 224, 224), "classes": 1000, "task": "classify",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,8 @@ class Row(ABC):
     `params` and `macs` are claims about the network at `input` with `classes` outputs, in eval
     mode; the contract test recounts them. `aux_params` is the share of `params` in auxiliary heads.
     `top1` is a published accuracy on ImageNet in percent, and whose: the tag of torchvision's or
-    timm's weights, or a page. `family`, `paper`, `input` and `classes` stand in the class, and in a
-    row where it differs. Dropout is the paper's, also where timm leaves it to the training.
+    timm's weights, or a page. `family`, `paper`, `input`, `classes` and `task` stand in the class,
+    and in a row where it differs. Dropout is the paper's, also where timm leaves it to training.
     """
 
     params: int
@@ -34,8 +36,8 @@ class Row(ABC):
     classes: int = 0
     aux_params: int = 0
     top1: tuple[float, str] | None = None
+    task: str = ""  # what the network gives: logits (classify), or what that task reads
 
-    task: ClassVar[str] = "classify"  # what the network gives: logits, or what that task reads
     thin: ClassVar[Mapping[str, Any]]  # columns of a small network of the same kind, for tests
     thin_size: ClassVar[int] = 32  # the image side that the thin network is tested at
     small: ClassVar[Mapping[str, Any]] = {}  # columns for small images, where that is customary

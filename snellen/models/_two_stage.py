@@ -1,4 +1,6 @@
-"""What networks of two stages share: a pyramid of maps (arXiv:1612.03144), proposals, boxes."""
+"""The head of networks of two stages: a pyramid of maps (arXiv:1612.03144), proposals, boxes, and
+what else is asked of each thing.
+"""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -9,11 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..nn.asked import ask
+from ..nn.detector import Style
 from ..nn.region_align import pyramid_align
-from ..nn.two_stage import TwoStage
-from ._parts import relu
+from ..nn.two_stage import TwoStage, is_region
+from ..nn.two_stage_masks import MaskedTwoStage
+from ._parts import conv_relu, relu
 
-BINS = 7  # a side of the grid that a region is read as
+BINS, MORE_BINS = 7, 14  # a side of the grid that a region is read as; for masks and joints
 FAINT = 0.01  # deviation of the first stage's initial weights: no anchor is preferred
 
 
@@ -76,11 +81,19 @@ class PerClass(nn.Module):
 class TwoStageHead(nn.Module):
     """The body's maps -> raw of `sn.nn.TwoStage`: proposals, then regions read off the pyramid.
 
-    `read` finest maps of the pyramid are read from. Told the truths, it reads a sample to learn.
+    The `read` finest maps of the pyramid are read from. Told the truths, it reads a sample to
+    learn. With a `branch` the raw answer goes on with what was asked of it and what it said.
     """
 
     def __init__(
-        self, pyramid: FeaturePyramid, facts: TwoStage, *, width: int, hidden: int, read: int
+        self,
+        pyramid: FeaturePyramid,
+        facts: TwoStage,
+        *,
+        width: int,
+        hidden: int,
+        read: int,
+        branch: "Masks | None" = None,
     ) -> None:
         super().__init__()
         self.facts, self.read = facts, read
@@ -91,25 +104,35 @@ class TwoStageHead(nn.Module):
             fc7=nn.Linear(hidden, hidden), act7=relu(),
         )  # fmt: skip
         self.box = nn.Sequential(layers)
-        self.outs = nn.ModuleList(
-            PerClass(nn.Linear(hidden, count * (1 + facts.classes)), count) for count in (1, 4)
-        )
+        self.branch = branch
+        kinds = 1 + facts.classes
+        self.outs = nn.ModuleList(PerClass(nn.Linear(hidden, n * kinds), n) for n in (1, 4))
+        if isinstance(branch, Masks):
+            self.outs.append(PerClass(nn.Conv2d(branch.width, kinds, 1)))
 
     def forward(self, seen: Sequence[Tensor], told: Any = None) -> list[Tensor]:
         """Maps -> raw."""
         maps = self.pyramid(seen)
         raw = [self.proposals(m) for m in maps]
-        regions = self.regions(raw, told)
-        x = self.box(self.grids(maps, regions, BINS))
-        said = [out(x).unflatten(0, regions.shape[:2]) for out in self.outs]
-        return [*raw, regions, *said]
-
-    def regions(self, raw: Sequence[Tensor], told: Any) -> Tensor:
-        """Maps of the first stage -> the regions that are read, (B, P, 4), without gradients."""
+        size = self.size(raw)
         with torch.no_grad():
-            high, wide = (side * self.facts.strides[0] for side in raw[0].shape[2:])
-            regions = self.facts.propose(raw, (high, wide))
-            return regions if told is None else self.facts.sample(regions, told)
+            regions = self.facts.propose(raw, size)
+            regions = regions if told is None else self.facts.sample(regions, told)
+        x = self.box(self.grids(maps, regions, BINS))
+        raw += [regions, *(out(x).unflatten(0, regions.shape[:2]) for out in self.outs[:2])]
+        if self.branch is None:
+            return raw
+        with torch.no_grad():
+            asked = ask(self.facts, raw, size, count=self.branch.found, told=told)
+            asked = asked if asked.is_meta else asked[:, : most_regions(asked[..., :4])]
+        grids = self.grids(maps, asked[..., :4], MORE_BINS)
+        said = self.branch(grids, asked[..., 5].flatten().long(), *self.outs[2:])
+        return [*raw, asked, said.unflatten(0, asked.shape[:2])]
+
+    def size(self, raw: Sequence[Tensor]) -> tuple[int, int]:
+        """Maps of the first stage -> the picture's H, W."""
+        high, wide = (side * self.facts.strides[0] for side in raw[0].shape[2:])
+        return high, wide
 
     def grids(self, maps: Sequence[Tensor], regions: Tensor, bins: int) -> Tensor:
         """Maps of the pyramid, regions (B, P, 4) -> (B * P, C, bins, bins)."""
@@ -119,8 +142,42 @@ class TwoStageHead(nn.Module):
         ).flatten(0, 1)
 
     def style(self, classes: int, anchors: Mapping[str, Any]) -> dict[str, Any]:
-        """The facts of `sn.nn.TwoStage`, whose anchors are the network's and not the data's."""
-        return {"name": self.facts.name, **replace(self.facts, classes=classes).as_dict()}
+        """The facts of the style, whose anchors are the network's and not the data's."""
+        facts = replace(self.facts, classes=classes)
+        style: Style = facts if self.branch is None else self.branch.style(facts)
+        return {"name": style.name, **style.as_dict()}
+
+
+class Masks(nn.Module):
+    """Grids (N, C, 14, 14) and classes_N -> the logits of a mask of each one's class (N, 28, 28).
+
+    3x3 convolutions of `widths`, then a transposed one that doubles the sides.
+    """
+
+    def __init__(self, cin: int, widths: Sequence[int], found: int) -> None:
+        super().__init__()
+        self.found, self.width = found, widths[-1]
+        pairs = zip([cin, *widths], widths, strict=False)
+        self.convs = nn.Sequential(*(conv_relu(a, b, 3) for a, b in pairs))
+        self.up = nn.Sequential(nn.ConvTranspose2d(self.width, self.width, 2, 2), relu())
+
+    def forward(self, grids: Tensor, label_N: Tensor, out: nn.Module) -> Tensor:
+        """Grids, classes, the layer that tells the classes apart -> logits."""
+        logits = out(self.up(self.convs(grids)))
+        return logits.take_along_dim(1 + label_N[:, None, None, None], 1)[:, 0]
+
+    def style(self, facts: TwoStage) -> MaskedTwoStage:
+        """What the raw answer means."""
+        return MaskedTwoStage(facts, self.found, 2 * MORE_BINS)
+
+
+def most_regions(boxes_BD4: Tensor) -> int:
+    """How many rows hold the regions of every image of a batch, which come first; at least one.
+
+    >>> most_regions(torch.tensor([[[0.0, 0, 2, 2], [0, 0, 0, 0], [0, 0, 0, 0]]]))
+    1
+    """
+    return max(1, int(is_region(boxes_BD4).sum(1).amax()))
 
 
 def start_faint(head: TwoStageHead) -> None:

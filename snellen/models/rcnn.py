@@ -1,6 +1,7 @@
-"""Faster R-CNN, arXiv:1506.01497, on a pyramid of maps (FPN, arXiv:1612.03144).
+"""Faster R-CNN (arXiv:1506.01497) on a pyramid of maps (arXiv:1612.03144), Mask R-CNN (1703.06870).
 
-x_BCHW -> first stage's maps, regions, their logits and codes; `sn.nn.TwoStage` says what they mean.
+x_BCHW -> maps of the first stage, regions, their logits and codes; `sn.nn.TwoStage` says what they
+mean. task=instances: then boxes, and logits of their masks; `sn.nn.MaskedTwoStage`.
 `classes` are those of things; the class of nothing comes on top: torchvision's 91 are 90 here.
 torchvision's weights want pixels standardised as ImageNet's, a shorter side of 800.
 """
@@ -14,15 +15,17 @@ from ._names import Named
 from ._network import Network
 from ._parts import conv_bn, he_init
 from ._row import Row
-from ._two_stage import FeaturePyramid, TwoStageHead, start_faint
+from ._two_stage import FeaturePyramid, Masks, TwoStageHead, start_faint
 from .resnet import ResNet
 
 BODY = "backbone.body.conv1 backbone.body.bn1 backbone.body.layer#.#.(conv# bn# downsample.#) "
-BOXES = (
+FIRST = (
     "backbone.fpn.inner_blocks.#.0 backbone.fpn.layer_blocks.#.0 rpn.head.conv.0.0 "
     "rpn.head.cls_logits rpn.head.bbox_pred roi_heads.box_head.fc# "
-    "roi_heads.box_predictor.cls_score roi_heads.box_predictor.bbox_pred"
 )
+BOXES = " roi_heads.box_predictor.cls_score roi_heads.box_predictor.bbox_pred"
+MASK_HEAD = "roi_heads.mask_head.#.0 roi_heads.mask_predictor.conv5_mask"
+MASK_LOGITS = " roi_heads.mask_predictor.mask_fcn_logits"
 THEIRS: dict[str, Any] = {"corner": True, "stem": "paper"}
 
 
@@ -32,7 +35,8 @@ class Rcnn(Row):
 
     The pyramid's maps are `width` wide, `pooled` adds one; each has anchors of `sides`. Of a
     picture's proposals `keep` are read, of `before` on each map; `regions` are learned from.
-    `stem` "halving" is one convolution of 6x6, stride 2.
+    Of `found` things masks are told, by convolutions as wide as `masks` (task=instances). `stem`
+    "halving" is one convolution of 6x6, stride 2.
     """
 
     block: Block = "bottleneck"
@@ -47,15 +51,20 @@ class Rcnn(Row):
     keep: Count = 1000
     regions: Count = 512
     corner: bool = True
+    found: Count = 100
+    masks: tuple[Count, ...] = (256, 256, 256, 256)
     family = "Detection/segmentation"
     paper = "arXiv:1506.01497"
-    task = "detect"
+    task: str = "detect"
     input = (3, 800, 800)
     classes = 90
-    names = (Named("torchvision", BODY + BOXES, THEIRS),)
+    names = (
+        Named("torchvision", BODY + FIRST + BOXES, THEIRS),
+        Named("torchvision", BODY + FIRST + MASK_HEAD + BOXES + MASK_LOGITS, THEIRS),
+    )
     thin = {
         "block": "basic", "depths": (1, 1, 1, 1), "base": 4, "width": 8, "hidden": 8,
-        "before": 20, "keep": 8, "regions": 16,
+        "before": 20, "keep": 8, "regions": 16, "found": 4, "masks": (4,),
     }  # fmt: skip
 
     def build(self, classes: int, channels: int) -> Network:
@@ -73,16 +82,30 @@ class Rcnn(Row):
         wide = 4 if self.block == "bottleneck" else 1
         widths = [wide * self.base << i for i in range(len(self.depths))][-read:]
         pyramid = FeaturePyramid(widths, self.width, pooled=self.pooled)
-        head = TwoStageHead(pyramid, facts, width=self.width, hidden=self.hidden, read=read)
+        branch = self._branch()
+        head = TwoStageHead(
+            pyramid, facts, width=self.width, hidden=self.hidden, read=read, branch=branch
+        )
         net = he_init(Network(stages, head, channels, taps=body.stages[-read:]))
         start_faint(head)
         return net
 
+    def _branch(self) -> Masks | None:
+        """What is asked of each thing beside its box."""
+        return Masks(self.width, self.masks, self.found) if self.task == "instances" else None
+
+
+SMALL: dict[str, Any] = {
+    "block": "basic", "depths": (1, 1, 1, 1), "base": 16, "stem": "halving", "width": 48,
+    "hidden": 128, "sides": ((12.0,), (20.0,), (34.0,)), "pooled": False, "before": 100,
+    "keep": 100, "regions": 32, "corner": False, "found": 100, "masks": (32,), "input": (3, 96, 96),
+    "classes": 6,
+}  # fmt: skip
+MASKED: dict[str, Any] = {"task": "instances", "paper": "arXiv:1703.06870"}
 
 TABLE = {  #                           parameters  multiply-adds
     "tv:fasterrcnn_resnet50_fpn": Rcnn(41_808_406, 134_379_721_216),
-    "faster_rcnn-small": Rcnn(
-        725_810, 83_117_632, "basic", (1, 1, 1, 1), 16, "halving", 48, 128,
-        ((12.0,), (20.0,), (34.0,)), False, 50, 32, 32, False, input=(3, 96, 96), classes=6,
-    ),
-}  # fmt: skip
+    "tv:maskrcnn_resnet50_fpn": Rcnn(44_454_513, 187_586_351_616, **MASKED),
+    "faster_rcnn-small": Rcnn(725_810, 105_008_192, **SMALL),
+    "mask_rcnn-small": Rcnn(744_025, 473_801_792, **SMALL, **MASKED),
+}

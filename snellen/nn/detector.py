@@ -17,7 +17,8 @@ from .iou import box_iou
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The objects of one image; `ignored_N` are neither to be found nor missed.
+    """The objects of one image; `ignored_N` are neither to be found nor missed. `masks_NHW` are
+    in the network's input, as the boxes are.
 
     >>> import torch
     >>> Truth(torch.tensor([[0.0, 0, 4, 4], [2, 2, 2, 9]]), torch.tensor([1, 0])).sound().labels_N
@@ -27,6 +28,7 @@ class Truth:
     boxes_N4: Tensor
     labels_N: Tensor
     ignored_N: Tensor | None = None
+    masks_NHW: Tensor | None = None
 
     def sound(self) -> "Truth":
         """Those to be learned: not ignored, with an area."""
@@ -34,12 +36,13 @@ class Truth:
         rows_N = (size_N2 > 0).all(1) & self.boxes_N4.isfinite().all(1)
         if self.ignored_N is not None:
             rows_N &= ~self.ignored_N
-        return Truth(self.boxes_N4[rows_N], self.labels_N[rows_N])
+        masks_NHW = None if self.masks_NHW is None else self.masks_NHW[rows_N]
+        return Truth(self.boxes_N4[rows_N], self.labels_N[rows_N], masks_NHW=masks_NHW)
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Candidates of one image, before suppression.
+    """Candidates of one image, before suppression; `masks_NMM` are shares of the boxes' bins.
 
     >>> import torch
     >>> len(Found(torch.zeros(2, 4), torch.ones(2), torch.tensor([0, 1])).scores_N)
@@ -49,6 +52,7 @@ class Found:
     boxes_N4: Tensor
     scores_N: Tensor
     labels_N: Tensor
+    masks_NMM: Tensor | None = None
 
 
 def matched(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..data.sample import Prediction, Target
-from .coco_results import coco_results, flat_joints, xywh
+from .coco_results import coco_results, flat_joints, run_lengths, xywh
 from .task import Metric
 
 NAMES = {  # of COCOeval.stats, by what is compared
@@ -75,7 +75,9 @@ class CocoScores(Metric):
         with contextlib.redirect_stdout(said):
             truth = COCO()
             truth.dataset = {
-                "images": [{"id": i} for i in range(1, self.images + 1)],
+                "images": [  # pycocotools asks for sizes, which run lengths hold themselves
+                    {"id": i, "height": 0, "width": 0} for i in range(1, self.images + 1)
+                ],
                 "annotations": [{**t, "id": i} for i, t in enumerate(self.truths, 1)],
                 "categories": [{"id": k, "name": name} for k, name in enumerate(self.classes)],
             }
@@ -110,9 +112,10 @@ class CocoScores(Metric):
             }
             for box, label, crowd in zip(boxes, target.labels, ignored, strict=True)
         ]
-        if self.kind != "keypoints":
+        if self.kind == "bbox":
             return truths
-        return [t | more for t, more in zip(truths, self._joints(target), strict=True)]
+        more = self._joints(target) if self.kind == "keypoints" else _outlines(target)
+        return [t | one for t, one in zip(truths, more, strict=True)]
 
     def _joints(self, target: Target) -> list[dict[str, Any]]:
         """COCO's fields of key points; of things without any where nobody labelled them."""
@@ -130,3 +133,14 @@ class CocoScores(Metric):
             areas = target.masks_NHW.flatten(1).sum(1).tolist()
             found = [f | {"area": area} for f, area in zip(found, areas, strict=True)]
         return found
+
+
+def _outlines(target: Target) -> list[dict[str, Any]]:
+    """COCO's fields of masks; empty ones where the target has none."""
+    assert target.labels is not None
+    masks_NHW = target.masks_NHW
+    if masks_NHW is None:
+        masks_NHW = torch.zeros(len(target.labels), 1, 1, dtype=torch.bool)
+    areas = masks_NHW.flatten(1).sum(1).tolist()
+    rows = zip(run_lengths(masks_NHW), areas, strict=True)
+    return [{"segmentation": runs, "area": area} for runs, area in rows]

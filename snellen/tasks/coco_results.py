@@ -1,6 +1,6 @@
 """Predictions as COCO's results json has them: what pycocotools and other tools read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,16 @@ def coco_results(
     """
     if found.labels is None or found.scores_N is None:
         return []
-    told = {"bbox": _boxes, "keypoints": _joints}[kind](found)
+    tell: dict[str, Callable[[Prediction], list[Any]]] = {
+        "bbox": _boxes, "segm": _masks, "keypoints": _joints,
+    }  # fmt: skip
+    told = tell[kind](found)
     if not told:
         return []
+    key = "segmentation" if kind == "segm" else kind
     rows = zip(found.labels.tolist(), found.scores_N.tolist(), told, strict=True)
     return [
-        {"image_id": image_id, "category_id": category_ids[k], "score": score, kind: values}
+        {"image_id": image_id, "category_id": category_ids[k], "score": score, key: values}
         for k, score, values in rows
     ]
 
@@ -63,7 +67,7 @@ def run_lengths(masks_NHW: Tensor) -> list[dict[str, Any]]:
     """masks_NHW -> COCO's packed run lengths of each, as plain JSON.
 
     >>> run_lengths(torch.tensor([[[True, False], [True, True]]]))
-    [{'size': [2, 2], 'counts': '021'}]
+    [{'size': [2, 2], 'counts': '021O'}]
     """
     from pycocotools import mask as coco
 

@@ -63,7 +63,7 @@ class Detect(Task):
     @classmethod
     def from_source(cls, source: Source, imgsz: int | None = None) -> "Detect":
         """Classes from the data, the input from the pictures' size, anchors from the boxes."""
-        looked = _looks(source.train)
+        looked = spread(source.train)
         if all(sample.target.boxes_N4 is None for sample in looked):
             raise DataError(
                 f"{source.name} ({source.format}) has no boxes; task=detect wants COCO, VOC or "
@@ -131,13 +131,13 @@ class Detect(Task):
         """The style's parts."""
         style, truths = self.style, _truths(batch)
         raw = net(batch.x, truths) if style.told and net.training else net(batch.x)
-        return style.loss(raw, truths, _hw(batch))
+        return style.loss(raw, truths, input_hw(batch))
 
     def decode(self, out: Any, batch: Batch) -> list[Prediction]:
         """Raw maps -> the best boxes of each image, class by class without doubles."""
-        found = self.style.decode(_floats(out), _hw(batch), LEAST)
+        found = self.style.decode(_floats(out), input_hw(batch), LEAST)
         return [
-            _told(one, Letterbox((int(size[0]), int(size[1])), _hw(batch)))
+            _told(one, Letterbox((int(size[0]), int(size[1])), input_hw(batch)))
             for one, size in zip(found, batch.sizes_B2.tolist(), strict=True)
         ]
 
@@ -148,32 +148,20 @@ class Detect(Task):
     def draw(self, sample: Sample, target: Target | None = None) -> Image.Image:
         """The picture with boxes and names; of a prediction those that score 0.3 or more."""
         target = target or sample.target
-        boxes_N4, labels = target.boxes_N4, target.labels
-        if boxes_N4 is None or labels is None:
+        if target.boxes_N4 is None or target.labels is None:
             return draw_lines(sample.image_CHW, [])
-        scores = getattr(target, "scores_N", None)
-        rows = torch.arange(len(labels)) if scores is None else (scores >= SHOWN).nonzero()[:, 0]
-        words = [self.classes[k] for k in labels[rows].tolist()]
-        if scores is not None:
-            said = zip(words, scores[rows].tolist(), strict=True)
-            words = [f"{word} {score:.2f}" for word, score in said]
-        return draw_lines(sample.image_CHW, [], boxes_N4[rows], words=words)
+        rows, words = shown(target, self.classes)
+        return draw_lines(sample.image_CHW, [], target.boxes_N4[rows], words=words)
 
     def oracle(self, batch: Batch) -> Any:
         """The raw maps that mean the truth."""
-        return self.style.oracle(_truths(batch), _hw(batch))
+        return self.style.oracle(_truths(batch), input_hw(batch))
 
     def baseline(self, train: SampleSet) -> dict[str, float]:
         """Always the same boxes: for each class its mean box, in every image."""
-        looked = [sample.target for sample in _looks(train)]
-        boxes = torch.cat([t.boxes_N4 for t in looked if t.boxes_N4 is not None])
-        labels = torch.cat([t.labels for t in looked if t.labels is not None])
-        known = [k for k in range(len(self.classes)) if bool((labels == k).any())]
-        mean = torch.stack([boxes[labels == k].mean(0) for k in known])
-        share = torch.tensor([float((labels == k).sum()) for k in known]) / max(len(labels), 1)
-        always = Prediction(labels=torch.tensor(known), boxes_N4=mean, scores_N=share)
+        looked = [sample.target for sample in spread(train)]
         metric = self.metric()
-        metric.update([always] * len(looked), looked)
+        metric.update([mean_boxes(looked, len(self.classes))] * len(looked), looked)
         return {type(self).score: metric.compute()[type(self).score]}
 
     @classmethod
@@ -182,7 +170,24 @@ class Detect(Task):
         return {"data": "shapes", "model": "yolov3-small", "epochs": 2, "batch": 32}
 
 
-def _hw(batch: Batch) -> tuple[int, int]:
+def shown(target: Target, names: Sequence[str]) -> tuple[Tensor, list[str]]:
+    """Which things of a target or a prediction are drawn, and the word beside each.
+
+    >>> said = Prediction(labels=torch.tensor([0, 1]), scores_N=torch.tensor([0.1, 0.9]))
+    >>> shown(said, ["a", "b"])
+    (tensor([1]), ['b 0.90'])
+    """
+    assert target.labels is not None
+    scores = getattr(target, "scores_N", None)
+    if scores is None:
+        return torch.arange(len(target.labels)), [names[k] for k in target.labels.tolist()]
+    rows = (scores >= SHOWN).nonzero()[:, 0]
+    said = zip(target.labels[rows].tolist(), scores[rows].tolist(), strict=True)
+    return rows, [f"{names[k]} {score:.2f}" for k, score in said]
+
+
+def input_hw(batch: Batch) -> tuple[int, int]:
+    """The input's H, W."""
     return batch.x.shape[-2], batch.x.shape[-1]
 
 
@@ -191,8 +196,8 @@ def _floats(out: Any) -> Any:
 
 
 def _truths(batch: Batch) -> list[Truth]:
-    rows = zip(batch.y["boxes"], batch.y["labels"], batch.y["ignored"], strict=True)
-    return [Truth(*row) for row in rows]
+    names = ("boxes", "labels", "ignored", *(["masks"] if "masks" in batch.y else []))
+    return [Truth(*row) for row in zip(*(batch.y[name] for name in names), strict=True)]
 
 
 def _truth(sample: Sample, frame: Letterbox) -> Truth:
@@ -224,7 +229,22 @@ def _told(found: Found, frame: Letterbox) -> Prediction:
     return Prediction(labels=labels[rows], boxes_N4=frame.back(boxes[rows]), scores_N=scores[rows])
 
 
-def _looks(part: SampleSet) -> list[Sample]:
+def mean_boxes(targets: Sequence[Target], count: int) -> Prediction:
+    """Targets -> the mean box of each of `count` classes, scored by how often it occurs.
+
+    >>> target = Target(labels=torch.tensor([1]), boxes_N4=torch.tensor([[0.0, 0, 4, 2]]))
+    >>> mean_boxes([target], 3).boxes_N4.tolist()
+    [[0.0, 0.0, 4.0, 2.0]]
+    """
+    boxes = torch.cat([t.boxes_N4 for t in targets if t.boxes_N4 is not None])
+    labels = torch.cat([t.labels for t in targets if t.labels is not None])
+    known = [k for k in range(count) if bool((labels == k).any())]
+    mean = torch.stack([boxes[labels == k].mean(0) for k in known])
+    share = torch.tensor([float((labels == k).sum()) for k in known]) / max(len(labels), 1)
+    return Prediction(labels=torch.tensor(known), boxes_N4=mean, scores_N=share)
+
+
+def spread(part: SampleSet) -> list[Sample]:
     """A spread of samples, enough to tell sizes."""
     return [part[i] for i in range(0, len(part), max(1, len(part) // LOOKS))]
 

@@ -29,8 +29,7 @@ def draw_lines(
     >>> draw_lines(torch.zeros(1, 8, 8, dtype=torch.uint8), ["a", "b"]).size
     (128, 158)
     """
-    array = image_CHW if image_CHW.dtype == torch.uint8 else _to_uint8(image_CHW)
-    hwc = array.permute(1, 2, 0).numpy()
+    hwc = as_pixels(image_CHW).permute(1, 2, 0).numpy()
     picture = Image.fromarray(hwc[..., 0] if hwc.shape[2] == 1 else hwc[..., :3]).convert("RGB")
     scale = max(1, -(-LEAST // max(picture.width, 1)))
     big = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
@@ -48,8 +47,14 @@ def draw_lines(
     return canvas
 
 
-def _to_uint8(image_CHW: Tensor) -> Tensor:
-    """Floats of any range -> 0..255, smallest black; NaN becomes black."""
+def as_pixels(image_CHW: Tensor) -> Tensor:
+    """image_CHW as it is, or floats of any range -> 0..255, smallest black; NaN becomes black.
+
+    >>> as_pixels(torch.tensor([[[0.0, 2.0, 4.0]]])).tolist()
+    [[[0, 127, 255]]]
+    """
+    if image_CHW.dtype == torch.uint8:
+        return image_CHW
     finite = torch.nan_to_num(image_CHW.float(), 0.0, 0.0, 0.0)
     low, high = finite.min(), finite.max()
     return ((finite - low) / (high - low).clamp(min=1e-12) * 255).to(torch.uint8)
