@@ -82,8 +82,9 @@ class Run:
             raise DataError(
                 f"{self.path} has no weights/best.safetensors{hint or ': no epoch was finished'}"
             )
-        device = plan_of(self.config).recipe.device
-        compute = Compute.of(device if is_here(device) else "cpu")
+        recipe = plan_of(self.config).recipe
+        compute = Compute.of(recipe.device, recipe.amp, recipe.channels_last) if (
+            is_here(recipe.device)) else Compute.of("cpu")  # fmt: skip
         return restore(self.folder.best, copy.deepcopy(self._model), compute)
 
     def predict(self, images: Any) -> list[Prediction]:
@@ -95,11 +96,8 @@ class Run:
         recipe, task = self._recipe(data), self.predictor.task
         part, source = verb.part_to_judge(recipe, data, _warn)
         part = task.aligned(part, source)
-        here = is_here(recipe.device)
-        compute = Compute.of(recipe.device, recipe.amp, recipe.channels_last) if here else (
-            self.predictor.compute)  # fmt: skip
-        net = compute.place(self.predictor.net)
-        return evaluate(net, task, Streamed(part, task, recipe.batch or 64, 0), compute).metrics
+        loader = Streamed(part, task, recipe.batch or 64, 0)
+        return evaluate(self.predictor.net, task, loader, self.predictor.compute).metrics
 
     def export(
         self,

@@ -419,3 +419,14 @@ def test_real_sets(shared_data):
     assert [len(p) for p in (signs.train, signs.val, signs.test)] == [480, 120, 200]
     assert signs.train[0].image_CHW.shape == (3, 100, 100)
     assert len(open_data(shared_data / "omniglot").classes) == 136
+
+
+def test_what_trainings_left_is_no_data(tmp_path):
+    run = tmp_path / "runs" / "pets-1"
+    (run / "plots").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(run / "plots" / "loss.png")
+    for name in ("config.yaml", "events.jsonl"):
+        (run / name).write_text("")
+    for path in (run, run.parent):
+        with pytest.raises(DataError, match="holds what trainings left, and no data"):
+            open_path(path)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import click
 
 from ..core.words import printable
+from ._coco_table import coco_table
 from ._output import print_json
 from ._verbs import HELP, Verb
 
@@ -12,10 +13,12 @@ from ._verbs import HELP, Verb
 @click.command(cls=Verb, context_settings=HELP)
 @click.argument("run")
 @click.option("--data", metavar="PATH", help="Other data than the run's own validation part.")
-def command(run: str, data: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="The last line alone.")
+def command(run: str, data: str | None, as_json: bool) -> None:
     """Score the best network of a run.
 
-    Scores by class come first, a line each; the last line is one JSON object {metric: value}.
+    COCO's table where things are found, and the scores by class come first; the last line is one
+    JSON object {metric: value}.
     """
     from ..core.runfolder import find
 
@@ -23,7 +26,7 @@ def command(run: str, data: str | None) -> None:
     from ..api import load
 
     metrics = load(run).evaluate(data)
-    for line in by_class(metrics):
+    for line in () if as_json else (*coco_table(metrics), *by_class(metrics)):
         click.echo(line)
     print_json(metrics)
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..core.errors import DataError
+from ..core.errors import DataError, UsageError
 from ..core.words import printable
 from ._output import print_json
 from ._verbs import HELP, Verb
 
 if TYPE_CHECKING:
+    from ..data.sample import Prediction
+    from ..serve.keep import Keeper
     from ..serve.predict import Predictor
 
 SHOWN = 5  # files that are named on the screen
@@ -23,10 +25,13 @@ SHOWN = 5  # files that are named on the screen
 @click.argument("files", nargs=-1, required=True)
 @click.option("--via", metavar="onnx|openvino", help="Use the run's exported file.")
 @click.option("--masks", metavar="FOLDER", help="Write each map of classes as a PNG there.")
+@click.option("--out", metavar="FOLDER", help="Keep drawings, predictions.csv and coco.json there.")
+@click.option("--ids", metavar="JSON", help="COCO's json whose numbers coco.json takes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, all fields.")
 def command(
-    run: str, files: tuple[str, ...], via: str | None, masks: str | None, as_json: bool
-) -> None:
+    run: str, files: tuple[str, ...], via: str | None, masks: str | None, as_json: bool,
+    out: str | None, ids: str | None,
+) -> None:  # fmt: skip
     """Predict pictures with the best network of a run.
 
     RUN may be a file that `snellen export` wrote. FILES are pictures, or folders of them. A line a
@@ -35,15 +40,26 @@ def command(
     """
     failed: list[str] = []
     count = 0
-    for answer in _predictor(run, via).rows(_expand(files), masks):
+    predictor = _predictor(run, via)
+    keeper = _keeper(predictor, out, ids)
+
+    def tell(path: str, found: "Prediction") -> None:
+        nonlocal count
         count += 1
+        if keeper is not None:
+            keeper.take(path, found)
+
+    for answer in predictor.rows(_expand(files), masks, tell=tell):
         if "error" in answer:
             failed.append(printable(_named(answer["file"], answer["error"])))
         else:
             _print(answer, as_json)
+    for file in keeper.finish(_data(run)) if keeper else ():
+        click.echo(f"wrote {file}", err=True)
     if failed:
         some = "\n".join(failed[:SHOWN])
         more = f"\nand {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
+        count += len(failed)
         raise DataError(f"{len(failed)} of {count} files not predicted:\n{some}{more}")
 
 
@@ -63,6 +79,27 @@ def _predictor(run: str, via: str | None) -> "Predictor":
     from ..serve.exported import open_exported
 
     return open_exported(file)
+
+
+def _keeper(predictor: "Predictor", out: str | None, ids: str | None) -> "Keeper | None":
+    """What takes predictions for --out; all that can be wrong with it is said before the work."""
+    if out is None:
+        if ids is not None:
+            raise UsageError("--ids says which numbers --out's coco.json takes; give --out too")
+        return None
+    from ..serve.keep import Ids, Keeper, open_folder
+
+    numbers = Ids.read(ids) if ids is not None else None
+    return Keeper(open_folder(out), predictor.task, numbers)
+
+
+def _data(run: str) -> str | None:
+    """The path of the data that a run was trained on; None for an exported file."""
+    if not os.path.isdir(run):
+        return None
+    from ..api import load
+
+    return load(run).config["recipe"].get("data")
 
 
 def _named(file: str, error: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..core.errors import nearest, shortlist
+from ..core.runfolder import MARK
 from .images import is_image_name
 from .source import Format
 
@@ -30,6 +31,21 @@ def unknown(word: str, path: Path, formats: Mapping[str, Format]) -> str:
         f"{word} holds {shortlist(names, 5)}, which no format knows; the usual is a folder of "
         f"pictures for each class; the formats are {words}"
     )
+
+
+def of_runs(path: Path) -> bool:
+    """Whether a folder is a run, or holds nothing but runs: plots are no pictures to learn from.
+
+    >>> of_runs(Path("/no/such/folder"))
+    False
+    """
+    if not path.is_dir():
+        return False
+    return _is_run(path) or (any(path.iterdir()) and all(map(_is_run, path.iterdir())))
+
+
+def _is_run(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in (MARK, "events.jsonl"))
 
 
 def _missing(word: str, path: Path, formats: Mapping[str, Format]) -> str:

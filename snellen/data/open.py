@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..core import registry
 from ..core.errors import DataError
-from ._unknown import unknown
+from ._unknown import of_runs, unknown
 from .arrays import from_arrays, from_numbers
 from .classes import match_classes
 from .columns import ordered
@@ -104,6 +104,9 @@ def open_path(path: str | Path) -> Source:
         raise DataError("data='' names nothing; give a path or a word such as digits")
     place = Path(path).expanduser()
     try:
+        if of_runs(place):
+            raise DataError(f"{path} holds what trainings left, and no data; name the pictures: "
+                            "data=, or snellen eval RUN --data PICTURES")  # fmt: skip
         able = [name for name, format in formats.items() if format.detect(place)]
     except (OSError, ValueError) as error:  # no permission, a name too long, a NUL in it
         raise DataError(f"data={str(path)[:80]!r} cannot be looked at: {error.args[-1]}") from error

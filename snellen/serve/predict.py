@@ -1,7 +1,7 @@
 """A trained network at work: from files, arrays or pictures to predictions."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -69,18 +69,25 @@ class Predictor:
                 yield str(path), image if isinstance(image, DataError) else next(found)
 
     def rows(
-        self, paths: Iterable[str | Path], masks: str | Path | None = None
+        self,
+        paths: Iterable[str | Path],
+        masks: str | Path | None = None,
+        *,
+        tell: Callable[[str, Prediction], None] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Files -> {"file", "label", "score"} for each object, with "box" where the task finds
         boxes, "share" where it maps classes, and "value" for "score" where it tells numbers; a file
         that cannot be read has "error". In the folder `masks` each map becomes a PNG, a pixel's
         value its class, whose path is "mask"; raises UsageError where the task gives no maps.
+        `tell` hears of each file that could be read and its prediction.
         """
         names, stems = self.task.names(), Counter[str]()
         for path, found in self.files(paths):
             if isinstance(found, DataError):
                 yield {"file": path, "error": str(found)}
                 continue
+            if tell is not None:
+                tell(path, found)
             more = {}
             if masks is not None:
                 stems[Path(path).stem] += 1

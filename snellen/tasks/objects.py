@@ -14,10 +14,10 @@ MAPPED = ("file", "label", "score", "share")
 
 
 def objects(found: Prediction, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Prediction -> [{"label", "score"}], with "box" [x1, y1, x2, y2] for each box and "keypoints"
-    [[x, y, visibility], ...] for each person; {"label", "score"} of every attribute, held or not;
-    {"label", "value"} of every number; {"label", "score", "share"} of every class that a map has,
-    with its share of the pixels.
+    """Prediction -> [{"label", "score"}], "scores" of all classes where they are known; with "box"
+    [x1, y1, x2, y2] for each box and "keypoints" [[x, y, visibility], ...] for each person;
+    {"label", "score"} of every attribute, held or not; {"label", "value"} of every number;
+    {"label", "score", "share"} of every class that a map has, with its share of the pixels.
 
     >>> objects(Prediction(label=1, score=0.75), ["cat", "dog"])
     [{'label': 'dog', 'score': 0.75}]
@@ -37,7 +37,11 @@ def objects(found: Prediction, names: Sequence[str]) -> list[dict[str, Any]]:
         return _named("score", found.scores_K.tolist(), names)
     if found.label is None:
         return []
-    return [{"label": names[found.label], "score": round(found.score or 0.0, 6)}]
+    said: dict[str, Any] = {"label": names[found.label], "score": round(found.score or 0.0, 6)}
+    if found.scores_K is None:
+        return [said]
+    scores = zip(names, found.scores_K.tolist(), strict=True)
+    return [said | {"scores": {name: round(score, 6) for name, score in scores}}]
 
 
 def _with_joints(things: list[dict[str, Any]], found: Prediction) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..core import files, sealed
 from ..core.audit import file_damages
 from ..core.errors import DataError
+from ..core.events import read_events
 from ..core.fit import fit_into
 from ..core.pack import pack, unpack
 from ..core.sealed import Damage, Reading
@@ -140,6 +141,7 @@ def verify(path: Path) -> list[Damage]:
         trios = {folder / f"{name}{part}" for name in NAMES for part in PARTS}
         for file in sorted(folder.glob("*")):
             damages += file_damages(file) if file.is_file() and file not in trios else []
+    damages += _best_damages(path)
     if (path / "weights").is_dir() and not (path / "config.yaml").is_file():
         damages.append(Damage(path / "config.yaml", None, "is missing"))
     return damages
@@ -184,6 +186,39 @@ def _weights_damages(folder: Path) -> list[Damage]:
         if other is not trio and trio.overtaken_by(other)
     }  # fmt: skip
     return [d for name, trio in trios.items() if name not in torn for d in trio.damages]
+
+
+def _best_damages(run: Path) -> list[Damage]:
+    """Whether the best weights of a run folder are there and its own.
+
+    What is saved as `last` keeps the best epoch's scores. A best that is newer than it was written
+    just before the training was ended, and cannot be judged.
+    """
+    best = run / "weights" / "best.safetensors"
+    if not _present(best.parent, "last"):
+        saved = not best.exists() and _has_saved(run / "events.jsonl")
+        return [Damage(best, None, sealed.MISSING)] if saved else []
+    last = sealed.read_json(best.parent / "last.json").facts.get("meta", {})
+    if not last.get("metrics"):
+        return []
+    if not best.exists():
+        return [Damage(best, None, sealed.MISSING)]
+    meta = sealed.read_tensors(best).facts.get("meta", {})
+    is_newer = meta.get("step", 0) > last.get("step", 0)
+    own = ("task", "spec", "model") if is_newer else ("task", "spec", "model", "metrics")
+    other = [name for name in own if name in last and meta.get(name) != last[name]]
+    if not meta or not other:
+        return []
+    what = f"is of another run: its {' and its '.join(other)} differ from those in last.json"
+    return [Damage(best, None, what)]
+
+
+def _has_saved(log: Path) -> bool:
+    """Whether a run's log tells of a checkpoint; a damaged log is named elsewhere."""
+    try:
+        return any(event["kind"] == "checkpoint" for event in read_events(log))
+    except (OSError, DataError):
+        return False
 
 
 def _rotate(folder: Path) -> None:

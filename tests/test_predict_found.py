@@ -1,0 +1,246 @@
+"""Things that a network found, kept in files: pycocotools counts the same scores from outside."""
+
+import contextlib
+import csv
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import snellen as sn
+from snellen.core.errors import DataError, UsageError
+from snellen.data.open import open_path
+from snellen.data.sample import Prediction
+from snellen.data.scenes import SHAPES
+from snellen.data.world_set import WorldSet
+from snellen.data.worlds import World
+from snellen.serve.keep import Ids, Keeper, open_folder
+from snellen.tasks.detect import Detect
+from tests.running import run_cli
+
+
+def write_coco(root, part, count, seed):
+    """Drawn worlds as COCO, its ids neither from 1 nor without gaps."""
+    images, rows = [], []
+    (root / "images" / part).mkdir(parents=True)
+    (root / "annotations").mkdir(exist_ok=True)
+    for i, sample in enumerate(WorldSet(seed, count, World())):
+        name, id = f"{part} {i}.png", 1000 - 7 * i
+        pixels = sample.image_CHW.permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).save(root / "images" / part / name)
+        images.append({"id": id, "file_name": name, "width": 96, "height": 96})
+        boxes = sample.target.boxes_N4.tolist()
+        for label, (x1, y1, x2, y2) in zip(sample.target.labels.tolist(), boxes, strict=True):
+            wide, high = x2 - x1, y2 - y1
+            rows.append(
+                {
+                    "id": len(rows) + 1,
+                    "image_id": id,
+                    "category_id": 40 - 3 * label,
+                    "bbox": [x1, y1, wide, high],
+                    "area": wide * high,
+                    "iscrowd": 0,
+                }
+            )
+    kinds = [{"id": 40 - 3 * k, "name": name} for k, name in enumerate(SHAPES)]
+    document = {"images": images, "annotations": rows, "categories": kinds}
+    (root / "annotations" / f"instances_{part}.json").write_text(json.dumps(document))
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    root = tmp_path_factory.mktemp("scenes") / "set"
+    write_coco(root, "train", 12, 1)
+    write_coco(root, "val", 12, 2)
+    return root
+
+
+def noisy(target, random):
+    """An imperfect answer: boxes moved, some left out, some of another class, scores at random."""
+    boxes_N4 = target.boxes_N4.repeat(2, 1)
+    boxes_N4 = boxes_N4 + torch.from_numpy(random.normal(0, 2, boxes_N4.shape)).float()
+    boxes_N4[:, 2:] = torch.maximum(boxes_N4[:, 2:], boxes_N4[:, :2] + 1)
+    labels = target.labels.repeat(2)
+    labels[::5] = 0
+    scores_N = torch.from_numpy(random.rand(len(labels))).float()
+    return Prediction(labels=labels, boxes_N4=boxes_N4, scores_N=scores_N)
+
+
+def outside(truth, results):
+    """COCOeval's twelve numbers."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        gt = COCO(str(truth))
+        evaluation = COCOeval(gt, gt.loadRes(str(results)), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return [float(v) for v in evaluation.stats]
+
+
+def keep(task, part, folder, ids=None, data=None):
+    """Noisy answers to a part, through the keeper; returns what the task's own metric says."""
+    keeper, random = Keeper(open_folder(folder), task, ids), np.random.RandomState(0)
+    metric = task.metric()
+    for i in range(len(part)):
+        answer, target = noisy(part.target(i), random), part.target(i)
+        metric.update([answer], [target])
+        keeper.take(part.path(i), answer)
+    keeper.finish(data)
+    return list(metric.compute().values())[:12], keeper
+
+
+def test_pycocotools_counts_the_same_from_the_kept_file(scenes, tmp_path):
+    source = open_path(scenes)
+    task, truth = Detect.from_source(source), scenes / "annotations" / "instances_val.json"
+    scores, _ = keep(task, source.val, tmp_path / "found", data=str(scenes))
+    counted = [v for v in outside(truth, tmp_path / "found" / "coco.json") if v >= 0]
+    assert 0.05 < scores[0] < 0.95
+    assert counted == pytest.approx(scores[: len(counted)], abs=1e-6)
+    text = (tmp_path / "found" / "predictions.csv").read_text()
+    rows = list(csv.reader(text.splitlines()))
+    assert rows[0] == ["file", "label", "score", "x1", "y1", "x2", "y2"]
+    assert len(rows) - 1 == len(json.loads((tmp_path / "found" / "coco.json").read_text()))
+    assert len(list((tmp_path / "found").glob("*.png"))) == len(source.val)
+
+
+def test_numbers_are_of_the_json_that_is_named_or_new_ones_that_are_told(scenes, tmp_path):
+    source = open_path(scenes)
+    task = Detect.from_source(source)
+    ids = Ids.read(scenes / "annotations" / "instances_val.json")
+    keep(task, source.val, tmp_path / "named", ids)
+    keep(task, source.val, tmp_path / "new")
+    named, new = (
+        json.loads((tmp_path / word / "coco.json").read_text()) for word in ("named", "new")
+    )
+    assert {row["image_id"] for row in named} <= {1000 - 7 * i for i in range(12)}
+    told = json.loads((tmp_path / "new" / "coco_images.json").read_text())
+    names = {image["id"]: image["file_name"] for image in told["images"]}
+    kinds = {kind["id"]: kind["name"] for kind in told["categories"]}
+    for one, two in zip(named, new, strict=True):
+        assert ids.image(names[two["image_id"]]) == one["image_id"]
+        assert ids.categories[kinds[two["category_id"]]] == one["category_id"]
+        assert one["bbox"] == two["bbox"]
+    with pytest.raises(DataError, match="does not say which of its images"):
+        keep(task, source.train, tmp_path / "other", ids)
+    few = replace(ids, categories={"circle": 1})
+    with pytest.raises(DataError, match="has no category"):
+        keep(task, source.val, tmp_path / "few", few)
+    with pytest.raises(UsageError, match="never overwritten"):
+        open_folder(tmp_path / "new")
+
+
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # of pycocotools itself
+def test_masks_are_kept_as_run_lengths(scenes, tmp_path):
+    from pycocotools import mask as coco
+
+    source = open_path(scenes)
+    keeper = Keeper(open_folder(tmp_path / "found"), Detect.from_source(source))
+    answer, masks_NHW = noisy(source.val.target(0), np.random.RandomState(0)), []
+    for i in range(len(answer.labels)):
+        mask_HW = torch.zeros(96, 96, dtype=torch.bool)
+        mask_HW[i : 3 * i + 2, 5:20] = True
+        masks_NHW.append(mask_HW)
+    keeper.take(source.val.path(0), replace(answer, masks_NHW=torch.stack(masks_NHW)))
+    keeper.finish(None)
+    rows = json.loads((tmp_path / "found" / "coco.json").read_text())
+    for row, mask_HW in zip(rows, masks_NHW, strict=True):
+        assert (coco.decode(row["segmentation"]) == mask_HW.numpy()).all()
+
+
+@pytest.fixture(scope="module")
+def run(scenes, tmp_path_factory):
+    """A detector that has hardly learned."""
+    project = str(tmp_path_factory.mktemp("runs"))
+    return sn.train(str(scenes), task="detect", epochs=1, imgsz=64, batch=12, speed="off",
+                    preflight="off", doctor=False, project=project)  # fmt: skip
+
+
+def test_eval_prints_the_table_and_predict_keeps(run, scenes, tmp_path):
+    ended = run_cli("eval", run.path)
+    lines = ended.out.splitlines()
+    table = [line for line in lines if "@[ IoU=" in line]
+    scores = json.loads(lines[-1])
+    assert ended.code == 0
+    assert len(table) == 12
+    assert table[0].endswith(f"= {scores['mAP50-95']:.3f}")
+    alone = run_cli("eval", run.path, "--json").out.splitlines()
+    assert [json.loads(line) for line in alone] == [scores]
+    found = tmp_path / "found"
+    ended = run_cli("predict", run.path, scenes / "images" / "val", "--out", found)
+    assert ended.code == 0, ended.err
+    counted = outside(scenes / "annotations" / "instances_val.json", found / "coco.json")
+    assert counted[0] == pytest.approx(scores["mAP50-95"], abs=1e-6)
+    assert counted[8] == pytest.approx(scores["mAR100"], abs=1e-6)
+
+
+ODD = {"1x1": (1, 1), "wide": (300, 2), "tall": (3, 200), "large": (900, 700), "usual": (96, 96)}
+
+
+def odd_pictures(folder):
+    """Pictures of odd sizes and kinds."""
+    random = np.random.RandomState(0)
+    folder.mkdir()
+    for name, (width, height) in ODD.items():
+        pixels = random.randint(0, 256, (height, width, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    image = Image.fromarray(random.randint(0, 256, (40, 50, 3)).astype(np.uint8))
+    for mode in ("L", "LA", "RGBA", "P", "1", "CMYK"):
+        suffix = "tif" if mode == "CMYK" else "png"
+        image.convert(mode).save(folder / f"mode {mode}.{suffix}")
+    Image.fromarray(random.randint(0, 2**16, (30, 20)).astype(np.uint16)).save(folder / "16.png")
+    return sorted(folder.iterdir())
+
+
+def test_any_picture_and_one_at_a_time_as_together(run, tmp_path):
+    files = odd_pictures(tmp_path / "odd")
+    together = dict(run.predictor.files(files))
+    for file in files:
+        (alone,) = run.predictor.images([file])
+        held = together[str(file)]
+        assert torch.isfinite(held.boxes_N4).all()
+        with Image.open(file) as image:
+            limit = torch.tensor([*image.size, *image.size])
+        assert (held.boxes_N4 >= 0).all()
+        assert (held.boxes_N4 <= limit).all()
+        assert alone.labels.equal(held.labels), file.name
+        torch.testing.assert_close(alone.boxes_N4, held.boxes_N4, atol=1e-3, rtol=1e-4)
+        torch.testing.assert_close(alone.scores_N, held.scores_N, atol=1e-5, rtol=1e-4)
+
+
+def test_flags_that_do_not_go_together(run, scenes, tmp_path):
+    picture = next((scenes / "images" / "val").iterdir())
+    assert run_cli("predict", run.path, picture, "--ids", "a.json").code == 2
+    (tmp_path / "a.json").write_text('{"images": [{}], "categories": []}')
+    for file in (tmp_path / "a.json", tmp_path / "none.json"):
+        ended = run_cli("predict", run.path, picture, "--out", tmp_path / "out", "--ids", file)
+        assert ended.code == 3
+        assert not (tmp_path / "out").exists()
+
+
+def test_verify_tells_the_best_weights_of_another_run(run, tmp_path):
+    import shutil
+
+    def verified():
+        return run_cli("verify", tmp_path / "run")
+
+    shutil.copytree(run.path, tmp_path / "run")
+    best = tmp_path / "run" / "weights" / "best.safetensors"
+    assert verified().code == 0
+    from snellen.train import checkpoint
+
+    weights, meta = checkpoint.load_weights(best)
+    meta["metrics"] = {**meta["metrics"], "loss": 0.5}
+    checkpoint.save_best(best, weights, meta)
+    assert "is of another run: its metrics differ" in verified().err
+    assert verified().code == 3
+    best.unlink()
+    assert "best.safetensors: is missing" in verified().err
+    shutil.rmtree(best.parent)
+    assert "best.safetensors: is missing" in verified().err
