@@ -9,17 +9,17 @@ pieces below.
 
 import importlib
 import logging
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core import registry
-from ..core.errors import DataError, SnellenError, UsageError
+from ..core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from ._facts import describe, layer_table
     from ._names import Named
     from ._network import Network, find_network, freeze_through, hold_frozen_still, replace_head
     from ._parts import (
@@ -61,6 +61,7 @@ __all__ = [
 ]
 PIECES = {  # loaded on first use: they need torch
     "Row": "_row",
+    **dict.fromkeys(("describe", "layer_table"), "_facts"),
     "Named": "_names",
     **dict.fromkeys(("Network", "find_network", "freeze_through"), "_network"),
     **dict.fromkeys(("hold_frozen_still", "replace_head"), "_network"),
@@ -194,6 +195,12 @@ def load_weights(net: "nn.Module", path: str | Path) -> list[str]:
     the notes returned say so. Raises DataError for any other difference, and then changes nothing:
     its `lines` name every tensor, the message the first ones. A .pt is read without running what it
     holds.
+
+    >>> import tempfile, torch
+    >>> with tempfile.NamedTemporaryFile(suffix=".pt") as file:
+    ...     torch.save(model("lenet5_bn", classes=10).state_dict(), file.name)
+    ...     load_weights(model("lenet5_bn", classes=3), file.name)[0]
+    'head.fc.weight is (10, 84) in the file, (3, 84) here: left as it was'
     """
     return [note for notes in _load(net, path) for note in notes]
 
@@ -210,72 +217,6 @@ def _load(net: "nn.Module", path: str | Path) -> tuple[list[str], list[str]]:
         return notes, adopt(net, tensors)
     except DataError as error:
         raise DataError(f"{path}: {error}", error.lines) from None
-
-
-def describe(name: str, **words: Any) -> dict[str, Any]:
-    """What `snellen models NAME --json` prints; the claims that the contract test recounts.
-
-    With words that `model` takes (imgsz, classes, options) the network they make is counted.
-
-    >>> describe("resnet50")["macs"]
-    4089184256
-    >>> describe("resnet18", imgsz=32, classes=10)["input"]
-    [3, 32, 32]
-    """
-    from ._row import options
-
-    found = chosen(name, **words)
-    params, macs, aux_params = found.params, found.macs, found.aux_params
-    if words or not params:  # a user's own row may claim nothing
-        params, macs, aux_params = _count(found)
-    return {
-        "name": name,
-        "family": found.family,
-        "task": found.task,
-        "params": params,
-        "params_without_aux": params - aux_params,
-        "macs": macs,
-        "input": list(found.input),
-        "classes": found.classes,
-        "paper": found.paper,
-        "top1": found.top1[0] if found.top1 else None,
-        "top1_of": found.top1[1] if found.top1 else None,
-        "options": options(found),
-    }
-
-
-def layer_table(name: str, **words: Any) -> list[dict[str, Any]]:
-    """Layer by layer: name, kind, output shape, params, macs, activation bytes, receptive field.
-
-    >>> layer_table("lenet5")[0]["shape"], layer_table("lenet5_bn", imgsz=8)[0]["shape"]
-    ([6, 28, 28], [16, 8, 8])
-    """
-    import torch
-
-    from ..nn.count import layers
-
-    found = chosen(name, **words)
-    with torch.device("meta"):
-        net = found.make()
-    return layers(net, found.input)
-
-
-def _count(found: "Row") -> tuple[int, int, int]:
-    """Parameters, multiply-adds, and the auxiliary heads' share of the parameters."""
-    import torch
-
-    from ..nn.count import count_macs, count_params
-
-    try:
-        with torch.device("meta"):
-            net = found.make()
-        aux = count_params(net.aux) if net.aux is not None else 0
-        return count_params(net), count_macs(net, found.input), aux
-    except SnellenError:
-        raise
-    except Exception as error:  # a family of the user's own, of which nothing is known
-        home = sys.modules[type(found).__module__].__file__
-        raise UsageError(f"{home} makes no network: {type(error).__name__}: {error}") from error
 
 
 def _rows() -> "dict[str, Row]":

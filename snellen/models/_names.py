@@ -24,6 +24,9 @@ class Named:
 
     A network with other values in those columns may have all of their tensors and still not be
     theirs, so it does not take their files.
+
+    >>> Named("timm", "conv1 fc", {"act": "relu6"}).columns
+    {'act': 'relu6'}
     """
 
     whose: str

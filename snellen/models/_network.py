@@ -137,6 +137,11 @@ def _keeper(name: str, outputs: dict[str, Tensor]) -> Any:
 def hold_frozen_still(net: nn.Module) -> None:
     """Whatever has parameters and may learn none of them goes to eval mode, with all inside it: its
     running statistics rest and its dropout is off.
+
+    >>> net = nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 2))
+    >>> hold_frozen_still(net.train())
+    >>> [part.training for part in net]
+    [False, True]
     """
     for module in net.modules():
         inside = list(module.parameters())
@@ -182,13 +187,23 @@ class Removed(nn.Identity):
 
 
 def heads(net: Network) -> list[nn.Module]:
-    """The main head (each of its `outs`, where it has several), then the auxiliary ones."""
+    """The main head (each of its `outs`, where it has several), then the auxiliary ones.
+
+    >>> import snellen as sn
+    >>> len(heads(sn.model("googlenet")))
+    3
+    """
     main = getattr(net.head, "outs", [net.head])
     return [*main, *(net.aux.values() if net.aux is not None else ())]
 
 
 def last_layer(head: nn.Module) -> tuple[str, nn.Module]:
-    """The name and the layer that gives a head's logits."""
+    """The name and the layer that gives a head's logits.
+
+    >>> import snellen as sn
+    >>> last_layer(sn.model("resnet18").head)[0]
+    'fc'
+    """
     usual = (nn.Linear, nn.Conv2d)
     layers = list(head.named_modules())
     return [(n, m) for n, m in layers if isinstance(m, usual) or hasattr(m, "with_outputs")][-1]
@@ -224,7 +239,12 @@ def freeze_through(net: Network, stage: str) -> list[str]:
 
 
 def find_network(net: nn.Module) -> tuple[str, Network | None]:
-    """The network of ours in a net, and what its names begin with."""
+    """The network of ours in a net, and what its names begin with.
+
+    >>> import snellen as sn
+    >>> find_network(nn.Sequential(nn.Flatten(1), sn.model("lenet5")))[0]
+    '1.'
+    """
     for name, part in net.named_modules():
         if isinstance(part, Network):
             return f"{name}." if name else "", part

@@ -41,14 +41,22 @@ def conv_bn(
 def conv_relu(
     cin: int, cout: int, size: int, stride: int = 1, *, padding: int | None = None, groups: int = 1
 ) -> nn.Sequential:
-    """x_BCHW -> (B, cout, H/stride, W/stride): convolution with bias, then ReLU."""
+    """x_BCHW -> (B, cout, H/stride, W/stride): convolution with bias, then ReLU.
+
+    >>> conv_relu(3, 8, 5, 2)(torch.zeros(1, 3, 32, 32)).shape
+    torch.Size([1, 8, 16, 16])
+    """
     pad = size // 2 if padding is None else padding
     conv = nn.Conv2d(cin, cout, size, stride, pad, groups=groups)
     return nn.Sequential(OrderedDict(conv=conv, act=relu()))
 
 
 def pooled_head(cin: int, classes: int, dropout: float = 0.0) -> nn.Sequential:
-    """x_BCHW -> mean over HW -> dropout -> logits_BK."""
+    """x_BCHW -> mean over HW -> dropout -> logits_BK.
+
+    >>> pooled_head(8, 5)(torch.zeros(2, 8, 4, 4)).shape
+    torch.Size([2, 5])
+    """
     layers: list[tuple[str, nn.Module]] = [("pool", nn.AdaptiveAvgPool2d(1))]
     layers += [("flatten", nn.Flatten())]
     layers += [("drop", nn.Dropout(dropout))] if dropout else []
@@ -68,7 +76,11 @@ def conv_head(cin: int, classes: int, *, dropout: float = 0.0, act: bool = False
 
 
 class Branches(nn.Module):
-    """x_BCHW -> every branch's output side by side along the channels (GoogLeNet's concat)."""
+    """x_BCHW -> every branch's output side by side along the channels (GoogLeNet's concat).
+
+    >>> Branches(nn.Conv2d(3, 2, 1), nn.Conv2d(3, 4, 1))(torch.zeros(1, 3, 5, 5)).shape
+    torch.Size([1, 6, 5, 5])
+    """
 
     def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
@@ -80,7 +92,11 @@ class Branches(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """x_BCHW -> x times a gate per channel, read off the channel means (arXiv:1709.01507)."""
+    """x_BCHW -> x times a gate per channel, read off the channel means (arXiv:1709.01507).
+
+    >>> SqueezeExcite(8, 2)(torch.zeros(1, 8, 5, 5)).shape
+    torch.Size([1, 8, 5, 5])
+    """
 
     def __init__(self, channels: int, squeezed: int, gate: Callable[[], nn.Module] = nn.Sigmoid):
         super().__init__()
@@ -100,6 +116,9 @@ def classifier(
     """x_BC -> logits_BK through two hidden layers, as in AlexNet and VGG.
 
     Dropout follows each hidden layer, or stands `before` it as in torchvision's AlexNet.
+
+    >>> [type(layer).__name__ for layer in classifier(8, 4, 3, 0.5)]
+    ['Linear', 'ReLU', 'Dropout', 'Linear', 'ReLU', 'Dropout', 'Linear']
     """
     layers: list[nn.Module] = []
     for width in (cin, hidden):
@@ -112,6 +131,11 @@ def he_init(net: Network) -> Network:
     """He's initial weights (arXiv:1502.01852) for ReLU layers, in place; biases zero.
 
     The last layer of a head keeps PyTorch's smaller ones, so that the first loss is near ln K.
+
+    >>> net = he_init(Network({"conv1": conv_relu(1, 2, 3)}, pooled_head(2, 5), 1))
+    >>> net.get_parameter("conv1.conv.bias")
+    Parameter containing:
+    tensor([0., 0.], requires_grad=True)
     """
     last = [last_layer(head)[1] for head in heads(net)]
     for layer in net.modules():
@@ -138,7 +162,11 @@ def image_stem(
 
 
 class Added(nn.Module):
-    """x_BCHW -> x + branch(x), not rectified."""
+    """x_BCHW -> x + branch(x), not rectified.
+
+    >>> float(Added(nn.Identity())(torch.tensor(2.0)))
+    4.0
+    """
 
     def __init__(self, branch: nn.Module) -> None:
         super().__init__()

@@ -16,7 +16,12 @@ D50, D101, D152 = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)  # table 1: blocks 
 
 
 class Residual(nn.Module):
-    """x_BCHW -> relu(branch(x) + skip(x)); a skip of None makes the block plain."""
+    """x_BCHW -> relu(branch(x) + skip(x)); a skip of None makes the block plain.
+
+    >>> import torch
+    >>> Residual(nn.Identity(), None)(torch.tensor([-1.0, 1.0]))
+    tensor([0., 1.])
+    """
 
     def __init__(self, branch: nn.Module, skip: nn.Module | None) -> None:
         super().__init__()
@@ -29,7 +34,12 @@ class Residual(nn.Module):
 
 
 class PadChannels(nn.Module):
-    """x_BCHW -> every `stride`-th pixel, with zero channels up to cout: the paper's option A."""
+    """x_BCHW -> every `stride`-th pixel, with zero channels up to cout: the paper's option A.
+
+    >>> import torch
+    >>> PadChannels(4, 2)(torch.zeros(1, 4, 8, 8)).shape
+    torch.Size([1, 8, 4, 4])
+    """
 
     def __init__(self, extra: int, stride: int) -> None:
         super().__init__()
@@ -44,6 +54,9 @@ def skip_over(cin: int, cout: int, stride: int, kind: Shortcut = "projection") -
     """The way around a branch: identity where the shape stays, else by `kind`.
 
     "projection" is a 1x1 convolution (option B), "pad" adds zero channels (A), "none" is no way.
+
+    >>> skip_over(4, 4, 1)
+    Identity()
     """
     if kind == "none":
         return None
@@ -57,7 +70,12 @@ def skip_over(cin: int, cout: int, stride: int, kind: Shortcut = "projection") -
 
 
 def two_3x3(cin: int, width: int, stride: int) -> nn.Sequential:
-    """The branch of a basic block."""
+    """The branch of a basic block.
+
+    >>> import torch
+    >>> two_3x3(4, 8, 2)(torch.zeros(1, 4, 8, 8)).shape
+    torch.Size([1, 8, 4, 4])
+    """
     return nn.Sequential(conv_bn(cin, width, 3, stride), conv_bn(width, width, 3, act=None))
 
 

@@ -19,7 +19,11 @@ from ._row import Row
 
 @dataclass(frozen=True)
 class AlexNet(Row):
-    """Columns for the five convolutions in order; pooling follows the first, second and fifth."""
+    """Columns for the five convolutions in order; pooling follows the first, second and fifth.
+
+    >>> AlexNet(0, 0, hidden=8).make(10).stages
+    ('conv1', 'conv2', 'conv3', 'conv4', 'conv5')
+    """
 
     kernels: tuple[Count, Count] = (11, 5)  # of the first two convolutions; the others are 3x3
     strides: tuple[Count, Count] = (4, 1)

@@ -19,7 +19,11 @@ from ._row import Row
 
 @dataclass(frozen=True)
 class ConvNet(Row):
-    """The width doubles from block to block; `norm` puts batch norm after each convolution."""
+    """The width doubles from block to block; `norm` puts batch norm after each convolution.
+
+    >>> ConvNet(0, 0, convs=1, pools=2, fcs=0, imgsz=28).make(10, 1).stages
+    ('block1', 'block2')
+    """
 
     convs: Annotated[int, Within(0, 3)] = 2  # the notes: "usually N <= 3", K < 3
     pools: Natural = 3

@@ -19,7 +19,11 @@ from ._row import Row
 
 @dataclass(frozen=True)
 class Darknet(Row):
-    """`depths`: convolutions of a stage (plain), or residual pairs (residual)."""
+    """`depths`: convolutions of a stage (plain), or residual pairs (residual).
+
+    >>> Darknet(0, 0, True, (1, 2), width=4).make(10).stages
+    ('stem', 'stage1', 'stage2')
+    """
 
     residual: bool
     depths: tuple[Count, ...]

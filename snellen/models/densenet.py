@@ -18,7 +18,11 @@ from ._row import Row
 
 
 class Dense(nn.Module):
-    """x_BCHW -> x with `growth` new maps beside it."""
+    """x_BCHW -> x with `growth` new maps beside it.
+
+    >>> Dense(nn.Conv2d(8, 4, 1))(torch.zeros(1, 8, 5, 5)).shape
+    torch.Size([1, 12, 5, 5])
+    """
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
@@ -31,7 +35,11 @@ class Dense(nn.Module):
 
 @dataclass(frozen=True)
 class DenseNet(Row):
-    """`depths` layers in each dense block."""
+    """`depths` layers in each dense block.
+
+    >>> DenseNet(0, 0, 4, (1, 2), width=8).make(10).stages
+    ('stem', 'dense1', 'transition1', 'dense2', 'norm')
+    """
 
     growth: Count
     depths: tuple[Count, ...]

@@ -27,7 +27,12 @@ C = "1x1 192 ; 1x1 192 > 1x3 224 > 3x1 256"
 
 
 class ScaledResidual(nn.Module):
-    """x_BCHW -> relu(x + scale * conv1x1(branches(x))), not rectified where `last`."""
+    """x_BCHW -> relu(x + scale * conv1x1(branches(x))), not rectified where `last`.
+
+    >>> import torch
+    >>> ScaledResidual(8, "1x1 4 ; 3x3 4", Style(), scale=0.1)(torch.zeros(2, 8, 5, 5)).shape
+    torch.Size([2, 8, 5, 5])
+    """
 
     def __init__(
         self, channels: int, text: str, style: Style, *, scale: float, last: bool = False
@@ -45,7 +50,11 @@ class ScaledResidual(nn.Module):
 
 @dataclass(frozen=True)
 class InceptionResNetV2(Row):
-    """`depths` residual modules of kind A, B and C, times `scales`; `scale` divides every width."""
+    """`depths` residual modules of kind A, B and C, times `scales`; `scale` divides every width.
+
+    >>> InceptionResNetV2(0, 0, depths=(1, 1, 1), scale=16).make(10).stages[-3:]
+    ('reduce_b', 'c', 'conv')
+    """
 
     depths: tuple[Natural, Natural, Natural] = (10, 20, 9)
     scales: tuple[float, float, float] = (0.17, 0.10, 0.20)

@@ -38,7 +38,11 @@ MODULES: dict[Module, str] = {
 
 @dataclass(frozen=True)
 class InceptionV2(Row):
-    """`bias` as in the Caffe weights; `modules` lets one leave some out; `scale` divides widths."""
+    """`bias` as in the Caffe weights; `modules` lets one leave some out; `scale` divides widths.
+
+    >>> InceptionV2(0, 0, modules=("3a", "3c"), scale=8).make(10).stages
+    ('stem', 'inception3a', 'inception3c')
+    """
 
     bias: bool = False
     reduction: Natural = 0  # of a gate after each module; 0: none

@@ -43,7 +43,11 @@ MODULES: dict[Module, str] = {
 
 @dataclass(frozen=True)
 class InceptionV3(Row):
-    """`modules` lets one leave some out; `scale` divides every width."""
+    """`modules` lets one leave some out; `scale` divides every width.
+
+    >>> InceptionV3(0, 0, modules=("5b", "6a"), scale=8, aux=False).make(10).stages
+    ('stem', 'mixed5b', 'mixed6a')
+    """
 
     aux: bool = True
     modules: tuple[Module, ...] = tuple(MODULES)

@@ -35,7 +35,11 @@ C = (
 
 @dataclass(frozen=True)
 class InceptionV4(Row):
-    """`depths` modules of kind A, B and C; `scale` divides every width."""
+    """`depths` modules of kind A, B and C; `scale` divides every width.
+
+    >>> InceptionV4(0, 0, depths=(1, 1, 1), scale=16).make(10).stages[-3:]
+    ('b1', 'reduce_b', 'c1')
+    """
 
     depths: tuple[Natural, Natural, Natural] = (4, 7, 3)
     scale: Count = 1

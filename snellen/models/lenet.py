@@ -19,7 +19,11 @@ from ._row import Row
 
 @dataclass(frozen=True)
 class LeNet(Row):
-    """Five layers; the first linear one is sized for images of `imgsz`."""
+    """Five layers; the first linear one is sized for images of `imgsz`.
+
+    >>> LeNet(0, 0, imgsz=28, norm=True).make(10, 1).stages
+    ('conv1', 'conv2')
+    """
 
     norm: bool = False
     maps: tuple[Count, Count] = (6, 16)

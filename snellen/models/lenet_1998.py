@@ -38,7 +38,11 @@ DIGITS = """
 
 
 class Squash(nn.Module):
-    """x_BCHW -> 1.7159 tanh(2x/3), same shape: the paper's sigmoid, which maps +-1 to +-1."""
+    """x_BCHW -> 1.7159 tanh(2x/3), same shape: the paper's sigmoid, which maps +-1 to +-1.
+
+    >>> Squash()(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-1.0000,  0.0000,  1.0000])
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """x of any shape -> the same shape."""
@@ -46,7 +50,11 @@ class Squash(nn.Module):
 
 
 class SubSample(nn.Module):
-    """x_BCHW -> (B, C, H/2, W/2): gain times the sum of 2x2, plus bias, squashed."""
+    """x_BCHW -> (B, C, H/2, W/2): gain times the sum of 2x2, plus bias, squashed.
+
+    >>> SubSample(6)(torch.zeros(1, 6, 28, 28)).shape
+    torch.Size([1, 6, 14, 14])
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -60,7 +68,11 @@ class SubSample(nn.Module):
 
 
 class TableConv(nn.Module):
-    """x_BCHW -> (B, len(table), H-4, W-4): each map a 5x5 convolution of its own choice of maps."""
+    """x_BCHW -> (B, len(table), H-4, W-4): each map a 5x5 convolution of its own choice of maps.
+
+    >>> TableConv(((0, 1), (1, 2)))(torch.zeros(1, 3, 14, 14)).shape
+    torch.Size([1, 2, 10, 10])
+    """
 
     def __init__(self, table: tuple[tuple[int, ...], ...]) -> None:
         super().__init__()
@@ -107,7 +119,11 @@ class RadialBasis(nn.Module):
 
 @dataclass(frozen=True)
 class LeNet1998(Row):
-    """One network; nothing to choose."""
+    """One network; nothing to choose.
+
+    >>> LeNet1998(0, 0).make(10, 1).stages
+    ('c1', 's2', 'c3', 's4', 'c5', 'f6')
+    """
 
     input = (1, 32, 32)
     classes = 10

@@ -16,7 +16,11 @@ from ._row import Row
 
 @dataclass(frozen=True)
 class MLP(Row):
-    """Hidden layers by width; the first is sized for images of `imgsz`."""
+    """Hidden layers by width; the first is sized for images of `imgsz`.
+
+    >>> MLP(0, 0, imgsz=8).make(10, 1).stages
+    ('flatten', 'hidden1', 'hidden2')
+    """
 
     hidden: tuple[Count, ...] = (256, 128)
     dropout: Share = 0.0

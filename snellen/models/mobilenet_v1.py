@@ -23,7 +23,11 @@ BLOCKS = (  # maps out and stride of each separable block
 
 @dataclass(frozen=True)
 class MobileNetV1(Row):
-    """Every width of the table times `width`."""
+    """Every width of the table times `width`.
+
+    >>> MobileNetV1(0, 0, width=0.25).make(10).get_submodule("stem.conv").out_channels
+    8
+    """
 
     width: Factor
     act: Literal["relu", "relu6"] = "relu"  # timm has ReLU6 here

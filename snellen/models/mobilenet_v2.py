@@ -23,7 +23,11 @@ GROUPS = (  # expansion, maps, blocks, stride of the first
 
 @dataclass(frozen=True)
 class MobileNetV2(Row):
-    """Every width of the table times `width`, rounded to a multiple of eight."""
+    """Every width of the table times `width`, rounded to a multiple of eight.
+
+    >>> MobileNetV2(0, 0, width=0.35).make(10).get_submodule("stem.conv").out_channels
+    16
+    """
 
     width: Factor
     stem: Stem = "imagenet"

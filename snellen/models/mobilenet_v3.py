@@ -54,7 +54,11 @@ SMALL: tuple[Block, ...] = (
 
 @dataclass(frozen=True)
 class MobileNetV3(Row):
-    """Every width of `blocks` times `width`, rounded to a multiple of eight."""
+    """Every width of `blocks` times `width`, rounded to a multiple of eight.
+
+    >>> MobileNetV3(0, 0, ((3, 16, 8, True, False, 2),), 32).make(10).stages
+    ('stem', 'block1', 'conv')
+    """
 
     blocks: tuple[Block, ...]
     hidden: Count

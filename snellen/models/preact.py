@@ -20,7 +20,13 @@ from ._row import Row
 
 
 class PreActivated(nn.Module):
-    """x_BCHW -> branch(a) + (shortcut(a) or x), with a = relu(bn(x))."""
+    """x_BCHW -> branch(a) + (shortcut(a) or x), with a = relu(bn(x)).
+
+    >>> import torch
+    >>> block = PreActivated(4, 8, 2, conv_bn(4, 8, 3, 2), project=True)
+    >>> block(torch.zeros(2, 4, 6, 6)).shape
+    torch.Size([2, 8, 3, 3])
+    """
 
     def __init__(self, cin: int, cout: int, stride: int, branch: nn.Module, project: bool) -> None:
         super().__init__()
@@ -36,7 +42,11 @@ class PreActivated(nn.Module):
 
 @dataclass(frozen=True)
 class PreAct(Row):
-    """`expansion` 1 is the basic block of two 3x3, 4 the bottleneck."""
+    """`expansion` 1 is the basic block of two 3x3, 4 the bottleneck.
+
+    >>> PreAct(0, 0, 4, (1, 2), width=8).make(10).stages
+    ('stem', 'layer1', 'layer2', 'norm')
+    """
 
     expansion: Literal[1, 4]
     depths: tuple[Count, ...]

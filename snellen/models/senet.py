@@ -21,7 +21,11 @@ from ._row import Row
 
 @dataclass(frozen=True)
 class SENet(Row):
-    """`block` is basic, bottleneck (with groups: ResNeXt's) or double (SENet-154's)."""
+    """`block` is basic, bottleneck (with groups: ResNeXt's) or double (SENet-154's).
+
+    >>> SENet(0, 0, "basic", (1, 1), width=32).make(10).stages
+    ('stem', 'layer1', 'layer2')
+    """
 
     block: Literal["basic", "bottleneck", "double"]
     depths: tuple[Count, ...]

@@ -19,7 +19,11 @@ DEPTHS = (4, 8, 4)
 
 
 class Unit(nn.Module):
-    """x_BCHW -> relu(x + branch(x)); at stride 2 the pooled x stands beside the branch instead."""
+    """x_BCHW -> relu(x + branch(x)); at stride 2 the pooled x stands beside the branch instead.
+
+    >>> Unit(24, 48, 2, groups=3, first=1)(torch.zeros(2, 24, 8, 8)).shape
+    torch.Size([2, 48, 4, 4])
+    """
 
     def __init__(self, cin: int, cout: int, stride: int, *, groups: int, first: int) -> None:
         super().__init__()
@@ -41,7 +45,11 @@ class Unit(nn.Module):
 
 @dataclass(frozen=True)
 class ShuffleNetV1(Row):
-    """Stage widths follow from `groups`, at equal cost, times `width`."""
+    """Stage widths follow from `groups`, at equal cost, times `width`.
+
+    >>> ShuffleNetV1(0, 0, groups=3, width=0.5).make(10).stages
+    ('stem', 'stage2', 'stage3', 'stage4')
+    """
 
     groups: Literal[1, 2, 3, 4, 8]
     width: Factor

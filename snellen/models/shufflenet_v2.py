@@ -15,7 +15,11 @@ from ._row import Row
 
 
 class Unit(nn.Module):
-    """x_BCHW -> both halves side by side, shuffled; at stride 2 each branch sees the whole x."""
+    """x_BCHW -> both halves side by side, shuffled; at stride 2 each branch sees the whole x.
+
+    >>> Unit(24, 48, 2)(torch.zeros(2, 24, 8, 8)).shape
+    torch.Size([2, 48, 4, 4])
+    """
 
     def __init__(self, cin: int, cout: int, stride: int) -> None:
         super().__init__()
@@ -42,7 +46,11 @@ class Unit(nn.Module):
 
 @dataclass(frozen=True)
 class ShuffleNetV2(Row):
-    """`widths`: maps of the stem, the three stages and the last convolution."""
+    """`widths`: maps of the stem, the three stages and the last convolution.
+
+    >>> ShuffleNetV2(0, 0, (24, 48, 96, 192, 64)).make(10).stages
+    ('stem', 'stage2', 'stage3', 'stage4', 'conv')
+    """
 
     widths: tuple[Count, Count, Count, Count, Count]
     depths: tuple[Count, Count, Count] = (4, 8, 4)

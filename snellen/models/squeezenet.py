@@ -18,7 +18,11 @@ from ._row import Row
 
 
 class Fire(nn.Module):
-    """x_BCHW -> (B, 2 expand, H, W), with x added where `bypass`."""
+    """x_BCHW -> (B, 2 expand, H, W), with x added where `bypass`.
+
+    >>> Fire(16, 4, 8, False)(torch.zeros(1, 16, 5, 5)).shape
+    torch.Size([1, 16, 5, 5])
+    """
 
     def __init__(self, cin: int, squeeze: int, expand: int, bypass: bool) -> None:
         super().__init__()
@@ -36,7 +40,11 @@ class Fire(nn.Module):
 
 @dataclass(frozen=True)
 class SqueezeNet(Row):
-    """`pools` names the fire modules (0: the stem) that a pool follows."""
+    """`pools` names the fire modules (0: the stem) that a pool follows.
+
+    >>> SqueezeNet(0, 0, stem=(3, 64), pools=(0, 2, 4)).make(10).stages[:3]
+    ('stem', 'fire2', 'fire3')
+    """
 
     stem: tuple[Count, Count]  # kernel and width of the first convolution
     pools: tuple[Natural, ...]

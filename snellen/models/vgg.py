@@ -19,7 +19,11 @@ from ._row import Row
 
 @dataclass(frozen=True)
 class VGG(Row):
-    """`depths` convolutions in each block; `last` is the kernel of a block's third one."""
+    """`depths` convolutions in each block; `last` is the kernel of a block's third one.
+
+    >>> VGG(0, 0, (1, 1, 1, 1, 1), hidden=8).make(10).stages
+    ('block1', 'block2', 'block3', 'block4', 'block5')
+    """
 
     depths: tuple[Count, Count, Count, Count, Count]
     norm: bool = False
@@ -68,7 +72,12 @@ def _sliding_head(cin: int, classes: int, row: VGG) -> nn.Sequential:
 
 
 class PoolUpTo(nn.Module):
-    """x_BCHW -> the same, or with a side below `size` averaged up to it."""
+    """x_BCHW -> the same, or with a side below `size` averaged up to it.
+
+    >>> import torch
+    >>> PoolUpTo(7)(torch.zeros(1, 4, 1, 9)).shape
+    torch.Size([1, 4, 7, 9])
+    """
 
     def __init__(self, size: int) -> None:
         super().__init__()

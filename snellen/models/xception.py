@@ -15,7 +15,12 @@ from ._row import Row
 
 
 class Block(nn.Module):
-    """x_BCHW -> branch(x) + skip(x); skip is a 1x1 convolution where the shape changes."""
+    """x_BCHW -> branch(x) + skip(x); skip is a 1x1 convolution where the shape changes.
+
+    >>> import torch
+    >>> Block(nn.Conv2d(4, 8, 1), nn.Conv2d(4, 8, 1))(torch.zeros(1, 4, 5, 5)).shape
+    torch.Size([1, 8, 5, 5])
+    """
 
     def __init__(self, branch: nn.Module, skip: nn.Module) -> None:
         super().__init__()
@@ -28,7 +33,11 @@ class Block(nn.Module):
 
 @dataclass(frozen=True)
 class Xception(Row):
-    """`widths`: stem, three entry blocks, exit block; `last` the two layers after it."""
+    """`widths`: stem, three entry blocks, exit block; `last` the two layers after it.
+
+    >>> Xception(0, 0, widths=(8, 8, 16, 16, 24), last=(32, 32), depth=1).make(10).stages[:3]
+    ('stem', 'entry1', 'entry2')
+    """
 
     widths: tuple[Count, Count, Count, Count, Count] = (64, 128, 256, 728, 1024)
     last: tuple[Count, Count] = (1536, 2048)
