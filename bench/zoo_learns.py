@@ -1,7 +1,8 @@
 """A thin network of every kind learns: 20 digits by heart, then most of the unseen ones from 400.
 
 By heart means a mean loss under 0.01 in eval mode, without dropout, within 150 steps of Adam. The
-unseen are 400 other digits; what is to be beaten is always saying the most frequent class.
+unseen are 400 other digits, told by three networks of different seeds, the worst of which counts;
+what is to be beaten is always saying the most frequent class.
 
 python bench/zoo_learns.py [NAME ...]      # only some networks; nothing is kept then
 """
@@ -11,14 +12,14 @@ import time
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from snellen.models import listing, row
 from snellen.models._network import Network
 from snellen.models._row import changed, options
 from snellen.nn.precise_norm import recompute_statistics
 
-BY_HEART, STEPS = 0.01, 150
+BY_HEART, STEPS, SEEDS = 0.01, 150, 3
 
 
 def digits(side: int) -> tuple[Tensor, Tensor]:
@@ -32,11 +33,11 @@ def digits(side: int) -> tuple[Tensor, Tensor]:
     return x_B1HW, torch.from_numpy(found.target).long()[order][:820]
 
 
-def thin(name: str) -> Network:
+def thin(name: str, seed: int = 0) -> Network:
     """The row's thin network for gray digits, without dropout."""
     found = row(name)
     quiet = {o: 0.0 for o, v in options(found).items() if "dropout" in o and isinstance(v, float)}
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     return changed(found, name, {**found.thin, **quiet}).make(10, 1)
 
 
@@ -67,8 +68,9 @@ def overfit(net: Network, x: Tensor, label_B: Tensor) -> tuple[float, int]:
 
 
 def learn(net: Network, x: Tensor, label_B: Tensor, epochs: int = 4) -> None:
-    """Some epochs of batches of 25."""
-    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+    """Some epochs of batches of 25; batch norm bears larger steps (arXiv:1502.03167, 3.3)."""
+    normed = any(isinstance(layer, nn.BatchNorm2d) for layer in net.modules())
+    optimizer = torch.optim.Adam(net.parameters(), 3e-3 if normed else 1e-3)
     order = torch.Generator().manual_seed(0)
     for _ in range(epochs):
         for rows in torch.randperm(len(x), generator=order).split(25):
@@ -109,14 +111,17 @@ def main(names: list[str]) -> None:
         x, label_B = digits(row(name).thin_size)
         loss, steps = overfit(thin(name), x[:20], label_B[:20])
         seconds = time.process_time() - start
-        net = thin(name)
-        learn(net, x[:400], label_B[:400])
-        right = accuracy(net, x[420:], label_B[420:])
+        right = []
+        for seed in range(SEEDS):
+            net = thin(name, seed)
+            learn(net, x[:400], label_B[:400])
+            right.append(accuracy(net, x[420:], label_B[420:]))
         always = label_B[420:].bincount().max().item() / len(label_B[420:])
         rows.append({"name": name, "loss": loss, "steps": steps, "seconds": seconds,
-                     "accuracy": right, "baseline": always})  # fmt: skip
+                     "accuracies": right, "baseline": always})  # fmt: skip
+        told = " ".join(f"{share:.3f}" for share in right)
         print(f"  {name:<26} 20 digits: loss {loss:.4f} in {steps:3d} steps, {seconds:5.1f} CPU s;"
-              f"  others: accuracy {right:.3f}, baseline {always:.3f}", flush=True)  # fmt: skip
+              f"  others: accuracy {told}, baseline {always:.3f}", flush=True)  # fmt: skip
     if not names:
         record_goals(
             "zoo_learns",
@@ -124,7 +129,7 @@ def main(names: list[str]) -> None:
                 "thin networks, worst loss on 20 digits": (
                     max(r["loss"] for r in rows), BY_HEART, "at most"),
                 "thin networks, worst accuracy on unseen digits": (
-                    min(r["accuracy"] for r in rows), 3 * rows[0]["baseline"], "at least"),
+                    min(min(r["accuracies"]) for r in rows), 3 * rows[0]["baseline"], "at least"),
             },
             rows=rows,
         )  # fmt: skip

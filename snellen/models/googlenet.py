@@ -35,7 +35,11 @@ MODULES = {  # 1x1, reduce 3x3, 3x3, reduce 5x5, 5x5, pool projection
 
 @dataclass(frozen=True)
 class GoogLeNet(Row):
-    """`large` is the kernel of the third branch; `scale` divides every width of the modules."""
+    """`large` is the kernel of the third branch; `scale` divides every width of the modules.
+
+    >>> list(GoogLeNet(0, 0, scale=16).make(10).aux)
+    ['inception4a', 'inception4d']
+    """
 
     norm: bool = False
     large: Literal[3, 5] = 5
@@ -49,7 +53,7 @@ class GoogLeNet(Row):
     paper = "arXiv:1409.4842"
     names = ("conv#.* inception#@.* aux#.* fc",)
     small = {"stem": "small"}
-    thin = {"scale": 8, "dropout_aux": 0.0}
+    thin = {"scale": 4, "dropout_aux": 0.0}
     thin_size = 80  # the auxiliary heads' 5x5 pool must fit
 
     def build(self, classes: int, channels: int) -> Network:
