@@ -23,6 +23,9 @@ DIFFERENT = (  # the same weights in another network: the comparison must see it
     "tv:squeezenet1_1!first-pool-floors",
     "tv:squeezenet1_1!less-dropout",
     "tv:mobilenet_v3_small!momentum",
+    "tv:mobilenet_v3_small!eps",
+    "tv:mobilenet_v3_small!reflected",
+    "tv:squeezenet1_1!without-last-relu",
     "tv:vgg11_bn,hidden=32!late-norms",
     "tv:inception_v3!aux-of-largest",
 )

@@ -197,6 +197,15 @@ def _slow_norm(net):
     next(m for m in net.modules() if isinstance(m, nn.BatchNorm2d)).momentum = 0.2
 
 
+def _other_eps(net):
+    norm = next(m for m in net.modules() if isinstance(m, nn.BatchNorm2d))
+    norm.eps = 1e-3 if norm.eps == 1e-5 else 1e-5
+
+
+def _reflected(net):
+    next(m for m in net.modules() if isinstance(m, nn.Conv2d)).padding_mode = "reflect"
+
+
 def _late_norms(net):
     """conv -> ReLU -> norm in the place of conv -> norm -> ReLU."""
     for part in list(net.modules()):
@@ -211,6 +220,9 @@ MUTANTS = {
     "last-pool-floors": _floored(-1),
     "first-pool-floors": _floored(0),
     "momentum": _slow_norm,
+    "eps": _other_eps,
+    "reflected": _reflected,
+    "without-last-relu": lambda net: _replace(net, nn.ReLU, lambda _: nn.Identity(), -1),
     "late-norms": _late_norms,
     "aux-without-relu": lambda net: _replace(net.aux, nn.ReLU, lambda _: nn.Identity(), -1),
     "aux-of-largest": lambda net: _replace(net.aux, nn.AvgPool2d, lambda _: nn.MaxPool2d(5, 3)),
