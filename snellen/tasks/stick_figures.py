@@ -30,7 +30,8 @@ def draw_people(
         for a, b in skeleton.bones:
             if there_K[a] and there_K[b]:
                 side = sides[b] if sides[a] == "middle" else sides[a]
-                pen.line((*where[a], *where[b]), fill=COLOURS[side], width=2)
+                for colour, width in (("black", 4), (COLOURS[side], 2)):  # seen on any ground
+                    pen.line((*where[a], *where[b]), fill=colour, width=width)
         for k in torch.arange(len(where))[there_K].tolist():
             x, y = where[k]
             inside = COLOURS[sides[k]] if seen_K[k] > 1 else None
