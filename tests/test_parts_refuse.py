@@ -219,6 +219,12 @@ def test_losses_refuse_margins_and_scales_that_mean_nothing():
 MAPS = torch.zeros(1, 4, 4, 4)
 
 
+def sparse_step(make):
+    table = nn.Embedding(3, 2, sparse=True)
+    table(torch.tensor([1])).sum().backward()
+    make(table.parameters()).step()
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
@@ -231,6 +237,9 @@ MAPS = torch.zeros(1, 4, 4, 4)
         (lambda: sn.nn.CoupledLSTMCell(2, 3)(torch.zeros(1, 2), (torch.zeros(1, 3),)), "a tuple"),
         (lambda: sn.nn.ResetBeforeGRUCell(2, 3)(torch.zeros(1, 2), (torch.zeros(1, 3),)), "h is w"),
         (lambda: sn.nn.AdditiveAttention(3, 4, 5)(torch.zeros(2, 3), torch.zeros(2, 6, 3)), "T, 4"),
+        (lambda: scaling.unit_rows(torch.ones(3)), r"\(3,\)"),
+        (lambda: scaling.standardise(MAPS.numpy()), "ndarray"),
+        (lambda: sparse_step(sn.optim.AlmostAdam), "sparse"),
         (lambda: sn.optim.l1_penalty([MAPS], -1.0), "strength=-1"),
         (lambda: sn.optim.l2_penalty([MAPS], torch.nan), "strength=nan"),
         (lambda: sn.optim.quasi_newton(torch.square, torch.ones(2)), r"shape \(2,\)"),

@@ -74,6 +74,14 @@ def test_constant_places_and_rows_of_zeros_do_no_harm():
     assert unit_rows(torch.zeros(2, 3)).tolist() == [[0, 0, 0]] * 2
 
 
+@pytest.mark.parametrize("shape", [(5, 7), (3, 4, 2), (2, 3, 4, 4)])
+def test_a_sample_of_any_shape_gets_length_one(shape):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 9
+    flat = x.flatten(1)
+    expected = flat / flat.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(unit_rows(x).flatten(1), expected)
+
+
 def test_nan_and_nothing_are_refused():
     x = numbers(9, 2)
     x[4, 1] = float("nan")

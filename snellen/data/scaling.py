@@ -133,20 +133,26 @@ def centre_to_range(train: Tensor, per: Per = "feature") -> Scaling:
     return Scaling(mean, _safe((x - mean).abs().amax(axes, keepdim=True), mean))
 
 
-def unit_rows(x_ND: Tensor) -> Tensor:
-    """x_ND -> x_ND with rows of length 1 (L2); a row of zeros stays. Nothing is learnt from others.
+def unit_rows(x: Tensor) -> Tensor:
+    """x_N... -> the same shape, every sample of length 1 (L2); one of zeros stays.
+
+    Nothing is learnt from other samples. Raises UsageError where there are no samples of numbers.
 
     >>> unit_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
     tensor([[0.6000, 0.8000],
             [0.0000, 0.0000]])
     """
-    length_N1 = torch.linalg.vector_norm(x_ND.double(), dim=1, keepdim=True)
-    kind = x_ND.dtype if x_ND.is_floating_point() else torch.float32
-    return (x_ND / torch.where(length_N1 > 0, length_N1, 1.0)).to(kind)
+    if x.ndim < 2:
+        raise UsageError(f"x of shape {tuple(x.shape)}; (samples, numbers ...) is wanted")
+    length = torch.linalg.vector_norm(x.double(), dim=tuple(range(1, x.ndim)), keepdim=True)
+    kind = x.dtype if x.is_floating_point() else torch.float32
+    return (x / torch.where(length > 0, length, 1.0)).to(kind)
 
 
 def _numbers(train: Tensor) -> Tensor:
     """The training part in float64; statistics of NaN would spoil every sample."""
+    if not isinstance(train, Tensor):
+        raise UsageError(f"samples as a {type(train).__name__}; torch.as_tensor(x) makes a tensor")
     if not len(train):
         raise DataError("no training samples to take statistics of")
     bad = (~train.isfinite()).flatten(1).any(1).nonzero()[:, 0].tolist()

@@ -34,7 +34,8 @@ PARTS = {
 class AlmostAdam(Optimizer):
     """w -= lr * m / (sqrt(v) + eps) with m = b1 m + (1-b1) g and v = b2 v + (1-b2) g^2.
 
-    Raises UsageError for a negative or non-finite rate or eps, or betas outside [0, 1).
+    Raises UsageError for a negative or non-finite rate or eps, betas outside [0, 1), and in `step`
+    for a sparse gradient.
 
     >>> w = torch.nn.Parameter(torch.tensor([1.0]))
     >>> optimizer = AlmostAdam([w], lr=0.1)
@@ -60,6 +61,8 @@ class AlmostAdam(Optimizer):
         return move_each(self, closure, self._move)
 
     def _move(self, param: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        if gradient.is_sparse:
+            raise UsageError("a sparse gradient, whose moments are not; use torch.optim.SparseAdam")
         state = self.state[param]
         if not state:
             state["first"], state["second"] = torch.zeros_like(param), torch.zeros_like(param)
