@@ -132,3 +132,13 @@ def test_a_training_runs_and_its_answers_do_not_depend_on_the_batch(model, more,
     for one, picture in zip(run.predict(pictures), pictures, strict=True):
         alone = run.predict([picture])[0]
         torch.testing.assert_close(alone.scores_N[:3], one.scores_N[:3], atol=1e-4, rtol=1e-3)
+
+
+def test_a_network_that_was_made_beforehand_is_trained(tmp_path):
+    whole = world_source(World(), SHAPES)
+    source = replace(whole, train=WorldSet(0, 8, World()), val=WorldSet(1, 4, World()))
+    run = sn.train(
+        source, task="detect", model=thin("ssd-small", 6), epochs=1, batch=4, project=tmp_path,
+        quiet=True, doctor=False,
+    )  # fmt: skip
+    assert run.status == "finished"

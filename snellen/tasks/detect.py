@@ -103,6 +103,9 @@ class Detect(Task):
                 found.append(Problem("box-degenerate", text, do="left out of the loss", **place))
         return found
 
+    def answer(self, fed: tuple[int, ...]) -> None:
+        """Any: what the raw maps are is the network's."""
+
     def build(self, backbone: nn.Module | None) -> nn.Module:
         """The network as it is; its style, with the data's anchors, is noted in the spec."""
         kind = getattr(getattr(backbone, "head", None), "style", None)

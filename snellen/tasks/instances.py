@@ -76,6 +76,9 @@ class Instances(Task):
         do = "leave the thing out"
         return found + [Problem("mask-empty", f"mask {i} is empty", do=do, **place) for i in empty]
 
+    def answer(self, fed: tuple[int, ...]) -> None:
+        """Any: what the raw maps are is the network's."""
+
     def build(self, backbone: nn.Module | None) -> nn.Module:
         """The network as it is; its style is noted in the spec."""
         boxes = self.boxes

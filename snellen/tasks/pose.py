@@ -106,6 +106,9 @@ class Pose(Task):
             for n, k in wrong_NK.nonzero().tolist()
         ]
 
+    def answer(self, fed: tuple[int, ...]) -> None:
+        """Any: what the raw maps are is the network's."""
+
     def build(self, backbone: nn.Module | None) -> nn.Module:
         """The network, with as many joints and limbs as the skeleton has; how many pixels a cell of
         its maps is wide is noted in the spec.
