@@ -24,7 +24,7 @@ from .stick_figures import draw_people
 from .task import Metric, Task
 
 LIMIT, MULTIPLE = 368, 16  # of the input's sides, in pixels
-LEAST, MOST = 0.02, 20  # of a person that is said: score; how many an image (COCO counts 20)
+LEAST, MOST = 0.03, 20  # of a person that is said: score; how many an image (COCO counts 20)
 SHOWN = 0.3  # the least score that is drawn
 LOOKS = 300  # samples that tell sizes, who has joints, and the baseline
 
