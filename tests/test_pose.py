@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torch.nn import functional as F
 
 import snellen as sn
 from snellen.core.errors import DataError, UsageError
@@ -393,6 +394,45 @@ def test_every_stage_gives_all_maps_and_every_parameter_learns(name):
     sum(r.square().mean() for r in raw).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
     assert all(p.grad.any() for n, p in net.named_parameters() if n.startswith("head"))
+
+
+def written_again(state, x, stages):
+    """The paper's network off its figure 3, in plain convolutions; weights by our names."""
+
+    def conv(x, name, rectified=True):
+        weight = state[f"{name}.weight"]
+        x = F.conv2d(x, weight, state[f"{name}.bias"], padding=weight.shape[2] // 2)
+        return x.clamp(min=0) if rectified else x
+
+    def branch(x, name, depth):
+        for j in range(depth):
+            x = conv(x, f"{name}.{j}.conv")
+        return conv(x, f"{name}.{depth}", rectified=False)
+
+    for block, depth in enumerate((2, 2, 4, 2), 1):
+        x = F.max_pool2d(x, 2) if block > 1 else x
+        for j in range(depth):
+            x = conv(x, f"block{block}.{j + (block > 1)}.conv")
+    features = conv(conv(x, "narrow.0.conv"), "narrow.1.conv")
+    x, said = features, []
+    for stage in range(stages):
+        depth = 4 if stage == 0 else 6  # with the first of the two 1x1
+        both = [branch(x, f"head.{name}.{stage}", depth) for name in ("fields", "maps")]
+        said.append(torch.cat(both, 1))
+        x = torch.cat([*both, features], 1)
+    return said
+
+
+def test_the_papers_network_is_its_figure_written_a_second_time():
+    torch.manual_seed(0)
+    small = {"width": 8, "first": (3, 3, 16), "later": (5, 7, 8), "widths": (8, 8, 16, 16)}
+    net = sn.model("openpose_coco", **small).double().requires_grad_(False)
+    x = torch.randn(1, 3, 48, 64, dtype=torch.double)
+    ours, theirs = net(x), written_again(net.state_dict(), x, 6)
+    assert len(ours) == len(theirs) == 6
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-12, rtol=1e-9)
+    assert ours[-1].abs().max() > 0
 
 
 def test_a_network_takes_the_skeleton_of_the_data(task):

@@ -123,7 +123,7 @@ class Stages(nn.Module):
         x: Tensor = seen if self.neck is None else self.neck(seen)  # type: ignore[assignment]
         said: list[Tensor] = []
         for field, maps in zip(self.fields, self.maps, strict=True):
-            here = torch.cat([x, said[-1]], 1) if said else x
+            here = torch.cat([said[-1], x], 1) if said else x  # in the order of Cao's weights
             said.append(torch.cat([field(here), maps(here)], 1))
         return said
 
