@@ -26,7 +26,6 @@ from .task import Metric, Task
 LIMIT = 320  # pixels that the input's longer side has at most, where the user says no other
 LOOKS = 200  # samples that tell the size, and the baseline's class
 SURE = 20.0  # a logit whose loss is 0 in single precision
-AUX = 0.5  # the weight of an auxiliary head
 
 
 class Segment(Task):
@@ -135,12 +134,13 @@ class Segment(Task):
         return frame.pad(inner[0, 0].to(torch.uint8), VOID)
 
     def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """The spec's loss over all pixels that have a class; auxiliary heads count by half."""
+        """The spec's loss over all pixels that have a class; auxiliary heads by their weight."""
         logits_BKHW, true_BHW = net(batch.x), batch.y["semantic"].long()
         parts = {"loss": self._loss()(full(logits_BKHW), true_BHW)}
         for i, aux_BKhw in enumerate(getattr(net, "aux_logits", ()) if net.training else ()):
             aux_BKHW = F.interpolate(full(aux_BKhw), _hw(batch.x), mode="bilinear")
-            parts[f"aux{i}"] = AUX * self._loss()(aux_BKHW, true_BHW)
+            weight = getattr(net, "aux_weight", 0.5)
+            parts[f"aux{i}"] = weight * self._loss()(aux_BKHW, true_BHW)
         return parts
 
     def decode(self, out: Tensor, batch: Batch) -> list[Prediction]:
@@ -167,19 +167,17 @@ class Segment(Task):
     def baseline(self, train: SampleSet) -> dict[str, float]:
         """The most frequent class everywhere."""
         looked = [sample.target for sample in _looks(train)]
-        maps = [t.semantic_HW.flatten() for t in looked if t.semantic_HW is not None]
-        seen = torch.cat(maps)
-        seen = seen[_known(seen, len(self.names()))]
-        most = int(seen.bincount().argmax()) if len(seen) else 0
-        always = [Prediction(semantic_HW=torch.full_like(t.semantic_HW, most))
-                  for t in looked if t.semantic_HW is not None]  # fmt: skip
+        maps = [target.semantic_HW for target in looked if target.semantic_HW is not None]
+        seen = torch.cat([torch.zeros(0, dtype=torch.int64), *(m.flatten() for m in maps)])
+        most = seen[_known(seen, len(self.names()))].bincount(minlength=1).argmax()
         metric = self.metric()
-        metric.update(always, [t for t in looked if t.semantic_HW is not None])
+        metric.update([Prediction(semantic_HW=most.expand(m.shape)) for m in maps],
+                      [Target(semantic_HW=m) for m in maps])  # fmt: skip
         return metric.compute()
 
     @classmethod
     def tiny(cls) -> dict[str, Any]:
-        """Drawn scenes at half their size, two epochs."""
+        """Drawn scenes, two epochs."""
         return {"data": "shapes", "model": "unet-small", "epochs": 2, "batch": 32}
 
 
