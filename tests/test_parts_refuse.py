@@ -6,6 +6,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import snellen as sn
+from snellen.core import registry
 from snellen.core.errors import DataError, UsageError
 from snellen.data import scaling, splits
 from snellen.data.augment import compose
@@ -15,6 +16,8 @@ from snellen.data.decorrelate import principal
 from snellen.data.downsample import downsample, false_pattern
 from snellen.data.sample import Batch
 from snellen.doctor.slopes.rules import Rules
+
+AUGMENTS = registry.collect("snellen.data.augment", "AUGMENTS")
 
 
 def test_under_the_doctor_a_size_that_does_not_fit_is_refused_in_the_same_words(
@@ -186,10 +189,24 @@ def test_three_parts_take_numpy_labels_and_an_empty_part():
     )
 
 
-@pytest.mark.parametrize("word", ["affine", "rotate", "scale", "zoom"])
-def test_a_batch_of_nothing_stays_one(word):
-    batch = Batch(torch.zeros(0, 3, 8, 8), {}, torch.zeros(0).long(), torch.zeros(0, 2).long())
-    assert compose(word)(batch, torch.Generator()).x.shape == (0, 3, 8, 8)
+NO_THINGS = {
+    "none": {},
+    "listed": {"boxes_N4": [], "masks_NHW": [], "keypoints_NK2": [], "mirror_K": []},
+    "stacked": {"boxes_N4": torch.zeros(0, 2, 4), "semantic_HW": torch.zeros(0, 32, 32).long()},
+}
+
+
+@pytest.mark.parametrize("things", NO_THINGS)
+@pytest.mark.parametrize("word", sorted(AUGMENTS))
+def test_a_batch_of_nothing_stays_one(word, things):
+    nothing = torch.zeros(0).long()
+    batch = Batch(torch.zeros(0, 3, 32, 32), NO_THINGS[things], nothing, nothing.view(0, 2))
+    out = compose(word)(batch, torch.Generator())
+    assert len(out.x) == 0
+    for name in NO_THINGS[things]:
+        assert len(out.y[name]) == 0
+        if name == "semantic_HW":
+            assert out.y[name].shape[1:] == out.x.shape[2:]
 
 
 @pytest.mark.parametrize("name", ["step", "rows", "numbers", "burn_in"])

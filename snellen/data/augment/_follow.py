@@ -50,7 +50,8 @@ def follow(batch: Batch, x_BCHW: Tensor, matrix_B23: Tensor) -> Batch:
     """
     if not batch.y.keys() - {"label"}:
         return replace(batch, x=x_BCHW)
-    names = {AXES.sub("", name): name for name in batch.y}
+    there = [name for name, value in batch.y.items() if len(batch) or isinstance(value, Tensor)]
+    names = {AXES.sub("", name): name for name in there}  # lists of no samples have nothing to move
     _refuse_unknown_maps(batch, names)
     if not names.keys() & {"boxes", *MOVES}:
         return replace(batch, x=x_BCHW)
@@ -232,9 +233,8 @@ def _floating(values: Tensor) -> Tensor:
 def _joined(values: Any) -> tuple[Tensor, Tensor]:
     """What B samples have, stacked or listed -> all M things in one tensor, the sample of each."""
     joined = values.flatten(0, 1) if isinstance(values, Tensor) else torch.cat(list(values))
-    counts = torch.tensor([len(v) for v in values] if isinstance(values, list | tuple)
-                          else [values.shape[1]] * len(values))  # fmt: skip
-    rows_M = torch.arange(len(counts)).repeat_interleave(counts)
+    counts = [len(v) for v in values]
+    rows_M = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts, dtype=torch.int64))
     return joined, rows_M.to(joined.device)
 
 
