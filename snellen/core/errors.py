@@ -10,7 +10,11 @@ from .words import printable
 
 
 class SnellenError(Exception):
-    """The base of all; `exit_code` is what the command line ends with."""
+    """The base of all; `exit_code` is what the command line ends with.
+
+    >>> issubclass(UsageError, SnellenError), SnellenError.exit_code
+    (True, 2)
+    """
 
     exit_code = 2
 
@@ -19,13 +23,21 @@ class SnellenError(Exception):
 
 
 class UsageError(SnellenError):
-    """A word, a value or a combination that Snellen cannot follow."""
+    """A word, a value or a combination that Snellen cannot follow.
+
+    >>> raise UsageError("lr=-1 is not a number above 0")
+    Traceback (most recent call last):
+    snellen.core.errors.UsageError: lr=-1 is not a number above 0
+    """
 
 
 class DataError(SnellenError):
     """A file, a folder, an array or a checkpoint that cannot be used as it is.
 
     `lines` are all of what was found where the message has only the first of them.
+
+    >>> DataError("2 of 9 pictures cannot be read", ("a.png", "b.png")).lines
+    ('a.png', 'b.png')
     """
 
     exit_code = 3
@@ -36,19 +48,31 @@ class DataError(SnellenError):
 
 
 class Diverged(SnellenError):
-    """A training whose loss or weights are no longer finite."""
+    """A training whose loss or weights are no longer finite.
+
+    >>> Diverged("the loss is NaN since step 6").exit_code
+    4
+    """
 
     exit_code = 4
 
 
 class Interrupted(SnellenError):
-    """The user stopped the training; its checkpoint is saved."""
+    """The user stopped the training; its checkpoint is saved.
+
+    >>> Interrupted("stopped after epoch 3").exit_code
+    130
+    """
 
     exit_code = 130
 
 
 class DoctorError(SnellenError):
-    """Raised by `doc.raise_if(level)`; `findings` holds what was found at that level or above."""
+    """Raised by `doc.raise_if(level)`; `findings` holds what was found at that level or above.
+
+    >>> DoctorError("1 finding", ("lr-too-high",)).findings
+    ('lr-too-high',)
+    """
 
     exit_code = 1
 
@@ -72,7 +96,11 @@ class UnknownName(UsageError, LookupError):
 
 
 class LeftOut(RuntimeWarning):
-    """A plug-in that could not be loaded, and why; everything else is there."""
+    """A plug-in that could not be loaded, and why; everything else is there.
+
+    >>> issubclass(LeftOut, Warning)
+    True
+    """
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

@@ -76,7 +76,15 @@ class EventLog:
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """Every whole event of a log, in order; a half-written last line is skipped."""
+    """Every whole event of a log, in order; a half-written last line is skipped.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "events.jsonl")
+    ...     _ = path.write_text('{"kind": "step", "step": 1}\\n{"kind": "st')
+    ...     list(read_events(path))
+    [{'kind': 'step', 'step': 1}]
+    """
     lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -125,7 +133,11 @@ def _json(value: Any, instead: Callable[[float], Any]) -> Any:
 
 
 def unplain(value: Any) -> Any:
-    """The inverse of `plain` for numbers."""
+    """The inverse of `plain` for numbers.
+
+    >>> unplain({"loss": {"$float": "inf"}, "class": "nan"})
+    {'loss': inf, 'class': 'nan'}
+    """
     if isinstance(value, dict):
         if value.keys() == {"$float"} and value["$float"] in ("nan", "inf", "-inf"):
             return float(value["$float"])

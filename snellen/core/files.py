@@ -24,6 +24,13 @@ def write_atomically(path: Path, write: Callable[[Path], None], expected_bytes: 
 
     Raises DataError where it cannot, with the space needed where the disk is full; the old file
     stays, and the unfinished one is removed.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.txt")
+    ...     write_atomically(path, lambda beside: beside.write_text("all of it") and None)
+    ...     path.read_text()
+    'all of it'
     """
     write_together({path: write}, expected_bytes)
 
@@ -37,6 +44,13 @@ def write_together(
 
     `before` runs between the last write and the first rename. The renames are not one step: the
     last file of `parts` is the mark by which a reader knows that the others are in place.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     parts = {Path(folder, n): lambda beside: beside.touch() for n in ("weights", "mark")}
+    ...     write_together(parts)
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['mark', 'weights']
     """
     folder = next(iter(parts)).parent
     sweep(folder)
@@ -59,14 +73,30 @@ def write_together(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically, UTF-8."""
+    """Write a text file atomically, UTF-8.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_text(Path(folder, "a.txt"), "é")
+    ...     Path(folder, "a.txt").read_bytes()
+    b'\\xc3\\xa9'
+    """
     # A file name need not be UTF-8; \udce9 is how JSON itself writes what stands for such a byte.
     data = text.encode(errors="backslashreplace")
     write_atomically(path, lambda beside: _write_bytes(beside, data), len(data))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically, indented, UTF-8."""
+    """Write JSON atomically, indented, UTF-8.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(Path(folder, "a.json"), {"epochs": 3})
+    ...     print(Path(folder, "a.json").read_text(), end="")
+    {
+     "epochs": 3
+    }
+    """
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -74,6 +104,14 @@ def link_over(source: Path, target: Path) -> None:
     """Give `source` the second name `target`, over what stands there, in one step.
 
     A file system without hard links gets a copy; so long as it is not whole, `target` is the old.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     last, previous = Path(folder, "last"), Path(folder, "previous")
+    ...     _ = last.write_text("new"), previous.write_text("old")
+    ...     link_over(last, previous)
+    ...     previous.read_text()
+    'new'
     """
     beside = _beside(target)
     beside.unlink(missing_ok=True)
@@ -90,7 +128,14 @@ def link_over(source: Path, target: Path) -> None:
 
 
 def sweep(folder: Path) -> list[Path]:
-    """Remove what dead processes left half-written in `folder`; return what was removed."""
+    """Remove what dead processes left half-written in `folder`; return what was removed.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Path(folder, ".best.999999999.tmp").touch()
+    ...     [path.name for path in sweep(Path(folder))]
+    ['.best.999999999.tmp']
+    """
     dead = [path for path, pid in _unfinished(folder) if not _alive(pid)]
     for path in dead:
         with contextlib.suppress(OSError):
@@ -99,7 +144,12 @@ def sweep(folder: Path) -> list[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Force the names in a folder to the disk."""
+    """Force the names in a folder to the disk.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sync_folder(Path(folder))
+    """
     _sync(folder)
 
 

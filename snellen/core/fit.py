@@ -12,7 +12,11 @@ COUNTER = "num_batches_tracked"  # of batch norm: files from before it existed a
 
 @dataclass(frozen=True)
 class Misfit:
-    """Names of tensors that only the network has, only the file has, or have another shape."""
+    """Names of tensors that only the network has, only the file has, or have another shape.
+
+    >>> Misfit(missing=("fc.bias",), unexpected=(), misshapen=()).missing
+    ('fc.bias',)
+    """
 
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]

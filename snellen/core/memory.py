@@ -6,7 +6,11 @@ SHARE = 0.8  # of the free memory that one file may fill; the rest is for the tr
 
 
 def free_memory() -> int:
-    """Bytes that can be had without swapping; 2 GiB where the system does not say."""
+    """Bytes that can be had without swapping; 2 GiB where the system does not say.
+
+    >>> free_memory() > 2**20
+    True
+    """
     try:
         with open("/proc/meminfo") as file:
             for line in file:

@@ -29,7 +29,12 @@ def pack(value: Any, name: str = "state") -> tuple[Any, dict[str, Tensor]]:
 
 
 def unpack(tree: Any, tensors: dict[str, Tensor]) -> Any:
-    """The inverse of `pack`: types, keys and memory formats as they were."""
+    """The inverse of `pack`: types, keys and memory formats as they were.
+
+    >>> tree, tensors = pack({"step": (3, torch.ones(2))})
+    >>> unpack(tree, tensors)
+    {'step': (3, tensor([1., 1.]))}
+    """
     if isinstance(tree, list):
         return [unpack(v, tensors) for v in tree]
     if not isinstance(tree, dict):

@@ -27,7 +27,11 @@ GROUPS = (  # in the order of the page
 
 @dataclass(frozen=True)
 class Part:
-    """One named thing. `where` are dotted names with commas between; `sn.` stands for Snellen."""
+    """One named thing. `where` are dotted names with commas between; `sn.` stands for Snellen.
+
+    >>> Part("Losses", "torch.nn.L1Loss", "mean of |x - y|").where
+    'torch.nn.L1Loss'
+    """
 
     group: str  # one of GROUPS
     where: str

@@ -46,7 +46,13 @@ class RunFolder:
 
 
 def create(project: str | Path, name: str) -> RunFolder:
-    """Make runs/<name>-N with the first free N; two trainings at once never share one."""
+    """Make runs/<name>-N with the first free N; two trainings at once never share one.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [create(folder, "digits").path.name for _ in range(2)]
+    ['digits-1', 'digits-2']
+    """
     if not name or name in (".", "..") or any(c in name for c in '/\\\0:*?"<>|'):
         raise UsageError(f"name={name!r} cannot be a folder; use letters, digits, - and _")
     project = Path(project)
@@ -72,7 +78,12 @@ def create(project: str | Path, name: str) -> RunFolder:
 
 
 def find(path: str | Path) -> RunFolder:
-    """The run at `path`, or an error that says what is there instead."""
+    """The run at `path`, or an error that says what is there instead.
+
+    >>> find("a-1")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    snellen.core.errors.DataError: no run at a-1: there is no such folder; ...
+    """
     folder = RunFolder(path)
     if folder.config.is_file():
         return folder
@@ -84,5 +95,9 @@ def find(path: str | Path) -> RunFolder:
 
 
 def glob_safe(name: str) -> str:
-    """A name with its glob signs quoted."""
+    """A name with its glob signs quoted.
+
+    >>> glob_safe("a[1]*")
+    'a[[]1[]][*]'
+    """
     return "".join(f"[{c}]" if c in "[]*?" else c for c in name)

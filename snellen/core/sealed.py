@@ -32,7 +32,11 @@ CHANGED = "is not what was written: its SHA-256 differs"
 
 @dataclass(frozen=True)
 class Damage:
-    """What is wrong with a file, or with one tensor of it."""
+    """What is wrong with a file, or with one tensor of it.
+
+    >>> print(Damage(Path("best.safetensors"), "fc.bias", MISSING))
+    best.safetensors: tensor 'fc.bias' is missing
+    """
 
     file: Path
     tensor: str | None
@@ -45,7 +49,11 @@ class Damage:
 
 @dataclass(frozen=True)
 class Reading:
-    """A file as it was found. A foreign file (no hashes) has no facts and an empty seal."""
+    """A file as it was found. A foreign file (no hashes) has no facts and an empty seal.
+
+    >>> Reading().damages
+    ()
+    """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -54,7 +62,15 @@ class Reading:
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> str:
-    """Tensors and plain facts -> a sealed safetensors file; returns its seal. Not atomic."""
+    """Tensors and plain facts -> a sealed safetensors file; returns its seal. Not atomic.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     seal = write_tensors(Path(folder, "a.safetensors"), {"w": torch.ones(2)}, {"epoch": 3})
+    ...     found = read_tensors(Path(folder, "a.safetensors"))
+    >>> found.seal == seal, found.facts, found.tensors
+    (True, {'epoch': 3}, {'w': tensor([1., 1.])})
+    """
     ready = _ready(tensors)
     hashes = {name: tensor_hash(tensor) for name, tensor in ready.items()}
     inner = json.dumps({"facts": _plain(facts), "sha256": hashes}, ensure_ascii=False)
@@ -74,6 +90,9 @@ def read_tensors(path: Path) -> Reading:
     """A safetensors file -> its tensors, facts and damages; never raises for what is in it.
 
     The tensors are copies in memory: a file that changes later does not change them.
+
+    >>> read_tensors(Path("absent.safetensors")).damages[0].what
+    'is missing'
     """
     try:
         header = _header(path)
@@ -103,7 +122,15 @@ def json_bytes(value: dict[str, Any]) -> tuple[bytes, str]:
 
 
 def read_json(path: Path) -> Reading:
-    """A sealed JSON file -> its facts and seal, or its damage."""
+    """A sealed JSON file -> its facts and seal, or its damage.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.json")
+    ...     _ = path.write_bytes(json_bytes({"epoch": 3})[0])
+    ...     read_json(path).facts["epoch"]
+    3
+    """
     try:
         data = path.read_bytes()
         seal = _check_seal(data)
@@ -128,7 +155,11 @@ def tensor_hash(tensor: Tensor) -> str:
 
 
 def num_bytes(tensors: dict[str, Tensor]) -> int:
-    """What a file of these tensors takes, within a few percent."""
+    """What a file of these tensors takes, within a few percent.
+
+    >>> num_bytes({"w": torch.zeros(1000)})
+    8396
+    """
     return 4096 + sum(t.numel() * t.element_size() + 300 for t in tensors.values())
 
 

@@ -33,6 +33,14 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], list[st
     A .safetensors of other makers has no hashes and gives an empty meta. A .pt or .pth is read by
     torch.load(weights_only=True) alone, which runs nothing of what the file says. The notes say
     which of several nets a file held, and what was taken off the names. Raises DataError.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.pt")
+    ...     torch.save({"epoch": 3, "state_dict": {"module.w": torch.ones(2)}}, path)
+    ...     tensors, _, notes = read_weights(path)
+    >>> tensors, notes
+    ({'w': tensor([1., 1.])}, ["a.pt: took 'state_dict'", "a.pt: took 'module.' off every name"])
     """
     path = Path(path)
     if path.is_dir():
@@ -59,7 +67,11 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], list[st
 
 
 def damage_lines(damages: Any) -> list[str]:
-    """One line a file, the tensors of one file folded into one."""
+    """One line a file, the tensors of one file folded into one.
+
+    >>> damage_lines([sealed.Damage(Path("a"), name, "is missing") for name in ("w", "b")])
+    ["a: tensor 'w' is missing (and 1 more tensors)"]
+    """
     by_file: dict[Path, list[sealed.Damage]] = {}
     for damage in damages:
         by_file.setdefault(damage.file, []).append(damage)
@@ -69,7 +81,11 @@ def damage_lines(damages: Any) -> list[str]:
 
 
 def short(lines: list[str], count: int = 6) -> list[str]:
-    """At most so many lines, the last of them saying how many are not shown."""
+    """At most so many lines, the last of them saying how many are not shown.
+
+    >>> short(["a", "b", "c"], 2)
+    ['a', 'and 2 more; `snellen verify` lists all']
+    """
     if len(lines) <= count:
         return lines
     return [*lines[: count - 1], f"and {len(lines) - count + 1} more; `snellen verify` lists all"]
