@@ -3,16 +3,18 @@
     python tests/parity/two_stage.py
 
 Both have a 16th of the paper's channels and the same drawn weights, which go through a file under
-torchvision's names. torchvision's RoIAlign is its own in Python; suppression is ours on both sides,
-as its compiled one does not load. One JSON line a network; exits 1 where anything differs. A
-process of its own for the reason that check.py tells.
+torchvision's names. torchvision's RoIAlign is its own in Python, mended at the border; suppression
+is ours on both sides, as its compiled one does not load. One JSON line a network; exits 1 where
+anything differs. A process of its own for the reason that check.py tells.
 """
 
+import importlib
 import json
 import sys
 from pathlib import Path
 
 import torch
+import torch._dynamo
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -26,8 +28,8 @@ NARROW = {
     "before": 60,
     "keep": 40,
 }
-LAST, CALM = ("cls_logits", "bbox_pred", "cls_score"), 4e-4
-NAMES = ("fasterrcnn_resnet50_fpn",)
+LAST, CALM = ("cls_logits", "bbox_pred", "cls_score", "mask_fcn_logits"), 4e-4
+NAMES = ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn")
 
 
 def slim(layer, name):
@@ -41,7 +43,7 @@ def slim(layer, name):
     cin = layer.in_channels if layer.in_channels == 3 else layer.in_channels // SLIM
     cout = layer.out_channels // (1 if last else SLIM)
     how = (layer.kernel_size, layer.stride, layer.padding)
-    return nn.Conv2d(cin, cout, *how, bias=layer.bias is not None)
+    return type(layer)(cin, cout, *how, bias=layer.bias is not None)
 
 
 def slim_reference(name):
@@ -51,7 +53,7 @@ def slim_reference(name):
     build = getattr(torchvision.models.detection, name)
     net = build(weights=None, weights_backbone=None, num_classes=CLASSES + 1)
     for part, layer in list(net.named_modules()):
-        if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm2d):
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.BatchNorm2d):
             net.set_submodule(part, slim(layer, part))
     return net
 
@@ -59,11 +61,12 @@ def slim_reference(name):
 def pair(name, generator):
     import snellen as sn
 
+    more = {"masks": (NARROW["width"],) * 4} if name.startswith("mask") else {}
     theirs = drawn(lambda: slim_reference(name), generator)
     for part, layer in theirs.named_modules():
         if part.endswith(LAST):  # or every box is far outside the picture
             layer.weight *= CALM
-    ours = drawn(lambda: sn.model(f"tv:{name}", classes=CLASSES, **NARROW), generator)
+    ours = drawn(lambda: sn.model(f"tv:{name}", classes=CLASSES, **NARROW, **more), generator)
     through_file(theirs, ours, wrapped=False)
     theirs.rpn._pre_nms_top_n = dict.fromkeys(("training", "testing"), NARROW["before"])
     theirs.rpn._post_nms_top_n = dict.fromkeys(("training", "testing"), NARROW["keep"])
@@ -82,6 +85,23 @@ def our_suppression():
     boxes.batched_nms = suppress
 
 
+def mended_border():
+    """Beyond the border torchvision's kernels read 0, and half a cell of it the last cell; its
+    RoIAlign in Python goes on along the slope.
+    """
+    module = importlib.import_module("torchvision.ops.roi_align")
+    inner = module._bilinear_interpolate
+
+    def interpolate(maps, image, y, x, ymask, xmask):
+        high, wide = maps.shape[2:]
+        down, across = ((v >= -1) & (v <= n) for v, n in ((y, high), (x, wide)))
+        inside = down[:, None, :, None, :, None] & across[:, None, None, :, None, :]
+        y, x = y.clamp(0, high - 1), x.clamp(0, wide - 1)
+        return inner(maps, image, y, x, ymask, xmask) * inside
+
+    module._bilinear_interpolate = interpolate
+
+
 def objects(regions_P4, generator):
     """Things near some regions of an image, and an image without any.
 
@@ -90,6 +110,7 @@ def objects(regions_P4, generator):
     """
     from snellen.nn.nms import non_maximum_suppression
 
+    regions_P4 = regions_P4[(regions_P4[:, 2:] - regions_P4[:, :2] > 8).all(1)]
     boxes = regions_P4 + 4 * torch.rand(len(regions_P4), 4, generator=generator)
     boxes = boxes[non_maximum_suppression(boxes, torch.ones(len(boxes)), 0.0)]
     labels = torch.randint(CLASSES, (len(boxes),), generator=generator)
@@ -128,6 +149,17 @@ def second_stage(theirs, maps, regions, truth):
     return logits, codes, losses, heads.postprocess_detections(logits, codes, regions, sizes)
 
 
+def masks(theirs, maps, asked, said):
+    """How far our logits of masks are from theirs in the same boxes, of the same classes."""
+    heads, rows = theirs.roi_heads, [one[:, 2] > one[:, 0] for one in asked]
+    boxes = [one[r, :4] for one, r in zip(asked, rows, strict=True)]
+    grids = heads.mask_roi_pool(maps, boxes, [SIZE] * len(boxes))
+    logits = heads.mask_predictor(heads.mask_head(grids))
+    label = torch.cat([one[r, 5] for one, r in zip(asked, rows, strict=True)]).long()
+    ours = torch.cat([one[r] for one, r in zip(said, rows, strict=True)])
+    return {"masks": apart(logits[range(len(label)), 1 + label], ours)}
+
+
 def compare(ours, theirs, x, generator):
     from dataclasses import replace
 
@@ -136,10 +168,12 @@ def compare(ours, theirs, x, generator):
 
     style = replace(ours.head.facts, anchors=10**6)
     maps, raw = theirs.backbone(x), ours(x)
-    truth = objects(style.split(raw)[1][0], generator)
-    first, regions, losses = first_stage(theirs, maps, x, truth)
+    found = masks(theirs, maps, *raw[-2:]) if ours.head.branch else {}
+    raw = raw[:-2] if ours.head.branch else raw
     mine, own, logits, codes = style.split(raw)
-    found = {f"map {k}": apart(a, b) for k, (a, b) in enumerate(zip(first, mine, strict=True))}
+    truth = objects(own[0], generator)
+    first, regions, losses = first_stage(theirs, maps, x, truth)
+    found |= {f"map {k}": apart(a, b) for k, (a, b) in enumerate(zip(first, mine, strict=True))}
     rows = [torch.arange(len(one)) for one in regions]
     found["regions"] = max(apart(a, b[r]) for a, b, r in zip(regions, own, rows, strict=True))
     theirs_logits, theirs_codes, more, read = second_stage(theirs, maps, regions, truth)
@@ -158,8 +192,10 @@ def compare(ours, theirs, x, generator):
 
 def main():
     torch.set_num_threads(1)
+    torch._dynamo.config.disable = True  # torchvision would compile its RoIAlign for a minute
     load_oracles()
     our_suppression()
+    mended_border()
     wrong = False
     for name in NAMES:
         generator = torch.Generator().manual_seed(3)
