@@ -15,7 +15,11 @@ from ..core.errors import UnknownName, UsageError
 
 @dataclass(frozen=True)
 class Within:
-    """The least and the largest value of a number."""
+    """The least and the largest value of a number.
+
+    >>> str(Within(1)), str(Within(0, 1))
+    ('from 1 up', 'from 0 to 1')
+    """
 
     low: float
     high: float = math.inf

@@ -21,7 +21,11 @@ CONV = re.compile(r"(\d+)x(\d+) (\d+)( /2)?( v)?")
 
 @dataclass(frozen=True)
 class Style:
-    """What all convolutions and pools of a network have in common."""
+    """What all convolutions and pools of a network have in common.
+
+    >>> Style(scale=4).norm
+    True
+    """
 
     norm: bool = True
     bias: bool = False
@@ -32,7 +36,11 @@ class Style:
 
 
 def conv(cin: int, text: str, style: Style) -> tuple[nn.Sequential, int]:
-    """cin and "KxL cout [/2] [v]" -> convolution, norm, ReLU; and its output channels."""
+    """cin and "KxL cout [/2] [v]" -> convolution, norm, ReLU; and its output channels.
+
+    >>> conv(3, "3x3 8 /2 v", Style())[0].conv
+    Conv2d(3, 8, kernel_size=(3, 3), stride=(2, 2), bias=False)
+    """
     match = CONV.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is no convolution; one is written '3x3 64 /2 v'")

@@ -25,6 +25,10 @@ class Row(ABC):
     `top1` is a published accuracy on ImageNet in percent, and whose: the tag of torchvision's or
     timm's weights, or a page. `family`, `paper`, `input`, `classes` and `task` stand in the class,
     and in a row where it differs. Dropout is the paper's, also where timm leaves it to training.
+
+    >>> import snellen as sn
+    >>> sn.model("resnet18").row.params, sn.models.row("resnet18").input
+    (11689512, (3, 224, 224))
     """
 
     params: int
@@ -74,7 +78,12 @@ def options(row: Row) -> dict[str, Any]:
 
 
 def identity(row: Row) -> tuple[Any, ...]:
-    """What makes two rows the same network, whoever trained it."""
+    """What makes two rows the same network, whoever trained it.
+
+    >>> from snellen.models import row
+    >>> identity(row("tv:resnet50")) == identity(row("timm:resnet50"))
+    True
+    """
     return (type(row), *options(row).items(), row.input, row.classes)
 
 
@@ -82,6 +91,10 @@ def changed(row: Any, name: str, changes: Mapping[str, Any]) -> Any:
     """The row with some columns changed.
 
     An unknown column or word names the nearest right ones, another value what may be.
+
+    >>> from snellen.models import row
+    >>> changed(row("mlp"), "mlp", {"imgsz": 8}).imgsz
+    8
     """
     kinds, known = get_type_hints(type(row), include_extras=True), options(row)
     for word in changes:
