@@ -76,6 +76,15 @@ def test_ctc_is_right_only_behind_log_softmax():
     assert not sn.gradcheck(nn.CTCLoss(), (x, *more))
 
 
+def test_truncation_is_no_slope_but_where_nothing_is_cut():
+    x = torch.randn(2, 5, 3)
+    cell = nn.GRUCell(3, 4)
+    assert sn.gradcheck(sn.nn.Recurrent(cell, truncate=5), x, rules=FEW)
+    report = sn.gradcheck(sn.nn.Recurrent(cell, truncate=2), x, rules=FEW)
+    assert not report
+    assert report.named.name.startswith("cell.")
+
+
 def test_nothing_of_the_users_is_changed_and_its_hooks_are_silent():
     net = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Dropout(0.5))
     net[1].eval()

@@ -145,6 +145,26 @@ def test_gradient_of_each_term_alone_and_of_their_sum(term):
     assert gradcheck(loss, (w,))
 
 
+def test_the_penalty_of_weight_decay_is_what_its_steps_go_down():
+    w, v, b = (nn.Parameter(torch.randn(3, 2, dtype=torch.float64)) for _ in range(3))
+    groups = [{"params": [w], "weight_decay": 0.3}, {"params": [v], "weight_decay": 0.1},
+              {"params": [b], "weight_decay": 0.0}]  # fmt: skip
+    optimizer = torch.optim.SGD(groups, lr=1.0)
+    before = sn.optim.decay_penalty(optimizer)
+    closed = 0.15 * w.square().sum() + 0.05 * v.square().sum()
+    assert before == pytest.approx(closed.item())
+    slopes = torch.autograd.grad(closed, (w, v))
+    old = [p.detach().clone() for p in (w, v, b)]
+    for p in (w, v, b):
+        p.grad = torch.zeros_like(p)
+    optimizer.step()
+    for p, start, slope in zip((w, v, b), old, (*slopes, 0 * b), strict=True):
+        torch.testing.assert_close(p.detach(), start - slope.detach())
+    nothing = torch.optim.SGD(groups[2:], lr=1.0)
+    nothing.param_groups += [{**nothing.param_groups[0], "params": [], "weight_decay": 1.0}]
+    assert sn.optim.decay_penalty(nothing) == 0
+
+
 def test_penalties_are_for_weights_that_learn_and_not_for_nothing():
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(3, 2))
     assert [p.shape for p in sn.optim.weights_of(net)] == [(2, 1, 3, 3), (2, 3)]

@@ -108,7 +108,7 @@ def decay_penalty(optimizer: Optimizer) -> float:
     return sum(
         float(l2_penalty(group["params"], group["weight_decay"]))
         for group in optimizer.param_groups
-        if group.get("weight_decay")
+        if group.get("weight_decay") and group["params"]
     )
 
 
