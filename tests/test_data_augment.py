@@ -130,6 +130,20 @@ def test_resample_equals_a_loop_over_pixels():
     assert np.allclose(resample(x, matrix)[0, 0].numpy(), wanted, atol=1e-5)
 
 
+def test_shade_adds_a_slow_wave_of_light_to_all_channels_alike():
+    x = pictures(torch.float32, 200, 3, (40, 48))
+    wave = AUGMENTS["shade"](batch_of(x), seeded()).x - x
+    deviation = x.std((1, 2, 3), correction=0)
+    assert torch.allclose(wave, wave[:, :1].expand_as(wave), atol=1e-6)
+    assert float(wave.min()) > -1e-6
+    highest = wave.amax((1, 2, 3)) / deviation
+    assert 1.5 < float(highest.max()) < 2.4  # bicubic: a little above its knots
+    assert float(highest.min()) < 0.1
+    steps = [wave.diff(dim=axis).abs().amax((1, 2, 3)) / deviation for axis in (-1, -2)]
+    assert float(torch.stack(steps).max()) < 2 * 2 * 2 / 39  # twice the mean slope of half a side
+    assert torch.allclose(AUGMENTS["shade"](batch_of(x + 5), seeded()).x - 5, x + wave, atol=1e-5)
+
+
 def test_jitter_noise_erase_and_lighting_statistics():
     gray = torch.full((4000, 1, 4, 4), 100.0)
     brightness = AUGMENTS["jitter"](batch_of(gray), seeded()).x[:, 0, 0, 0] / 100

@@ -1,0 +1,43 @@
+"""Light that falls unevenly: a slow wave is added, as lamps and lenses add it."""
+
+from dataclasses import replace
+
+import torch
+from torch import Generator
+from torch.nn import functional as F
+
+from ...core.parts import Part
+from ..sample import Batch
+from ._base import Augment, keep_type
+
+KNOTS, STRONGEST = 3, 2.0  # brightnesses along a side that are drawn; in deviations of the picture
+
+
+class Shade(Augment):
+    """Each sample gets light on all channels alike, up to about two deviations of its pixels.
+
+    What is bright by its place alone is no thing: a network that sets one threshold for a picture
+    loses by it.
+    """
+
+    name = "shade"
+    about = "add a slow wave of light, of about two deviations of the picture at most"
+
+    def __call__(self, batch: Batch, generator: Generator) -> Batch:
+        """x_BCHW -> x_BCHW; draws 3 x 3 brightnesses and a strength for each sample."""
+        knots = torch.rand(len(batch), 1, KNOTS, KNOTS, generator=generator)
+        strength = torch.rand(len(batch), 1, 1, 1, generator=generator) * STRONGEST
+        x = batch.x.float()
+        light = (knots * strength).to(x.device) * x.std((1, 2, 3), keepdim=True, correction=0)
+        wave = F.interpolate(light, x.shape[-2:], mode="bicubic", align_corners=True).clamp(min=0)
+        return replace(batch, x=keep_type(x + wave, batch.x))
+
+
+PARTS = {
+    "Uneven light": Part(
+        "Augmentations",
+        "sn.data.augment.shade.Shade",
+        "augment=shade: a slow wave of light over the picture",
+    ),
+}
+AUGMENTS = {"shade": Shade()}
