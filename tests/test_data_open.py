@@ -429,4 +429,4 @@ def test_what_trainings_left_is_no_data(tmp_path):
         (run / name).write_text("")
     for path in (run, run.parent):
         with pytest.raises(DataError, match="holds what trainings left, and no data"):
-            open_path(path)
+            open_data(path)

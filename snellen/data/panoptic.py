@@ -41,6 +41,7 @@ class PanopticSet(SampleSet):
 
     pictures: Sequence[Panorama]
     channels: int = 3
+    things: tuple[bool, ...] = ()  # which classes are of things, the others of ground
 
     def __len__(self) -> int:
         return len(self.pictures)

@@ -63,7 +63,7 @@ class Classify(Task):
         if _has_boxes(source.train):
             raise DataError(
                 f"{source.name} ({source.format}) has boxes and no class for a whole image; "
-                "task=detect learns boxes and comes with a later version; "
+                "task=detect learns boxes; "
                 "for task=classify give a folder of pictures for each class"
             )
         if len(source.classes) < 2:

@@ -21,8 +21,10 @@ def convert(source: Source, format: str, folder: str | Path) -> list[str]:
     snellen.core.errors.UnknownName: no 'cocoa' in convert; did you mean coco?
     """
     from ...core import registry
-    from ._export import left_out, new_folder, unreadable
+    from ._export import left_out, need_boxes, new_folder, unreadable
 
     write = registry.get("snellen.data.convert", "WRITERS", format)
+    if format != "csv":
+        need_boxes(source)
     left = [*unreadable(source), *left_out(source, format)]
     return [*left, *write(source, new_folder(folder, source.name))]

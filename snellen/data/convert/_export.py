@@ -38,6 +38,13 @@ def parts_of(source: Source) -> dict[str, SampleSet]:
     return {part: samples for part, samples in named.items() if samples is not None}
 
 
+def need_boxes(source: Source) -> None:
+    """Raise DataError where there are none, before a folder is made."""
+    if not isinstance(source.train, BoxSet):
+        raise DataError(f"{source.name} ({source.format}) has no boxes; --to csv writes classes, "
+                        "the others write boxes, outlines and key points")  # fmt: skip
+
+
 def items(source: Source, *, flat: bool = False) -> Iterator[Item]:
     """A source of boxes -> its records in pixels, under names that are unique; DataError else.
 
@@ -48,7 +55,7 @@ def items(source: Source, *, flat: bool = False) -> Iterator[Item]:
     taken: set[str] = set()
     for part, samples in parts_of(source).items():
         if not isinstance(samples, BoxSet):
-            raise DataError(f"{source.name} has no boxes; only --to csv writes classes")
+            raise DataError(f"{source.name} has no boxes to write")
         top = _top([samples.path(i) for i in range(len(samples))])
         for i in range(len(samples)):
             try:

@@ -96,4 +96,5 @@ def table_of(
         raise DataError(f"its columns of numbers are {shortlist(known) or 'none'}; "
                         f"{shortlist(missing)} is wanted too")  # fmt: skip
     cells = [known[n].attributes() if is_binary else list(known[n].cells) for n in names]
-    return tensor([[column[row] for column in cells] for row in rows]).reshape(-1, len(names))
+    rows_NV = [[column[row] for column in cells] for row in rows]
+    return tensor(rows_NV).float().reshape(len(rows), len(names))

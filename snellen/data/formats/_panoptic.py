@@ -1,12 +1,15 @@
 """Reading COCO's panoptic json: what the numbers in the maps beside it mean."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import DataError
 from ..images import is_image_name
 from ..panoptic import PanopticSet, Panorama, Segment
+from ..relabel import Relabelled
 from ..source import Source
 from ._coco import Entry, brief, by_part, entries, images_of, key_of, media_of
 from ._folders import channels_of
@@ -14,15 +17,24 @@ from ._json import Document, read_json
 from ._judge import Notes
 from ._parts import join_parts
 
+OF_THINGS = ("detect", "instances", "localise", "tag")  # tasks that know no ground
+
 
 def open_panoptic(path: Path, files: Sequence[Path]) -> Source:
     """The json files of a data set, one a part -> Source."""
-    parts = by_part(path, files)
-    return join_parts(
-        str(path),
-        "panoptic",
-        {part: read_panoptic(file, path, part) for part, file in parts.items()},
-    )
+    parts = {part: read_panoptic(file, path, part) for part, file in by_part(path, files).items()}
+    source = join_parts(str(path), "panoptic", parts)
+    things = parts["train"].train.things  # type: ignore[attr-defined]
+    return replace(source, variants=dict.fromkeys(OF_THINGS, partial(_things, source, things)))
+
+
+def _things(source: Source, is_thing: Sequence[bool]) -> Source:
+    """The source with the classes of things alone."""
+    names = [name for name, is_one in zip(source.classes, is_thing, strict=True) if is_one]
+    table = [names.index(name) if name in names else -1 for name in source.classes]
+    val, test = (part and Relabelled(part, table) for part in (source.val, source.test))
+    return replace(source, train=Relabelled(source.train, table), val=val, test=test,
+                   classes=tuple(names), variants={})  # fmt: skip
 
 
 def read_panoptic(file: Path, root: Path, part: str) -> Source:
@@ -54,8 +66,9 @@ def read_panoptic(file: Path, root: Path, part: str) -> Source:
     facts = {"images": len(found), "channels": channels,
              "segments": sum(len(picture.segments) for picture in found)}  # fmt: skip
     names = tuple(name for name, _ in classes.values())
+    things = tuple(is_thing for _, is_thing in classes.values())
     problems = tuple(notes.found)
-    return Source(str(file), "panoptic", PanopticSet(found, channels), names,
+    return Source(str(file), "panoptic", PanopticSet(found, channels, things), names,
                   problems=problems, facts=facts)  # fmt: skip
 
 
