@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..core import registry
 from ..core.errors import DataError, UsageError
 from ..data.inputs import Inputs
-from ..data.letterbox import Letterbox, input_size
+from ..data.letterbox import Letterbox
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ..nn.anchors import kmeans_anchors
@@ -23,6 +23,7 @@ from ..nn.detector import Found, Style, Truth
 from ..nn.nms import non_maximum_suppression
 from ..nn.yolo_v3 import YoloV3
 from ._coco import CocoScores
+from ._framed import common_size, framed, frames_of, input_hw, spread
 from .drawing import draw_lines
 from .task import Metric, Task
 
@@ -30,7 +31,6 @@ LIMIT, MULTIPLE = 320, 32  # of the input's sides, in pixels
 LEAST, OVERLAP, MOST = 0.005, 0.6, 100  # of a box that is said: score; overlap; how many an image
 CANDIDATES = 1000  # that compete in an image: an untrained network has one in each slot
 SHOWN = 0.3  # the least score that is drawn
-LOOKS = 300  # samples whose boxes tell the anchors and the baseline
 COUNTS = (9, 5)  # anchors that styles ask for
 
 
@@ -69,7 +69,8 @@ class Detect(Task):
                 f"{source.name} ({source.format}) has no boxes; task=detect wants COCO, VOC or "
                 "YOLO annotations beside the pictures; for one class an image task=classify"
             )
-        size = _size([sample.size for sample in looked], imgsz)
+        sizes = [sample.size for sample in looked]
+        size = common_size(sizes, imgsz, limit=LIMIT, multiple=MULTIPLE)
         inputs = replace(Inputs.of(source.train, max(size)), height=size[0], width=size[1])
         anchors = _anchors(looked, size)
         nine = anchors["9"]
@@ -118,9 +119,7 @@ class Detect(Task):
 
     def encode(self, samples: Sequence[Sample]) -> Batch:
         """Samples -> x_BCHW padded to the input; boxes in its pixels, a list of tensors a batch."""
-        inputs = self.inputs()
-        frames = [Letterbox(s.size, (inputs.height, inputs.width)) for s in samples]
-        x = torch.stack([f.fit(s.image_CHW, inputs) for f, s in zip(frames, samples, strict=True)])
+        frames, x = framed(samples, self.inputs())
         truths = [_truth(s, f) for f, s in zip(frames, samples, strict=True)]
         y = {
             "boxes": [t.boxes_N4 for t in truths],
@@ -139,10 +138,7 @@ class Detect(Task):
     def decode(self, out: Any, batch: Batch) -> list[Prediction]:
         """Raw maps -> the best boxes of each image, class by class without doubles."""
         found = self.style.decode(_floats(out), input_hw(batch), LEAST)
-        return [
-            _told(one, Letterbox((int(size[0]), int(size[1])), input_hw(batch)))
-            for one, size in zip(found, batch.sizes_B2.tolist(), strict=True)
-        ]
+        return [_told(one, frame) for one, frame in zip(found, frames_of(batch), strict=True)]
 
     def metric(self) -> Metric:
         """COCO's table."""
@@ -187,11 +183,6 @@ def shown(target: Target, names: Sequence[str]) -> tuple[Tensor, list[str]]:
     rows = (scores >= SHOWN).nonzero()[:, 0]
     said = zip(target.labels[rows].tolist(), scores[rows].tolist(), strict=True)
     return rows, [f"{names[k]} {score:.2f}" for k, score in said]
-
-
-def input_hw(batch: Batch) -> tuple[int, int]:
-    """The input's H, W."""
-    return batch.x.shape[-2], batch.x.shape[-1]
 
 
 def _floats(out: Any) -> Any:
@@ -245,19 +236,6 @@ def mean_boxes(targets: Sequence[Target], count: int) -> Prediction:
     mean = torch.stack([boxes[labels == k].mean(0) for k in known])
     share = torch.tensor([float((labels == k).sum()) for k in known]) / max(len(labels), 1)
     return Prediction(labels=torch.tensor(known), boxes_N4=mean, scores_N=share)
-
-
-def spread(part: SampleSet) -> list[Sample]:
-    """A spread of samples, enough to tell sizes."""
-    return [part[i] for i in range(0, len(part), max(1, len(part) // LOOKS))]
-
-
-def _size(sizes: Sequence[tuple[int, int]], imgsz: int | None) -> tuple[int, int]:
-    """H, W of the input: of the pictures' shape where they have one, else a square."""
-    if len(set(sizes)) == 1:
-        return input_size(sizes[0], imgsz or min(LIMIT, max(sizes[0])), MULTIPLE)
-    side = imgsz or min(LIMIT, max(max(size) for size in sizes))
-    return input_size((side, side), side, MULTIPLE)
 
 
 def _anchors(looked: Sequence[Sample], size: tuple[int, int]) -> dict[str, list[list[float]]]:

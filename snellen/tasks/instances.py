@@ -22,7 +22,8 @@ from ..nn.region_masks import paste_masks
 from ..nn.two_stage import TwoStage
 from ..nn.two_stage_masks import MaskedTwoStage
 from ._coco import CocoScores
-from .detect import LEAST, Detect, input_hw, mean_boxes, shown, spread
+from ._framed import frames_of, input_hw, spread
+from .detect import LEAST, Detect, mean_boxes, shown
 from .drawing import COLOURS, as_pixels, draw_lines
 from .task import Metric, Task
 
@@ -104,10 +105,7 @@ class Instances(Task):
         """Raw -> the things of each image, masks in the picture's pixels."""
         raw = [value.float() for value in out]
         found = self.boxes.style.decode(raw, input_hw(batch), LEAST)
-        return [
-            _told(one, Letterbox((int(size[0]), int(size[1])), input_hw(batch)))
-            for one, size in zip(found, batch.sizes_B2.tolist(), strict=True)
-        ]
+        return [_told(one, frame) for one, frame in zip(found, frames_of(batch), strict=True)]
 
     def metric(self) -> Metric:
         """COCO's table of masks."""

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from ..core.errors import DataError, UsageError
 from ..data.inputs import Inputs
-from ..data.letterbox import Letterbox, input_size
+from ..data.letterbox import Letterbox
 from ..data.sample import Batch, Prediction, Sample, Skeleton, Target
 from ..data.source import Problem, SampleSet, Source
 from ..nn.oks import joint_sigmas
 from ..nn.pose_maps import Crowd, PoseMaps
+from ._framed import common_size, framed, frames_of, input_hw, spread
 from ._people import PeopleScores, around, faults, mean_pose, people_of, who_has_joints
 from .stick_figures import draw_people
 from .task import Metric, Task
@@ -26,7 +27,6 @@ from .task import Metric, Task
 LIMIT, MULTIPLE = 368, 16  # of the input's sides, in pixels
 LEAST, MOST = 0.03, 20  # of a person that is said: score; how many an image (COCO counts 20)
 SHOWN = 0.3  # the least score that is drawn
-LOOKS = 300  # samples that tell sizes, who has joints, and the baseline
 
 
 class Pose(Task):
@@ -64,14 +64,15 @@ class Pose(Task):
     @classmethod
     def from_source(cls, source: Source, imgsz: int | None = None) -> "Pose":
         """The skeleton and who has it from the data, the input from the pictures' size."""
-        skeleton, looked = source.skeleton, _looks(source.train)
+        skeleton, looked = source.skeleton, spread(source.train)
         if skeleton is None or not skeleton.bones:
             have = "no key points" if skeleton is None else "joints and no limbs between them"
             raise DataError(
                 f"{source.name} ({source.format}) has {have}; task=pose wants COCO annotations "
                 "with keypoints, whose category names them and has a skeleton; or data=shapes"
             )
-        size = _size([sample.size for sample in looked], imgsz)
+        sizes = [sample.size for sample in looked]
+        size = common_size(sizes, imgsz, limit=LIMIT, multiple=MULTIPLE)
         inputs = replace(Inputs.of(source.train, max(size)), height=size[0], width=size[1])
         told = {
             "joints": list(skeleton.joints),
@@ -127,9 +128,7 @@ class Pose(Task):
 
         Whoever has no labelled joint is in `ignored`: the loss leaves his box out.
         """
-        inputs = self.inputs()
-        frames = [Letterbox(s.size, (inputs.height, inputs.width)) for s in samples]
-        x = torch.stack([f.fit(s.image_CHW, inputs) for f, s in zip(frames, samples, strict=True)])
+        frames, x = framed(samples, self.inputs())
         people = [self._people(s, f) for s, f in zip(samples, frames, strict=True)]
         names = ("keypoints", "visibility", "boxes", "ignored")
         y: dict[str, Any] = {name: [p[name] for p in people] for name in names}
@@ -155,17 +154,15 @@ class Pose(Task):
 
     def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """The squared differences of fields and of maps, after every stage."""
-        return self.style.loss(net(batch.x), _crowds(batch), _hw(batch))
+        return self.style.loss(net(batch.x), _crowds(batch), input_hw(batch))
 
     def decode(self, out: Any, batch: Batch) -> list[Prediction]:
         """Raw maps -> the best people of each image; a joint that was not found has visibility 0
         and lies at its nearest neighbour on the body.
         """
+        crowds = self.style.decode(out, input_hw(batch))
         return [
-            self._told(crowd, Letterbox((int(size[0]), int(size[1])), _hw(batch)))
-            for crowd, size in zip(
-                self.style.decode(out, _hw(batch)), batch.sizes_B2.tolist(), strict=True
-            )
+            self._told(crowd, frame) for crowd, frame in zip(crowds, frames_of(batch), strict=True)
         ]
 
     def _told(self, crowd: Crowd, frame: Letterbox) -> Prediction:
@@ -201,12 +198,12 @@ class Pose(Task):
 
     def oracle(self, batch: Batch) -> Any:
         """The raw maps that mean the truth."""
-        size, cell = _hw(batch), self.spec["cell"]
+        size, cell = input_hw(batch), self.spec["cell"]
         return self.style.oracle(_crowds(batch), size, (size[0] // cell, size[1] // cell))
 
     def baseline(self, train: SampleSet) -> dict[str, float]:
         """Always one person: the mean pose at the mean place."""
-        looked, person, metric = _looks(train), self.spec["person"], self.metric()
+        looked, person, metric = spread(train), self.spec["person"], self.metric()
         people = [people_of(s.target, person, self.num_outputs()) for s in looked]
         mean_K2 = mean_pose(people, [s.size for s in looked])
         seen_1K, sure_1 = torch.full((1, len(mean_K2)), 2), torch.ones(1)
@@ -222,10 +219,6 @@ class Pose(Task):
         return {"data": "shapes", "model": "openpose-small", "epochs": 2, "batch": 32}
 
 
-def _hw(batch: Batch) -> tuple[int, int]:
-    return batch.x.shape[-2], batch.x.shape[-1]
-
-
 def _crowds(batch: Batch) -> list[Crowd]:
     """The people of each image: those that teach, and boxes around the others."""
     names = ("keypoints", "visibility", "boxes", "ignored")
@@ -237,19 +230,6 @@ def _crowds(batch: Batch) -> list[Crowd]:
 
 def _tells_people(target: Target) -> bool:
     return target.boxes_N4 is not None or target.keypoints_NK2 is not None
-
-
-def _looks(part: SampleSet) -> list[Sample]:
-    """A spread of samples, enough to tell sizes and the mean pose."""
-    return [part[i] for i in range(0, len(part), max(1, len(part) // LOOKS))]
-
-
-def _size(sizes: Sequence[tuple[int, int]], imgsz: int | None) -> tuple[int, int]:
-    """H, W of the input: of the pictures' shape where they have one, else a square."""
-    if len(set(sizes)) == 1:
-        return input_size(sizes[0], imgsz or min(LIMIT, max(sizes[0])), MULTIPLE)
-    side = imgsz or min(LIMIT, max(max(size) for size in sizes))
-    return input_size((side, side), side, MULTIPLE)
 
 
 TASKS = {"pose": Pose}

@@ -1,0 +1,52 @@
+"""Pictures of any shape in one input: what tasks share that measure in a letterbox."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..data.inputs import Inputs
+from ..data.letterbox import Letterbox, input_size
+from ..data.sample import Batch, Sample
+from ..data.source import SampleSet
+
+LOOKS = 300  # samples that tell sizes, anchors and baselines
+
+
+def spread(part: SampleSet) -> list[Sample]:
+    """A spread of samples, enough to tell sizes."""
+    return [part[i] for i in range(0, len(part), max(1, len(part) // LOOKS))]
+
+
+def common_size(
+    sizes: Sequence[tuple[int, int]], imgsz: int | None, *, limit: int, multiple: int
+) -> tuple[int, int]:
+    """H, W of pictures -> H, W of the input, in multiples: of the pictures' shape where they have
+    one, else a square; its longer side is `imgsz`, or theirs up to `limit`.
+
+    >>> common_size([(48, 80), (48, 80)], None, limit=320, multiple=32)
+    (64, 96)
+    >>> common_size([(48, 80), (300, 400)], None, limit=320, multiple=32)
+    (320, 320)
+    """
+    if len(set(sizes)) == 1:
+        return input_size(sizes[0], imgsz or min(limit, max(sizes[0])), multiple)
+    side = imgsz or min(limit, max(max(size) for size in sizes))
+    return input_size((side, side), side, multiple)
+
+
+def framed(samples: Sequence[Sample], inputs: Inputs) -> tuple[list[Letterbox], Tensor]:
+    """Samples -> how each lies in the input, and x_BCHW padded to it."""
+    frames = [Letterbox(s.size, (inputs.height, inputs.width)) for s in samples]
+    x = [f.fit(s.image_CHW, inputs) for f, s in zip(frames, samples, strict=True)]
+    return frames, torch.stack(x)
+
+
+def frames_of(batch: Batch) -> list[Letterbox]:
+    """How each picture of a batch lies in its x_BCHW."""
+    return [Letterbox((int(h), int(w)), input_hw(batch)) for h, w in batch.sizes_B2.tolist()]
+
+
+def input_hw(batch: Batch) -> tuple[int, int]:
+    """H, W of a batch's pictures."""
+    return batch.x.shape[-2], batch.x.shape[-1]
