@@ -22,7 +22,8 @@ from .quickest import Quickest, machine_table
 PARTS = {
     "Convolution by shape": Part(
         "Layers and shapes",
-        "sn.accelerate, sn.nn.ConvByShape",
+        "sn.accelerate, sn.nn.ConvByShape, sn.nn.matrix_conv, sn.nn.spread_gradient, "
+        "sn.nn.Quickest",
         "the quicker of two ways for the output and each gradient: oneDNN, or a matrix product",
     ),
 }
@@ -70,6 +71,10 @@ class ConvByShape(nn.Conv2d):
     """x_BCHW -> (B, O, H', W'): `nn.Conv2d`, computed in the quicker of two ways.
 
     Made by `accelerate`.
+
+    >>> net = accelerate(nn.Sequential(nn.Conv2d(3, 8, 3)))
+    >>> type(net[0]).__name__, net(torch.zeros(1, 3, 5, 5)).shape
+    ('ConvByShape', torch.Size([1, 8, 3, 3]))
     """
 
     quickest: Quickest
