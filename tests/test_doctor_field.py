@@ -1,6 +1,7 @@
 """Trainings as they are met: several optimisers, several networks, transforms in odd places."""
 
 import math
+import textwrap
 from itertools import pairwise
 
 import pytest
@@ -10,6 +11,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset, default_collate
 
 import snellen as sn
+from snellen.doctor.probes.received import _mixed
+from snellen.doctor.script import ScriptDoctor
 
 
 def ids(doc):
@@ -171,3 +174,78 @@ def test_an_augmentation_in_the_collate_function_is_no_shift(preflight):
     torch.manual_seed(0)
     assert ids(collated(Collate(noise=2.5), preflight)) == []
     assert ids(collated(Collate(factor=2.7), preflight)) == ["data-shift-train-val"]
+
+
+def autoencoder(sign):
+    """A VAE over digits; its error may enter with a minus."""
+    x = (torch.rand(512, 32) > 0.5).float()
+    encode, decode = nn.Linear(32, 8), dense(4, 32, 32)
+    net = nn.ModuleDict({"encode": encode, "decode": decode})
+    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+    with sn.doctor(net, optimizer) as doc:
+        for _ in range(60):
+            mean, log_var = encode(x).chunk(2, 1)
+            z = mean + torch.randn_like(mean) * (log_var / 2).exp()
+            error = F.binary_cross_entropy_with_logits(decode(z), x, reduction="sum")
+            spread = -0.5 * (1 + log_var - mean.square() - log_var.exp()).sum()
+            optimizer.zero_grad()
+            (sign * error + spread).backward()
+            optimizer.step()
+    return doc
+
+
+def test_an_error_that_enters_with_a_minus():
+    torch.manual_seed(0)
+    assert ids(autoencoder(1.0)) == []
+    assert ids(autoencoder(-1.0))[0] == "loss-sign-flipped"
+
+
+def test_a_rate_that_is_too_high_after_a_warm_up():
+    x, y = data()
+    for rate, wanted in ((3e-3, []), (3.0, ["lr-too-high"])):
+        torch.manual_seed(0)
+        net = dense(32, 64, 4)
+        optimizer = torch.optim.AdamW(net.parameters(), rate)
+        with sn.doctor(net, optimizer) as doc:
+            for step in range(120):
+                optimizer.param_groups[0]["lr"] = rate if step > 21 else 1e-6
+                optimizer.zero_grad()
+                (-net(x).log_softmax(1)[range(len(y)), y]).mean().backward()
+                optimizer.step()
+        assert ids(doc) == wanted
+
+
+def test_mixup_destroys_nothing_and_noise_does():
+    torch.manual_seed(0)
+    x, given = torch.randn(32, 64), torch.randn(32, 64)
+    for share in (0.0, 0.3, 0.9, 1.0):
+        assert _mixed(share * given + (1 - share) * given.flip(0), given) > 0.6
+    assert _mixed(x + 0.1 * given, given) < 0.6
+    assert _mixed(given[torch.randperm(32)], given) == 0.0
+
+
+def test_a_student_whose_optimiser_holds_its_teacher():
+    code = """
+        import torch
+        from torch import nn
+        import torch.nn.functional as F
+        torch.manual_seed(0)
+        x = torch.randn(256, 16); y = (x @ torch.randn(16, 4)).argmax(1)
+        def made(width):
+            return nn.Sequential(nn.Linear(16, width), nn.ReLU(), nn.Linear(width, 4))
+        def train(net, optimizer, loss):
+            for _ in range(40):
+                optimizer.zero_grad()
+                loss(net(x)).backward()
+                optimizer.step()
+        teacher, student = made(64), made(16)
+        def adam(net):
+            return torch.optim.Adam(net.parameters(), 3e-3)
+        train(teacher, adam(teacher), lambda z: F.cross_entropy(z, y))
+        told = teacher(x).detach()
+        train(student, adam(WHO), lambda z: F.mse_loss(z, told))
+    """
+    for who, wanted in (("student", []), ("teacher", ["optim-missing-params"])):
+        with ScriptDoctor(ignore=(), preflight=False) as doc:
+            exec(compile(textwrap.dedent(code).replace("WHO", who), "distil.py", "exec"), {})
+        assert ids(doc) == wanted

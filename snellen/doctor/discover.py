@@ -103,6 +103,8 @@ class Discovery:
 
     def _before_step(self, optimizer: Any) -> None:
         doc = self.ward.holder(optimizer)
+        if doc is not self.ward.active and self._is_for_another(optimizer):
+            doc = self.ward.active  # built over the network that was trained before
         engine = doc.engine
         stepper = engine.steppers.get(id(optimizer))
         if stepper is None or stepper.optimizer is not optimizer:
@@ -113,6 +115,13 @@ class Discovery:
         elif self._look is not None and self.engine.turn >= self._quiet_at:
             self._stop()
         engine.on_step(optimizer)
+
+    def _is_for_another(self, optimizer: Any) -> bool:
+        """Whether a network has gradients that no optimiser takes, and this one has none."""
+        active = self.engine
+        if active.steppers or not active.unclaimed[0]:
+            return False
+        return all(p.grad is None for group in optimizer.param_groups for p in group["params"])
 
     def _after_step(self, optimizer: Any) -> None:
         for doc in self.ward.live:

@@ -17,6 +17,7 @@ from ._readings import (
 )
 
 AGREE, FALL = 0.15, 0.15
+MIXED = 0.6  # of one item of the batch in what was received; by chance it measures up to 0.4
 
 
 class AugmentationDestroys(Check):
@@ -39,7 +40,7 @@ class AugmentationDestroys(Check):
         if not rows or num_optimizers(chart) > 1 or _learns(chart):
             return None
         agreement = rows[-1].get("agreement")
-        if agreement is None or agreement >= AGREE:
+        if agreement is None or agreement >= AGREE or rows[-1].get("mixed", 0.0) > MIXED:
             return None
         return self.finding(
             f"distances between {rows[-1].get('samples', 0)} samples as the network received them"
@@ -64,8 +65,10 @@ def sick() -> list[Chart]:
 
 
 def healthy() -> list[Chart]:
-    """Crops; a loss that falls all the same."""
-    return [training(sick=(answer("received", 40, agreement=value),)) for value in (0.6, 0.05)]
+    """Crops; a loss that falls all the same; mixup, whose loss cannot fall far."""
+    mixup = answer("received", 40, agreement=-0.03, mixed=0.93, samples=32)
+    return [*(training(sick=(answer("received", 40, agreement=value),)) for value in (0.6, 0.05)),
+            training(step={"loss": 2.2}, sick=(mixup,))]  # fmt: skip
 
 
 CHECKS = {AugmentationDestroys.id: AugmentationDestroys()}

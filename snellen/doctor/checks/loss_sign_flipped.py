@@ -6,6 +6,9 @@ from ..finding import Finding
 from ._cases import answer, training
 from ._readings import CROSS_ENTROPY, finite, losses, num_optimizers, probed, short
 
+ERRORS = ("binary_cross_entropy", "binary_cross_entropy_with_logits", "mse_loss", "l1_loss",
+          "smooth_l1_loss", "huber_loss", "cross_entropy")  # fmt: skip
+GREW, NEAR = 1.2, 0.2  # times its first value; of the error: what else is in the loss
 STEPS, AWAY, COUNTED, CHANCE = 3, 0.95, 8, 0.2  # the last: what few samples may add to chance
 
 
@@ -35,12 +38,31 @@ class SignFlipped(Check):
                  and finite([values[row["step"]]])]  # fmt: skip
         pairs = [(loss, value) for loss, value in pairs if abs(value) > 1e-6]
         if len(pairs) < STEPS or not all(abs(a + b) < 1e-3 * abs(b) for a, b in pairs):
-            return self._by_sign(chart)
+            return self._by_growth(chart) or self._by_sign(chart)
         return self.finding(
             f"the loss went from {short(pairs[0][0])} to {short(pairs[-1][0])}: minus the"
             " cross-entropy",
             confidence=0.97,
             evidence={"loss": pairs[-1][0], "cross_entropy": pairs[-1][1]},
+        )
+
+    def _by_growth(self, chart: Chart) -> Finding | None:
+        """Minus an error, among other terms: it grows while what is minimised goes below zero."""
+        errors = {r["step"]: r["value"] for r in chart.loss_calls
+                  if r.get("function") in ERRORS and finite([r.get("value")])}  # fmt: skip
+        rows = [(row["loss"], errors[row["step"]]) for row in chart.steps
+                if row["step"] in errors and finite([row.get("loss")])]  # fmt: skip
+        if num_optimizers(chart) > 1 or len(rows) < STEPS or max(loss for loss, _ in rows) >= 0:
+            return None
+        (first_loss, first), (loss, error) = rows[0], rows[-1]
+        if error < GREW * first or abs(loss + error) > NEAR * error or loss > first_loss:
+            return None
+        return self.finding(
+            f"the loss went from {short(first_loss)} to {short(loss)} while the error in it grew"
+            f" from {short(first)} to {short(error)}: it enters with a minus",
+            do="add the error instead of subtracting it",
+            confidence=0.9,
+            evidence={"loss": loss, "error": error},
         )
 
     def _by_sign(self, chart: Chart) -> Finding | None:
@@ -64,14 +86,16 @@ class SignFlipped(Check):
 
 
 def sick() -> list[Chart]:
-    """Minus a cross-entropy that grows."""
+    """Minus a cross-entropy that grows; minus a reconstruction's error beside a small penalty."""
     grows = {"value": lambda t: 2.3 + 0.5 * t}
     falls = {"loss": lambda t: -2.3 - 0.5 * t}
     away = [answer("direction", t, away=1.0, counted=32, right=0.0, chance=0.1, is_class=True)
             for t in (2, 8, 16)]  # fmt: skip
     own = training(step=falls, sick=tuple(away))
     own.loss_calls = type(own.loss_calls)()
-    return [training(loss_call=grows, step=falls), own]
+    error = {"function": "binary_cross_entropy", "classes": None, "value": lambda t: 0.7 + 0.3 * t}
+    minus = {"loss": lambda t: -0.68 - 0.3 * t}
+    return [training(loss_call=grows, step=falls), own, training(loss_call=error, step=minus)]
 
 
 def healthy() -> list[Chart]:

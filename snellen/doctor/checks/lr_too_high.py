@@ -25,7 +25,7 @@ from ._readings import (
 LEAP, WATCHED = 0.1, 20
 USUAL, PLAIN = 3e-3, 0.02  # of the first step, as proposed; of descent without momentum
 LEAPS, VAST = 5, 0.5  # where several optimisers step: of the first so many; of the very first
-GREW, WILD = 3.0, 100.0  # times its first size: no noise, whatever the loss is
+GREW, FAR, WILD = 3.0, 10.0, 100.0  # times its first size: no noise, whatever the loss is
 
 
 class LearningRateTooHigh(Check):
@@ -50,7 +50,7 @@ class LearningRateTooHigh(Check):
         """Leaps with a loss that does not fall, or a loss that grew many times over."""
         if chart.nonfinite and chart.nonfinite[0]["step"] == 0:
             return None  # it broke before the first step was taken
-        ratios = _step_ratios(weights(chart))
+        ratios = _warm(chart, _step_ratios(weights(chart)))
         leaps = [step for step, ratio in ratios[:WATCHED] if ratio > LEAP]
         grew = _growth(chart)
         if not (_leaps_in_vain(chart, ratios, len(leaps)) or _blew_up(chart, ratios, grew)):
@@ -97,6 +97,15 @@ class LearningRateTooHigh(Check):
                 evidence={"update_ratio": first, "leaps": leaps, "optimizer": index, "lr": rate},
             )
         return None
+
+
+def _warm(chart: Chart, ratios: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """The ratios from where the rate has reached half of its peak, after a warm-up."""
+    known = [(row["step"], row["lr"]) for row in chart.steps
+             if finite([row.get("lr")]) and not row.get("optimizer")]  # fmt: skip
+    peak = max((lr for _, lr in known), default=0.0)
+    begins = next((step for step, lr in known if lr >= peak / 2), 0)
+    return [(step, ratio) for step, ratio in ratios if step >= begins] or ratios
 
 
 def _by_optimizer(chart: Chart) -> dict[int, list[Trace]]:
@@ -169,6 +178,8 @@ def _blew_up(chart: Chart, ratios: list[tuple[int, float]], grew: float) -> bool
     largest = max((ratio for _, ratio in ratios[:WATCHED]), default=LEAP)
     if grew > WILD and largest > 1 and ratios[0][1] > LEAP:
         return True  # even where it came back: what was drawn at first is lost
+    if grew > FAR and ratios and ratios[0][0] > 0 and ratios[0][1] > LEAP and _is_told(chart):
+        return True  # after a warm-up, of which few steps were looked at
     stays = went_nonfinite(chart) or _fell(chart) < 0.1
     return grew > 5 and stays and largest > LEAP / 2
 
@@ -194,7 +205,7 @@ def _mend(chart: Chart, ratio: float) -> dict[str, float]:
 
 
 def sick() -> list[Chart]:
-    """Ten times too large: stuck at chance; a hundred times, and back; a GAN's one; overflow."""
+    """Ten times too large: stuck at chance; and back; a GAN's one; after a warm-up; overflow."""
     leap = {"*": {"update_ratio": 0.6, "update_norm": 2.8}}
     stuck = {"loss": lambda t: 2.3 + 3 * (t in (1, 2, 3)) + 0.02 * (t % 3), "lr": 1.0}
     wild = {"loss": lambda t: 2.3 * 40**t if t < 8 else float("nan"), "lr": 100.0}
@@ -204,10 +215,13 @@ def sick() -> list[Chart]:
     maker: Values = {"update_ratio": lambda t: 8.0 / (1 + 2 * t), "lr": 1.0,
              "facts": {"optimizer": 1}}  # fmt: skip
     pair = {"fc1.weight": maker, "fc2.weight": maker, "head.weight": {"facts": {"optimizer": 0}}}
+    warm = {"*": {"update_ratio": lambda t: 1e-6 if t < 20 else 0.6 if t < 24 else 0.05}}
+    late = {"loss": lambda t: 2.3 if t < 20 else 90.0 - 2.3 * t, "lr": lambda t: 1.0 * (t > 19)}
     overflow = seen("nonfinite", 8, what="loss", module="head")
     return [
         training(params=leap, step=stuck),
         training(params=lost, step=back),
+        training(params=warm, step=late, loss_call={"value": late["loss"]}),
         training(params=pair, facts=adversary, step={"loss": 0.7}, loss_call={"function": "bce"}),
         training(9, params={"*": {"update_ratio": 30.0}}, step=wild, sick=(overflow,)),
     ]

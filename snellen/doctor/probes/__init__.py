@@ -39,7 +39,7 @@ probe       named, of a few steps and of the end; values besides last, network:
             modes       loss_train, loss_eval, gap (of the outputs), momentum [], tracked, norms
             horizon     module, kind, steps, ratio (first to largest), first, largest, sizes []
             effects     silent [], count, numel, effect, by_parameter {}
-            received    agreement, samples
+            received    agreement, mixed, samples
             frozen      frozen, new [], share, held (layers with weights), head (the last of them)
             filters     rough, count, size
             strays      hidden [], lost, numel, anew, together, unmoved, parameters, adopted,

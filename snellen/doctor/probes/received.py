@@ -17,6 +17,7 @@ from ..loader import tensors_of
 from ._replay import Replay
 
 LEAST, MOST, STEPS = 12, 32, 50
+WIDE = 48  # values of a sample: fewer are like others by chance
 
 
 def received(replay: Replay, net: nn.Module) -> dict[str, Any] | None:
@@ -38,7 +39,34 @@ def received(replay: Replay, net: nn.Module) -> dict[str, Any] | None:
     if here is None or there is None:
         return None
     return {"agreement": torch.corrcoef(torch.stack([here, there]))[0, 1].item(),
-            "samples": len(rows)}  # fmt: skip
+            "mixed": _mixed(x_B[: len(rows)], given[0][1]), "samples": len(rows)}  # fmt: skip
+
+
+def _mixed(x_B: Tensor, given_B: Tensor) -> float:
+    """How like some item of the batch what was received is: mixing them (mixup) keeps that.
+
+    An exact item in another's place is no mixture; that it is there says nothing good.
+    """
+    x, given = (t.detach().cpu().double().flatten(1) for t in (x_B, given_B))
+    if x.shape != given.shape or x.shape[1] < WIDE:
+        return 0.0
+    rows = [t - given.mean(0) for t in (x, given)]
+    x_BD, given_BD = (t / t.norm(dim=1, keepdim=True).clamp(min=1e-12) for t in rows)
+    best_B, place_B = (x_BD @ given_BD.T).max(1)
+    shuffled = bool((best_B > 1 - 1e-6).all()) and not _is_turned(place_B)
+    return 0.0 if shuffled else best_B.median().item()
+
+
+def _is_turned(place_B: Tensor) -> bool:
+    """Whether places are reversed or rolled, as mixup does it: a share of all of it is one too.
+
+    >>> _is_turned(torch.tensor([2, 1, 0])), _is_turned(torch.tensor([2, 0, 1]))
+    (True, True)
+    >>> _is_turned(torch.tensor([1, 0, 3, 2, 5, 4]))
+    False
+    """
+    steps = place_B.diff().remainder(len(place_B))
+    return bool((steps == 1).all()) or bool((steps == len(place_B) - 1).all())
 
 
 def _learns(replay: Replay) -> bool:
