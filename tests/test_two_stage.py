@@ -1,0 +1,165 @@
+"""Faster R-CNN's own rules: which proposals are read, which regions are learned from, anchors by
+hand; and the ladder to it: selective search, warped regions, pooled regions, SVMs.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+import snellen as sn
+from snellen.data.selective_search import search_regions
+from snellen.data.superpixels import grow_superpixels
+from snellen.data.world_set import WorldSet
+from snellen.data.worlds import World
+from snellen.nn.asked import ask
+from snellen.nn.detector import Truth
+from snellen.nn.iou import box_iou
+from snellen.nn.nms import non_maximum_suppression
+from snellen.nn.pyramid import SpatialPyramidPool
+from snellen.nn.region_features import pool_regions, warp_regions
+from snellen.nn.region_judge import fit_judge
+from snellen.nn.two_stage import TwoStage, is_region
+
+SIZE = (64, 96)
+STYLE = TwoStage(3, ((12.0,), (24.0,)), (8, 16), before=40, keep=12, regions=16)
+
+
+def raw_maps(seed=0, images=2):
+    random = torch.Generator().manual_seed(seed)
+    return [torch.randn(images, 15, 64 // s, 96 // s, generator=random) for s in (8, 16)]
+
+
+def truth(*boxes):
+    return Truth(torch.tensor(boxes).reshape(-1, 4), torch.arange(len(boxes)) % 3)
+
+
+def test_anchors_are_those_by_hand():
+    """The second cell of the first row of stride 8 has its middle at (12, 4)."""
+    first, _ = STYLE._anchors(raw_maps())
+    high = 12 * 2**0.5
+    wanted = [[12 - high / 2, 4 - high / 4, 12 + high / 2, 4 + high / 4], [6, -2, 18, 10]]
+    torch.testing.assert_close(first[4:5], torch.tensor(wanted[1:]).float())
+    torch.testing.assert_close(first[3:4], torch.tensor(wanted[:1]))
+    theirs = TwoStage(3, ((32.0,),), (16,), corner=True)._anchors([torch.zeros(1, 15, 1, 1)])
+    assert theirs[0].tolist() == [[-23, -11, 23, 11], [-16, -16, 16, 16], [-11, -23, 11, 23]]
+
+
+def test_proposals_are_the_best_of_each_map_without_doubles():
+    """Against a loop over images and maps."""
+    maps = raw_maps()
+    found = STYLE.propose(maps, SIZE)
+    for image in range(2):
+        boxes, scores, levels = [], [], []
+        for k, (m, anchors) in enumerate(zip(maps, STYLE._anchors(maps), strict=True)):
+            score, code = STYLE._flat(m[image : image + 1])
+            best = score[0].argsort(descending=True)[:40]
+            middle = (anchors[best, :2] + anchors[best, 2:]) / 2
+            sides = anchors[best, 2:] - anchors[best, :2]
+            middle = middle + code[0, best, :2] * sides
+            half = sides * code[0, best, 2:].exp() / 2
+            box = torch.cat([middle - half, middle + half], 1).clamp(min=0)
+            boxes.append(torch.minimum(box, torch.tensor([96.0, 64, 96, 64])))
+            scores.append(score[0, best])
+            levels.append(torch.full((len(best),), k))
+        box, score, level = (torch.cat(v) for v in (boxes, scores, levels))
+        large = is_region(box)
+        rows = non_maximum_suppression(box[large], score[large], 0.7, labels_N=level[large])[:12]
+        torch.testing.assert_close(found[image, : len(rows)], box[large][rows])
+
+
+def test_a_quarter_of_the_sample_are_things_and_the_truth_is_among_them():
+    torch.manual_seed(0)
+    one = truth([4.0, 6, 30, 40], [50, 20, 70, 50])
+    sampled = STYLE.sample(STYLE.propose(raw_maps(), SIZE), [one, truth()])
+    overlap = box_iou(sampled[0], one.boxes_N4)
+    assert (overlap.amax(0) == 1).all()
+    assert 2 <= (overlap.amax(1) >= 0.5).sum() <= 4
+    assert is_region(sampled[1]).any()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_degenerate_answers_of_the_first_stage_give_no_nan(value):
+    maps = [m.fill_(value) for m in raw_maps()]
+    found = STYLE.propose(maps, SIZE)
+    assert found.isfinite().all()
+    assert STYLE.sample(found, [truth([4.0, 6, 30, 40]), truth()]).isfinite().all()
+
+
+def test_more_is_asked_of_true_things_while_learning_and_of_the_best_else():
+    one = truth([4.0, 6, 30, 40], [50, 20, 70, 50])
+    raw = STYLE.oracle([one], SIZE)
+    for told in (None, [one]):
+        asked = ask(STYLE, raw, SIZE, count=5, told=told)[0]
+        rows = is_region(asked[:, :4])
+        assert sorted(asked[rows, 5].tolist()) == [0, 1]
+        assert (box_iou(asked[rows, :4], one.boxes_N4).amax(1) == 1).all()
+
+
+def test_superpixels_are_whole_and_of_one_colour():
+    scene = WorldSet(0, 4, World(noise=0.0, clutter=0))[1]
+    pixels = scene.image_CHW.permute(1, 2, 0).numpy()
+    part = grow_superpixels(pixels)
+    assert set(np.unique(part)) == set(range(part.max() + 1))
+    size = np.bincount(part.ravel())
+    assert size.min() >= 20
+    inside = sum(n * pixels[part == k].var(0).sum() for k, n in enumerate(size)) / size.sum()
+    assert inside < 0.3 * pixels.reshape(-1, 3).var(0).sum()
+
+
+def test_selective_search_finds_the_things_of_drawn_worlds():
+    hit = seen = count = 0
+    for i in range(12):
+        scene = WorldSet(1, 20, World())[i]
+        boxes = search_regions(scene.image_CHW)
+        assert len(boxes.unique(dim=0)) == len(boxes)
+        assert ((boxes[:, 2:] - boxes[:, :2]) >= 8).all()
+        count += len(boxes)
+        if len(scene.target.boxes_N4):
+            best = box_iou(boxes, scene.target.boxes_N4).amax(0)
+            hit, seen = hit + int((best >= 0.5).sum()), seen + len(best)
+    assert hit / seen > 0.95
+    assert count / 12 < 150
+    assert len(search_regions(torch.zeros(3, 20, 20, dtype=torch.uint8))) <= 1
+
+
+def test_a_region_pooled_in_pyramids_is_the_pyramid_of_its_part_of_the_map():
+    """The shared map gives what each region alone would: SPP-net's point."""
+    x = torch.randn(2, 3, 9, 12)
+    boxes = torch.tensor(
+        [[[16.0, 0, 64, 48], [0, 0, 176, 128]], [[32, 16, 32, 80], [80, 48, 96, 64]]]
+    )
+    found = pool_regions(x, boxes, (3, 1), stride=16)
+    for b, p in ((b, p) for b in range(2) for p in range(2)):
+        x1, y1, x2, y2 = (boxes[b, p] / 16).long().tolist()
+        alone = SpatialPyramidPool((3, 1))(x[b : b + 1, :, y1 : y2 + 1, x1 : x2 + 1])
+        torch.testing.assert_close(found[b, p], alone[0])
+    fast = pool_regions(x, boxes, (7,), stride=16)
+    torch.testing.assert_close(fast.view(2, 2, 3, 7, 7), sn.nn.roi_pool(x, boxes, 7, stride=16))
+
+
+def test_warping_a_region_of_its_own_size_is_cutting_it_out():
+    x = torch.randn(1, 3, 20, 30)
+    cut = warp_regions(x, torch.tensor([[[4.0, 2, 12, 10]]]), 8)
+    found = torch.nn.functional.avg_pool2d(x[:, :, 1:11, 3:13], 1)[:, :, 1:-1, 1:-1]
+    assert cut.shape == found.shape
+    assert (cut - found).abs().mean() < 0.5 * found.abs().mean()  # two samples a bin blur a little
+
+
+def test_judges_tell_classes_and_move_boxes():
+    random = torch.Generator().manual_seed(0)
+    label = torch.randint(3, (300,), generator=random)
+    overlap = torch.where(torch.arange(300) < 200, 0.8, 0.1)
+    features = torch.randn(300, 8, generator=random)
+    features[torch.arange(300), label] += 6.0 * (overlap > 0.5)
+    boxes = torch.tensor([[10.0, 10, 30, 30]]).repeat(300, 1)
+    wanted = boxes + 2.0 * (1 + label)[:, None]
+    judge = fit_judge(features, boxes, (overlap, label, wanted), 3)
+    again = fit_judge(features, boxes, (overlap, label, wanted), 3)
+    assert torch.equal(judge.svm_KE, again.svm_KE)
+    said = judge.scores(features)
+    assert (said[:200].argmax(1) == label[:200]).float().mean() > 0.97
+    assert (said[200:] > 0).float().mean() < 0.05
+    found = judge.find(features[:200], boxes[:200], (64, 64), 0.5)
+    moved = found.boxes_N4[:, 0] - 10
+    for k in range(3):
+        assert moved[found.labels_N == k].mean() == pytest.approx(2.0 * (1 + k), abs=0.7)
