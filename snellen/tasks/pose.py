@@ -41,7 +41,7 @@ class Pose(Task):
     about = "people, and where each of their joints is"
     score = "mAP50-95"
     default_model = "openpose-small"
-    usual = {"augment": "flip", "samples": 18_000, "batch": 32, "lr": 3e-3, "clip": 10.0}
+    usual = {"augment": "flip", "samples": 14_000, "batch": 32, "lr": 3e-3, "clip": 10.0}
     ceiling = 0.6  # joints of a kind within two cells are told as one: .98 of drawn people,
     # .77 where they may hide 60 % of one another; less is a sign of an input that is too small
 
