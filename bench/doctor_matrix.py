@@ -30,13 +30,14 @@ from _doctor_healthy import HEALTHY
 from _doctor_healthy_field import FIELD
 from _doctor_healthy_more import MORE
 from _doctor_scripts import SCRIPT_FAULTY, SCRIPT_HEALTHY
+from _doctor_scripts_field import MET_FAULTY, MET_HEALTHY
 
 from snellen.core.files import write_json
 from snellen.doctor.finding import Finding, at_or_above
 from snellen.version import __version__
 
-SICK = FAULTY, MORE_FAULTY, DATA_FAULTY, BEHAVIOUR, FAMILIES, SCRIPT_FAULTY
-WELL = HEALTHY, MORE, DATA_HEALTHY, TEMPTING, FAMILIES_WELL, SCRIPT_HEALTHY, FIELD
+SICK = FAULTY, MORE_FAULTY, DATA_FAULTY, BEHAVIOUR, FAMILIES, SCRIPT_FAULTY, MET_FAULTY
+WELL = HEALTHY, MORE, DATA_HEALTHY, TEMPTING, FAMILIES_WELL, SCRIPT_HEALTHY, FIELD, MET_HEALTHY
 RESULTS = Path(__file__).parent / "results" / "doctor_matrix.json"
 
 

@@ -37,7 +37,7 @@ class Suspects:
                 self.record, self.items, self.bad = record, set(dealt), 1
                 self._size = len(self.items)
             return
-        if not _is_same(record.dataset, self.record.dataset):
+        if not is_one(record.dataset, self.record.dataset):
             return
         if is_bad:
             self.bad += 1
@@ -60,7 +60,7 @@ class Suspects:
         return sorted(self.items)
 
 
-def _is_same(one: Any, other: Any) -> bool:
+def is_one(one: Any, other: Any) -> bool:
     """Whether two data sets are one: some loops build it anew of the same tensors each epoch."""
     if type(one) is not TensorDataset or type(other) is not TensorDataset:
         return one is other

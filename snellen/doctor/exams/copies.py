@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..loader import innermost
+from ..suspects import is_one
 from ._case import Case, paths
 from ._part import Part, spread
 
@@ -41,7 +42,7 @@ def look(case: Case) -> dict[str, Any] | None:
 
 def _is_same(train: Part, val: Part) -> bool:
     """Validating on the training part itself is a measurement, not an accident."""
-    one = innermost(train.dataset) is innermost(val.dataset) and train.dataset is not None
+    one = train.dataset is not None and is_one(innermost(train.dataset), innermost(val.dataset))
     return one and len(train) == len(val) and torch.equal(train.rows_N, val.rows_N)
 
 
