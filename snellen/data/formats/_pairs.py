@@ -91,8 +91,9 @@ def read_pairs(found: list[Folders]) -> dict[str, Pairs]:
     parts: dict[str, Pairs] = defaultdict(Pairs)
     for folders in found:
         pairs, masks = parts[folders.part], read_masks(folders)
+        is_single = _is_single(folders)
         for key, image in _pictures(folders.images).items():
-            own = masks.pop("" if _is_single(folders) else key, [])
+            own = masks.pop("" if is_single else key, [])
             fault = _fault(image, own)
             if fault is None:
                 pairs.images.append(image)
@@ -109,11 +110,11 @@ def read_pairs(found: list[Folders]) -> dict[str, Pairs]:
 def read_masks(folders: Folders) -> dict[str, list[str]]:
     """{a picture's path in its folder, without ending: the files of its masks}."""
     masks: dict[str, list[str]] = defaultdict(list)
-    keys = _pictures(folders.images)
+    keys, is_single = _pictures(folders.images), _is_single(folders)
     for key, file in _files(folders.masks):
         above = key.rpartition("/")[0]
         whole = next((k for k in _shortened(key) if k in keys), None)
-        if _is_single(folders):
+        if is_single:
             masks[""].append(file)
         else:
             masks[whole or (above if above in keys else key)].append(file)
