@@ -229,6 +229,7 @@ def test_a_student_whose_optimiser_holds_its_teacher():
         import torch
         from torch import nn
         import torch.nn.functional as F
+        from torch.utils.data import DataLoader, TensorDataset
         torch.manual_seed(0)
         x = torch.randn(256, 16); y = (x @ torch.randn(16, 4)).argmax(1)
         def made(width):
