@@ -166,8 +166,8 @@ class Segment(Task):
 
     def baseline(self, train: SampleSet) -> dict[str, float]:
         """The most frequent class everywhere."""
-        looked = [sample.target for sample in _looks(train)]
-        maps = [target.semantic_HW for target in looked if target.semantic_HW is not None]
+        told = [sample.target.semantic_HW for sample in _looks(train)]
+        maps = [map_HW for map_HW in told if map_HW is not None]
         seen = torch.cat([torch.zeros(0, dtype=torch.int64), *(m.flatten() for m in maps)])
         most = seen[_known(seen, len(self.names()))].bincount(minlength=1).argmax()
         metric = self.metric()

@@ -14,7 +14,8 @@ KNOTS, STRONGEST = 3, 2.0  # brightnesses along a side that are drawn; in deviat
 
 
 class Shade(Augment):
-    """Each sample gets light on all channels alike, up to about two deviations of its pixels.
+    """Each sample gets light here and shadow there on all channels alike, none on the whole; from
+    the darkest to the brightest at most about two deviations of its pixels.
 
     What is bright by its place alone is no thing: a network that sets one threshold for a picture
     loses by it.
@@ -29,7 +30,8 @@ class Shade(Augment):
         strength = torch.rand(len(batch), 1, 1, 1, generator=generator) * STRONGEST
         x = batch.x.float()
         light = (knots * strength).to(x.device) * x.std((1, 2, 3), keepdim=True, correction=0)
-        wave = F.interpolate(light, x.shape[-2:], mode="bicubic", align_corners=True).clamp(min=0)
+        wave = F.interpolate(light, x.shape[-2:], mode="bicubic", align_corners=True)
+        wave -= wave.mean((1, 2, 3), keepdim=True)  # no brighter on the whole than at validation
         return replace(batch, x=keep_type(x + wave, batch.x))
 
 
