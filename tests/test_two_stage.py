@@ -7,16 +7,19 @@ import pytest
 import torch
 
 import snellen as sn
+from snellen.core.errors import UsageError
 from snellen.data.selective_search import search_regions
 from snellen.data.superpixels import grow_superpixels
 from snellen.data.world_set import WorldSet
 from snellen.data.worlds import World
+from snellen.models import row
 from snellen.nn.asked import ask
 from snellen.nn.detector import Truth
 from snellen.nn.iou import box_iou
 from snellen.nn.nms import non_maximum_suppression
 from snellen.nn.pyramid import SpatialPyramidPool
 from snellen.nn.region_features import pool_regions, warp_regions
+from snellen.nn.region_joints import joint_loss, read_joints
 from snellen.nn.region_judge import fit_judge
 from snellen.nn.two_stage import TwoStage, is_region
 
@@ -163,3 +166,38 @@ def test_judges_tell_classes_and_move_boxes():
     moved = found.boxes_N4[:, 0] - 10
     for k in range(3):
         assert moved[found.labels_N == k].mean() == pytest.approx(2.0 * (1 + k), abs=0.7)
+
+
+def test_joints_are_learned_in_the_right_bin_and_read_back():
+    """Against cross-entropy by hand; what is not labelled or outside of the box teaches nothing."""
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 3, 8, 8, generator=random, requires_grad=True)
+    boxes = torch.tensor([[4.0, 8, 20, 40], [0, 0, 8, 8]])
+    points = torch.tensor([[[5.0, 9], [20, 40], [3, 9]], [[4, 4], [7.9, 0], [1, 1]]])
+    seen = torch.tensor([[2, 1, 2], [0, 2, 2]])
+    loss = joint_loss(logits, boxes, points, seen)
+    right = [(0, 0, 0, 0), (0, 1, 7, 7), (1, 1, 0, 7), (1, 2, 1, 1)]  # person, joint, row, column
+    logs = logits.flatten(2).log_softmax(-1).view_as(logits)
+    torch.testing.assert_close(loss, -torch.stack([logs[at] for at in right]).mean())
+    loss.backward()
+    assert not logits.grad[0, 2].any()
+    assert not logits.grad[1, 0].any()
+    sure = torch.zeros(2, 3, 8, 8)
+    for at in right:
+        sure[at] = 20.0
+    found, score = read_joints(sure, boxes)
+    assert found[0, 0].tolist() == [5.0, 10.0]
+    assert ((found[1, 1] - points[1, 1]).abs() <= 0.5).all()
+    assert score[0, 0] > 0.99
+    assert joint_loss(logits, boxes * 0, points, seen * 0) == 0
+
+
+def test_the_network_of_joints_runs_and_no_task_takes_it():
+    name, box = "tv:keypointrcnn_resnet50_fpn", torch.tensor([[4.0, 6, 30, 40]])
+    net = sn.model(name, classes=1, **row(name).thin)
+    *_, asked, said = net(torch.randn(2, 3, 64, 96), [Truth(box, torch.tensor([0]))] * 2)
+    assert said.shape == (2, asked.shape[1], 5, 56, 56)
+    said.sum().backward()
+    assert all(p.grad.any() for p in net.head.branch.parameters())
+    with pytest.raises(UsageError, match="task=pose wants openpose-small"):
+        net.head.style(1, {})

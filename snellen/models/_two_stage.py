@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..core.errors import UsageError
 from ..nn.asked import ask
 from ..nn.detector import Style
 from ..nn.region_align import pyramid_align
@@ -93,7 +94,7 @@ class TwoStageHead(nn.Module):
         width: int,
         hidden: int,
         read: int,
-        branch: "Masks | None" = None,
+        branch: "Masks | Joints | None" = None,
     ) -> None:
         super().__init__()
         self.facts, self.read = facts, read
@@ -169,6 +170,32 @@ class Masks(nn.Module):
     def style(self, facts: TwoStage) -> MaskedTwoStage:
         """What the raw answer means."""
         return MaskedTwoStage(facts, self.found, 2 * MORE_BINS)
+
+
+class Joints(nn.Module):
+    """Grids (N, C, 14, 14) -> logits of each joint's bins (N, J, 56, 56).
+
+    3x3 convolutions of `widths`, a transposed one to 28 bins, and those are interpolated.
+    """
+
+    def __init__(self, cin: int, widths: Sequence[int], joints: int, *, found: int) -> None:
+        super().__init__()
+        self.found = found
+        pairs = zip([cin, *widths], widths, strict=False)
+        self.convs = nn.Sequential(*(conv_relu(a, b, 3) for a, b in pairs))
+        self.up = nn.ConvTranspose2d(widths[-1], joints, 4, 2, 1)
+
+    def forward(self, grids: Tensor, label_N: Tensor) -> Tensor:
+        """Grids, classes, which do not matter here -> logits."""
+        said = self.up(self.convs(grids))
+        return F.interpolate(said, scale_factor=2, mode="bilinear", align_corners=False)
+
+    def style(self, facts: TwoStage) -> Style:
+        """No task reads joints off regions. Raises UsageError."""
+        raise UsageError(
+            "no task trains joints of regions; task=pose wants openpose-small or another of its "
+            "family, and sn.nn.joint_loss is this network's loss for a loop of one's own"
+        )
 
 
 def most_regions(boxes_BD4: Tensor) -> int:

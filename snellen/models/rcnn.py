@@ -1,7 +1,8 @@
 """Faster R-CNN (arXiv:1506.01497) on a pyramid of maps (arXiv:1612.03144), Mask R-CNN (1703.06870).
 
 x_BCHW -> maps of the first stage, regions, their logits and codes; `sn.nn.TwoStage` says what they
-mean. task=instances: then boxes, and logits of their masks; `sn.nn.MaskedTwoStage`.
+mean. task=instances: then boxes, and logits of their masks (`sn.nn.MaskedTwoStage`); keypoints:
+logits of where joints are in the boxes (`sn.nn.joint_loss`, `sn.nn.read_joints`).
 `classes` are those of things; the class of nothing comes on top: torchvision's 91 are 90 here.
 torchvision's weights want pixels standardised as ImageNet's, a shorter side of 800.
 """
@@ -15,7 +16,7 @@ from ._names import Named
 from ._network import Network
 from ._parts import conv_bn, he_init
 from ._row import Row
-from ._two_stage import FeaturePyramid, Masks, TwoStageHead, start_faint
+from ._two_stage import FeaturePyramid, Joints, Masks, TwoStageHead, start_faint
 from .resnet import ResNet
 
 BODY = "backbone.body.conv1 backbone.body.bn1 backbone.body.layer#.#.(conv# bn# downsample.#) "
@@ -25,6 +26,7 @@ FIRST = (
 )
 BOXES = " roi_heads.box_predictor.cls_score roi_heads.box_predictor.bbox_pred"
 MASK_HEAD = "roi_heads.mask_head.#.0 roi_heads.mask_predictor.conv5_mask"
+JOINTS = "roi_heads.keypoint_head.# roi_heads.keypoint_predictor.kps_score_lowres"
 MASK_LOGITS = " roi_heads.mask_predictor.mask_fcn_logits"
 THEIRS: dict[str, Any] = {"corner": True, "stem": "paper"}
 
@@ -35,7 +37,8 @@ class Rcnn(Row):
 
     The pyramid's maps are `width` wide, `pooled` adds one; each has anchors of `sides`. Of a
     picture's proposals `keep` are read, of `before` on each map; `regions` are learned from.
-    Of `found` things masks are told, by convolutions as wide as `masks` (task=instances). `stem`
+    Of `found` things masks are told, by convolutions as wide as `masks` (task=instances), or
+    `joints` by those of `people` (task=keypoints, which is a network only). `stem`
     "halving" is one convolution of 6x6, stride 2.
     """
 
@@ -52,7 +55,9 @@ class Rcnn(Row):
     regions: Count = 512
     corner: bool = True
     found: Count = 100
-    masks: tuple[Count, ...] = (256, 256, 256, 256)
+    masks: tuple[Count, ...] = (256,) * 4
+    people: tuple[Count, ...] = (512,) * 8
+    joints: Count = 17
     family = "Detection/segmentation"
     paper = "arXiv:1506.01497"
     task: str = "detect"
@@ -61,10 +66,12 @@ class Rcnn(Row):
     names = (
         Named("torchvision", BODY + FIRST + BOXES, THEIRS),
         Named("torchvision", BODY + FIRST + MASK_HEAD + BOXES + MASK_LOGITS, THEIRS),
+        Named("torchvision", BODY + FIRST + JOINTS + BOXES, THEIRS),
     )
     thin = {
         "block": "basic", "depths": (1, 1, 1, 1), "base": 4, "width": 8, "hidden": 8,
         "before": 20, "keep": 8, "regions": 16, "found": 4, "masks": (4,),
+        "people": (4,), "joints": 5,
     }  # fmt: skip
 
     def build(self, classes: int, channels: int) -> Network:
@@ -90,8 +97,10 @@ class Rcnn(Row):
         start_faint(head)
         return net
 
-    def _branch(self) -> Masks | None:
+    def _branch(self) -> Masks | Joints | None:
         """What is asked of each thing beside its box."""
+        if self.task == "keypoints":
+            return Joints(self.width, self.people, self.joints, found=self.found)
         return Masks(self.width, self.masks, self.found) if self.task == "instances" else None
 
 
@@ -105,6 +114,9 @@ MASKED: dict[str, Any] = {"task": "instances", "paper": "arXiv:1703.06870"}
 
 TABLE = {  #                           parameters  multiply-adds
     "tv:fasterrcnn_resnet50_fpn": Rcnn(41_808_406, 134_379_721_216),
+    "tv:keypointrcnn_resnet50_fpn": Rcnn(
+        59_190_378, 483_470_127_616, task="keypoints", classes=1, paper="arXiv:1703.06870"
+    ),
     "tv:maskrcnn_resnet50_fpn": Rcnn(44_454_513, 187_586_351_616, **MASKED),
     "faster_rcnn-small": Rcnn(725_810, 105_008_192, **SMALL),
     "mask_rcnn-small": Rcnn(744_025, 473_801_792, **SMALL, **MASKED),

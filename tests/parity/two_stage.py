@@ -28,8 +28,9 @@ NARROW = {
     "before": 60,
     "keep": 40,
 }
-LAST, CALM = ("cls_logits", "bbox_pred", "cls_score", "mask_fcn_logits"), 4e-4
-NAMES = ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn")
+LAST, CALM = ("cls_logits", "bbox_pred", "cls_score", "mask_fcn_logits", "kps_score_lowres"), 4e-4
+PARTS = ("roi_pool", "head", "predictor")
+NAMES = ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn")
 
 
 def slim(layer, name):
@@ -61,7 +62,10 @@ def slim_reference(name):
 def pair(name, generator):
     import snellen as sn
 
-    more = {"masks": (NARROW["width"],) * 4} if name.startswith("mask") else {}
+    wide = {"mask": ("masks", 256, 4), "keypoint": ("people", 512, 8)}
+    more = {}
+    for kind, (column, width, depth) in wide.items():
+        more |= {column: (width // SLIM,) * depth} if name.startswith(kind) else {}
     theirs = drawn(lambda: slim_reference(name), generator)
     for part, layer in theirs.named_modules():
         if part.endswith(LAST):  # or every box is far outside the picture
@@ -149,15 +153,18 @@ def second_stage(theirs, maps, regions, truth):
     return logits, codes, losses, heads.postprocess_detections(logits, codes, regions, sizes)
 
 
-def masks(theirs, maps, asked, said):
-    """How far our logits of masks are from theirs in the same boxes, of the same classes."""
+def more_asked(theirs, maps, asked, said):
+    """How far our logits of masks or joints are from theirs in the same boxes."""
     heads, rows = theirs.roi_heads, [one[:, 2] > one[:, 0] for one in asked]
+    kind = "mask" if heads.has_mask() else "keypoint"
     boxes = [one[r, :4] for one, r in zip(asked, rows, strict=True)]
-    grids = heads.mask_roi_pool(maps, boxes, [SIZE] * len(boxes))
-    logits = heads.mask_predictor(heads.mask_head(grids))
-    label = torch.cat([one[r, 5] for one, r in zip(asked, rows, strict=True)]).long()
+    pool, head, last = (getattr(heads, f"{kind}_{part}") for part in PARTS)
+    logits = last(head(pool(maps, boxes, [SIZE] * len(boxes))))
+    if kind == "mask":
+        label = torch.cat([one[r, 5] for one, r in zip(asked, rows, strict=True)]).long()
+        logits = logits[range(len(label)), 1 + label]
     ours = torch.cat([one[r] for one, r in zip(said, rows, strict=True)])
-    return {"masks": apart(logits[range(len(label)), 1 + label], ours)}
+    return {kind: apart(logits, ours)}
 
 
 def compare(ours, theirs, x, generator):
@@ -168,7 +175,7 @@ def compare(ours, theirs, x, generator):
 
     style = replace(ours.head.facts, anchors=10**6)
     maps, raw = theirs.backbone(x), ours(x)
-    found = masks(theirs, maps, *raw[-2:]) if ours.head.branch else {}
+    found = more_asked(theirs, maps, *raw[-2:]) if ours.head.branch else {}
     raw = raw[:-2] if ours.head.branch else raw
     mine, own, logits, codes = style.split(raw)
     truth = objects(own[0], generator)

@@ -1,0 +1,162 @@
+"""From R-CNN to Faster R-CNN on drawn scenes: seconds a picture, and what the judges score.
+
+The first three read the same regions (selective search) with the same body, trained to tell shapes
+apart: R-CNN warps every region and runs the body on each; SPP-net runs it once a picture and pools
+each region in a pyramid; Fast R-CNN in one level. Each has its own SVMs and box regressions, fitted
+to 200 scenes. Faster R-CNN proposes for itself: of faster_rcnn-small only the time is told here.
+
+python bench/ladder.py     # writes docs/ladder.svg and bench/results/ladder.json
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import snellen as sn
+from snellen.data.open import open_data
+from snellen.data.sample import Prediction, Sample
+from snellen.data.selective_search import search_regions
+from snellen.nn.iou import box_iou
+from snellen.nn.nms import non_maximum_suppression
+from snellen.nn.region_features import pool_regions, warp_regions
+from snellen.nn.region_judge import Judge, fit_judge
+from snellen.tasks._coco import CocoScores
+from snellen.tasks.detect import Detect
+
+FITTED, JUDGED, SIDE, STRIDE, BINS, LEAST = 200, 60, 32, 4, 3, 0.3
+PICTURE = Path(__file__).parent.parent / "docs" / "ladder.svg"
+Look = Callable[[Tensor, Tensor], Tensor]  # picture (1, C, H, W), regions (P, 4) -> (P, D)
+
+
+def ways(run: Any) -> dict[str, Look]:
+    """How each of the three sees the regions of a picture, with one trained body."""
+    predictor = run.predictor
+    net, prepare = predictor.net.eval(), predictor.task.inputs().prepare
+
+    def body(x: Tensor) -> Tensor:
+        return list(net.features(prepare(x)).values())[-1]
+
+    def crops(x: Tensor, boxes: Tensor) -> Tensor:
+        maps = body(warp_regions(x.float(), boxes[None], SIDE).to(torch.uint8))
+        return F.adaptive_max_pool2d(maps, BINS).flatten(1)
+
+    def pyramid(x: Tensor, boxes: Tensor) -> Tensor:
+        return pool_regions(body(x), boxes[None], (BINS, 1), stride=STRIDE)[0]
+
+    def pooled(x: Tensor, boxes: Tensor) -> Tensor:
+        return pool_regions(body(x), boxes[None], (BINS,), stride=STRIDE)[0]
+
+    return {"R-CNN": crops, "SPP-net": pyramid, "Fast R-CNN": pooled}
+
+
+def fit(look: Look, samples: list[Sample], regions: list[Tensor], classes: int) -> Judge:
+    """Features of all regions of the samples -> the judge."""
+    features, matches = [], []
+    for sample, found in zip(samples, regions, strict=True):
+        true, labels = sample.target.boxes_N4, sample.target.labels
+        if true is None or labels is None or not len(true):
+            continue
+        boxes = torch.cat([found, true])
+        features.append(look(sample.image_CHW[None], boxes))
+        overlap, row = box_iou(boxes, true).max(1)
+        matches.append((boxes, overlap, labels[row], true[row]))
+    boxes, overlap, label, wanted = (torch.cat(part) for part in zip(*matches, strict=True))
+    return fit_judge(torch.cat(features), boxes, (overlap, label, wanted), classes)
+
+
+def judge(
+    look: Look, judges: Judge, samples: list[Sample], regions: list[Tensor], names: list[str]
+) -> tuple[float, float]:
+    """(mAP50 on the samples, seconds a picture without the search of regions)."""
+    metric, seconds = CocoScores(names), 0.0
+    for sample, boxes in zip(samples, regions, strict=True):
+        start = time.process_time()
+        found = judges.find(look(sample.image_CHW[None], boxes), boxes, sample.size, LEAST)
+        rows = non_maximum_suppression(found.boxes_N4, found.scores_N, 0.3, labels_N=found.labels_N)
+        seconds += time.process_time() - start
+        said = Prediction(labels=found.labels_N[rows], boxes_N4=found.boxes_N4[rows],
+                          scores_N=found.scores_N[rows])  # fmt: skip
+        metric.update([said], [sample.target])
+    return metric.compute()["mAP50"], seconds / len(samples)
+
+
+def faster(source: Any, samples: list[Sample]) -> float:
+    """Seconds a picture of Faster R-CNN, one at a time as the others."""
+    task = Detect.from_source(source)
+    net = task.build(sn.model("faster_rcnn-small", classes=len(source.classes))).eval()
+    start = time.process_time()
+    for sample in samples:
+        batch = task.encode([sample])
+        task.decode(net(task.inputs().prepare(batch.x)), batch)
+    return (time.process_time() - start) / len(samples)
+
+
+def draw(seconds: dict[str, float], search: float) -> None:
+    """Bars of seconds a picture, the search of regions apart."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams["svg.hashsalt"] = "snellen"
+    figure, axis = plt.subplots(figsize=(6.4, 2.6), layout="constrained")
+    names = list(seconds)[::-1]
+    before = [0.0 if name == "Faster R-CNN" else 1000 * search for name in names]
+    own = [1000 * seconds[name] for name in names]
+    axis.barh(names, before, color="#c9ced6", label="selective search")
+    axis.barh(names, own, left=before, color="#2b6ca3", label="network and judges")
+    for row, (a, b) in enumerate(zip(before, own, strict=True)):
+        axis.text(a + b, row, f"  {a + b:.0f} ms", va="center")
+    axis.set(xlabel="milliseconds a picture of 96 x 96, one core",
+             xlim=(0, 1.15 * max(map(sum, zip(before, own, strict=True)))))  # fmt: skip
+    axis.legend(frameon=False, loc="lower right")
+    figure.savefig(PICTURE, metadata={"Date": None})
+
+
+def main() -> None:
+    """Train the body, fit, judge, draw, record."""
+    from _timing import record_goals
+
+    torch.set_num_threads(1)
+    source = open_data("shapes", task="detect")
+    fitted, judged = ([part[i] for i in range(n)]
+                      for part, n in ((source.train, FITTED), (source.val, JUDGED)))  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        with torch.enable_grad():
+            run = sn.train("shapes", task="classify", model="resnet8_w32", epochs=4, threads=1,
+                           quiet=True, project=folder, doctor=False)  # fmt: skip
+        learned = [search_regions(sample.image_CHW) for sample in fitted]
+        start = time.process_time()
+        regions = [search_regions(sample.image_CHW) for sample in judged]
+        search = (time.process_time() - start) / len(judged)
+        scores, seconds = {}, {}
+        for name, look in ways(run).items():
+            judges = fit(look, fitted, learned, len(source.classes))
+            found = judge(look, judges, judged, regions, list(source.classes))
+            scores[name], seconds[name] = found
+            print(f"  {name:<12} {1000 * found[1]:6.1f} ms, mAP50 {found[0]:.3f}", flush=True)
+        seconds["Faster R-CNN"] = faster(source, judged)
+    print(f"  search {1000 * search:.0f} ms; Faster R-CNN {1000 * seconds['Faster R-CNN']:.1f} ms")
+    draw(seconds, search)
+    slower = seconds["R-CNN"] / seconds["Fast R-CNN"]
+    record_goals(
+        "ladder",
+        {
+            "R-CNN on drawn scenes, mAP50": (scores["R-CNN"], 0.3, "at least"),
+            "R-CNN's time over Fast R-CNN's, regions given": (slower, 5.0, "at least"),
+            "Fast R-CNN's time with its search over Faster R-CNN's": (
+                (seconds["Fast R-CNN"] + search) / seconds["Faster R-CNN"], 2.0, "at least"),
+        },
+        scores=scores, seconds=seconds, search=search,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
