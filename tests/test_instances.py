@@ -1,5 +1,6 @@
 """The task instances: masks to bins of a box and back, COCO's scores of masks, whole trainings."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from snellen.nn.region_masks import crop_masks, paste_masks
 from snellen.nn.two_stage import TwoStage
 from snellen.nn.two_stage_masks import MaskedTwoStage
 from snellen.tasks.instances import Instances
+from snellen.tasks.objects import objects
 
 STYLE = MaskedTwoStage(TwoStage(3, ((16.0,), (30.0,)), (4, 8), keep=16, anchors=1000), found=8)
 SIZE = (64, 96)
@@ -207,3 +209,15 @@ def test_real_nuclei_survive_the_round_trip(shared_data):
     batch, metric = task.encode(samples), task.metric()
     metric.update(task.decode(task.oracle(batch), batch), [s.target for s in samples])
     assert metric.compute()["mAP50-95"] > 0.99
+
+
+def test_rows_of_a_prediction_hold_its_masks(task):
+    from pycocotools import mask as coco
+
+    sample = WorldSet(0, 4, World(fewest=2))[1]
+    batch = task.encode([sample])
+    (found,) = task.decode(task.oracle(batch), batch)
+    rows = objects(found, task.names())
+    for row, mask in zip(rows, found.masks_NHW, strict=True):
+        assert np.array_equal(coco.decode(row["segmentation"]).astype(bool), mask.numpy())
+    assert json.loads(json.dumps(rows)) == rows

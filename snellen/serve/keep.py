@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from ..core.errors import DataError, UsageError
 from ..data.boxes import image_size
 from ..data.formats._json import read_json
 from ..data.formats._layout import coco_files
 from ..data.images import read_image
 from ..data.sample import Prediction, Sample, Target
-from ..tasks.coco_results import coco_results
+from ..tasks.coco_results import coco_results, run_lengths
 from ..tasks.objects import csv_table
 from ..tasks.task import Task
 
@@ -131,17 +129,8 @@ def _rows(found: Prediction, image: int, num_classes: int) -> list[dict[str, Any
     rows = coco_results(found, image, range(num_classes), kind=kind)
     if found.masks_NHW is None or len(found.masks_NHW) != len(rows):
         return rows
-    return [{**row, "segmentation": _runs(mask_HW)}
-            for row, mask_HW in zip(rows, found.masks_NHW, strict=True)]  # fmt: skip
-
-
-def _runs(mask_HW: Tensor) -> dict[str, Any]:
-    """A mask -> COCO's packed run lengths."""
-    import numpy as np
-    from pycocotools import mask as coco
-
-    runs = coco.encode(np.asfortranarray(mask_HW.cpu().numpy().astype(np.uint8)))
-    return {"size": list(runs["size"]), "counts": runs["counts"].decode()}
+    masks = run_lengths(found.masks_NHW)
+    return [{**row, "segmentation": mask} for row, mask in zip(rows, masks, strict=True)]
 
 
 def _own(data: str | None) -> list[Ids]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..data.sample import Prediction
+from .coco_results import run_lengths
 
 COLUMNS = ("file", "label", "score", "x1", "y1", "x2", "y2")
 NUMBERS = ("file", "label", "value")
@@ -15,7 +16,8 @@ MAPPED = ("file", "label", "score", "share")
 
 def objects(found: Prediction, names: Sequence[str]) -> list[dict[str, Any]]:
     """Prediction -> [{"label", "score"}], "scores" of all classes where they are known; with "box"
-    [x1, y1, x2, y2] for each box and "keypoints" [[x, y, visibility], ...] for each person;
+    [x1, y1, x2, y2] for each box, "segmentation" (COCO's run lengths) for each mask and "keypoints"
+    [[x, y, visibility], ...] for each person;
     {"label", "score"} of every attribute, held or not; {"label", "value"} of every number;
     {"label", "score", "share"} of every class that a map has, with its share of the pixels.
 
@@ -28,6 +30,9 @@ def objects(found: Prediction, names: Sequence[str]) -> list[dict[str, Any]]:
             {"label": names[label], "score": round(score, 6), "box": [round(v, 3) for v in box]}
             for label, score, box in ((k, s, b.tolist()) for k, s, b in rows)
         ]
+        if found.masks_NHW is not None:
+            runs = zip(things, run_lengths(found.masks_NHW), strict=True)
+            return [one | {"segmentation": mask} for one, mask in runs]
         return things if found.keypoints_NK2 is None else _with_joints(things, found)
     if found.semantic_HW is not None and found.scores_K is not None:
         return _mapped(found.semantic_HW, found.scores_K, names)
