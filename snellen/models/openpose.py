@@ -30,6 +30,10 @@ class OpenPose(Row):
     """`depths` and `widths` are VGG's, or `depths` and the first of `widths` Darknet's.
 
     `first` and `later` are the convolutions of a branch: how many, kernel, then the 1x1's width.
+
+    >>> net = OpenPose(0, 0, limbs=4, stages=2, width=8, widths=(8, 8, 8, 8)).make(5)
+    >>> [list(said.shape) for said in net(torch.zeros(1, 3, 32, 48))]
+    [[1, 14, 4, 6], [1, 14, 4, 6]]
     """
 
     limbs: Count = 19
@@ -78,7 +82,11 @@ def _darknet(row: OpenPose, channels: int) -> tuple[dict[str, nn.Module], Sequen
 
 
 class TopDown(nn.Module):
-    """Maps, fine to coarse -> one at the finest's size: each is added to the coarser ones' sum."""
+    """Maps, fine to coarse -> one at the finest's size: each is added to the coarser ones' sum.
+
+    >>> TopDown([4, 6], 5)([torch.zeros(1, 4, 8, 8), torch.zeros(1, 6, 4, 4)]).shape
+    torch.Size([1, 5, 8, 8])
+    """
 
     def __init__(self, widths: Sequence[int], width: int) -> None:
         super().__init__()
@@ -101,7 +109,12 @@ class TopDown(nn.Module):
 
 
 class Stages(nn.Module):
-    """F_BCHW (or maps for the neck) -> a map (B, 2 L + K + 1, H, W) for each stage."""
+    """F_BCHW (or maps for the neck) -> a map (B, 2 L + K + 1, H, W) for each stage.
+
+    >>> stages = Stages(OpenPose(0, 0, stages=2, width=8), joints=5, limbs=4)
+    >>> [list(said.shape) for said in stages.of(3, 2)(torch.zeros(1, 8, 6, 6))]
+    [[1, 8, 6, 6], [1, 8, 6, 6]]
+    """
 
     def __init__(
         self, row: OpenPose, joints: int, limbs: int, neck: nn.Module | None = None
