@@ -44,7 +44,12 @@ def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
         again.add(pair[1])
         yield _problem(albums, classes, pair, same)
     for pair in resaved_pairs(albums, [place for place in kept if place not in again]):
-        problem = _problem(albums, classes, pair, "probably the same picture, saved anew, as")
+        problem = _problem(
+            albums,
+            classes,
+            pair,
+            "probably the same picture, saved anew or taken a moment apart, as",
+        )
         yield replace(problem, harm="suspect")
 
 
