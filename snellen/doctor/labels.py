@@ -41,7 +41,8 @@ def outside(
     dataset: Any, classes: int, *, ignored: int = IGNORED, first: Iterable[int] = (),
     unread: Unread = nobody,
 ) -> Outside:  # fmt: skip
-    """Data set -> the items with a label below 0 or not below `classes`; those of `first` first.
+    """Data set -> the items with a label below 0 or not below `classes`; those of `first` first,
+    however long they take, and others as long as there is time.
 
     >>> y = torch.tensor([0, 1, 2, 1, 7, -100])
     >>> outside(TensorDataset(torch.zeros(6, 2), y), 3).rows
@@ -55,14 +56,14 @@ def outside(
         rows = torch.tensor([row_of(dataset, i) for i in range(len(dataset))])
         return Outside() if y.is_floating_point() else _all_at_once(y[rows], classes, ignored)
     with untouched_rng():
-        found, end = Outside(), time.monotonic() + SECONDS
+        first, found, end = list(first), Outside(), time.monotonic() + SECONDS
         for i in order(len(dataset), first):
             try:
                 _take(found, i, _label(dataset[i]), classes, ignored)
             except Exception as error:  # an item that cannot be read is another fault
                 unread(error)
             found.searched += 1
-            if time.monotonic() > end:
+            if found.searched >= len(first) and time.monotonic() > end:
                 break
         return found
 
