@@ -69,8 +69,8 @@ def train(task: str, case: Case, data: Any, **more: Any) -> tuple[dict[str, floa
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         said = {"task": task, "threads": 1, "project": folder, "quiet": True, **case.settings}
-        run = sn.train(data, **{**said, **more})
-    return run.metrics, (time.process_time() - start) / 60
+        metrics = sn.train(data, **{**said, **more}).metrics  # read before the folder goes
+    return metrics, (time.process_time() - start) / 60
 
 
 def control(task: str, case: Case) -> tuple[float, float]:
