@@ -17,7 +17,7 @@ PARTS = {
     )
 }  # fmt: skip
 DOUBLE = 0.5  # overlap of boxes of a class that say the same
-LEAST, CANDIDATES = 0.01, 1000  # score of a thing that is asked about; of how many the best
+LEAST, CANDIDATES = 0.05, 1000  # score of a thing that is asked about; of how many the best
 
 
 def ask(
