@@ -41,13 +41,15 @@ def roi_pool(x_BCHW: Tensor, boxes_BP4: Tensor, size: int = 7, *, stride: float 
     x, across = left[..., None, :], across[..., None, :]
     empty = (down < 1) | (across < 1) | lost_BP[..., None, None]
     a, b = _power(down), _power(across)
-    table, place = _windows(x_BCHW, int(a.max()) + 1, int(b.max()) + 1)
-    image = torch.arange(len(table), device=x.device)[:, None, None, None] * table.shape[1]
-    later_y, later_x = y + (down - 2**a).clamp(min=0), x + (across - 2**b).clamp(min=0)
-    corners = torch.stack(
-        [image + place(a, b, v, u) for v in (y, later_y) for u in (x, later_x)]
-    ).masked_fill(empty, 0)
-    found = F.embedding(corners, table.flatten(0, 1)).max(0).values
+    table_BNC, first_AB = _windows(x_BCHW, int(a.max()) + 1, int(b.max()) + 1)
+    image = torch.arange(len(table_BNC), device=x.device)[:, None, None, None]
+    begin = image * table_BNC.shape[1] + first_AB[a, b]
+    wide = x_BCHW.shape[3] - 2**b + 1  # windows of this width in a row
+    later_y = y + (down - 2**a).clamp(min=0)
+    later_x = x + (across - 2**b).clamp(min=0)
+    corners = [begin + v * wide + u for v in (y, later_y) for u in (x, later_x)]
+    rows = torch.stack(corners).masked_fill(empty, 0)
+    found = F.embedding(rows, table_BNC.flatten(0, 1)).max(0).values
     return found.masked_fill(empty[..., None], 0).permute(0, 1, 4, 2, 3)
 
 
@@ -66,20 +68,11 @@ def _power(count: Tensor) -> Tensor:
     return count.clamp(min=1).float().log2().floor().long()
 
 
-def _windows(x_BCHW: Tensor, high: int, wide: int) -> tuple[Tensor, "_Place"]:
-    """Largest values of all windows of sides 2^a x 2^b -> (B, windows, C), and how to find one."""
+def _windows(x_BCHW: Tensor, high: int, wide: int) -> tuple[Tensor, Tensor]:
+    """The largest of all windows of sides 2^a x 2^b -> (B, windows, C), the first of each a, b."""
     pooled = [
         F.max_pool2d(x_BCHW, (2**a, 2**b), 1).flatten(2) for a in range(high) for b in range(wide)
     ]
-    ends = torch.tensor([0, *(p.shape[2] for p in pooled)]).cumsum(0)[:-1].view(high, wide)
-    return torch.cat(pooled, 2).transpose(1, 2), _Place(ends.to(x_BCHW.device), x_BCHW.shape[3])
-
-
-class _Place:
-    """Powers a, b and the upper left cell of a window -> its row in the table."""
-
-    def __init__(self, first: Tensor, width: int) -> None:
-        self.first, self.width = first, width
-
-    def __call__(self, a: Tensor, b: Tensor, y: Tensor, x: Tensor) -> Tensor:
-        return self.first[a, b] + y * (self.width - 2**b + 1) + x
+    counts = torch.tensor([0, *(p.shape[2] for p in pooled[:-1])])
+    first_AB = counts.cumsum(0).view(high, wide).to(x_BCHW.device)
+    return torch.cat(pooled, 2).transpose(1, 2), first_AB
