@@ -41,7 +41,7 @@ class Instances(Task):
     about = "a box, a class and a mask for each thing in an image"
     score = "mAP50-95"
     default_model = "mask_rcnn-small"
-    usual = {"augment": "flip", "samples": 16_000, "batch": 16, "lr": 3e-3, "clip": 10.0}
+    usual = {"augment": "flip", "samples": 12_000, "batch": 16, "lr": 3e-3, "clip": 10.0}
     ceiling = 0.9  # a mask is told on a grid of 28 x 28, and thin parts of large things are lost
 
     @property
