@@ -27,9 +27,23 @@ LAYERS = {  # name -> (how it is made, the shapes of what it takes)
     "recurrent": (lambda: N.Recurrent(N.PeepholeLSTMCell(3, 4)), [(2, 4, 3)]),
     "attention": (lambda: N.AdditiveAttention(3, 4, 5), [(2, 3), (2, 6, 4)]),
 }
+
+
+class CosineSoftmax(nn.Module):
+    """AM-softmax with the layer that it stands on."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = N.CosineLinear(8, 4, scale=1.0)
+
+    def forward(self, features_BD, labels_B):
+        return N.am_softmax(self.last(features_BD), labels_B)
+
+
 LOSSES = {  # of features and labels, with class vectors of their own
     "l_softmax": lambda: N.LSoftmax(4, 8, margin=4),
     "a_softmax": lambda: N.ASoftmax(4, 8, start=0.0, least=0.0),
+    "am_softmax": CosineSoftmax,
     "center": lambda: N.CenterLoss(4, 8),
 }
 DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
@@ -101,14 +115,16 @@ def test_autocast_gives_nearly_the_same(name, device):
 @pytest.mark.parametrize("name", LOSSES)
 def test_autocast_gives_nearly_the_same_loss_and_gradient(name, device):
     found = {}
+    labels_B = torch.tensor([0, 1, 2, 3, 1], device=device)
     for mixed in (False, True):
         torch.manual_seed(0)
         loss = LOSSES[name]().to(device)
         x_BD = torch.randn(5, 8, device=device).requires_grad_()
         with torch.autocast(device, torch.bfloat16, enabled=mixed):
-            value = loss(x_BD, torch.tensor([0, 1, 2, 3, 1], device=device))
+            value = loss(x_BD, labels_B)
         value.backward()
-        found[mixed] = value.detach().float(), x_BD.grad
+        assert value.dtype == torch.float32
+        found[mixed] = value.detach(), x_BD.grad
     torch.testing.assert_close(found[True], found[False], atol=0.05, rtol=0.05)
 
 

@@ -47,12 +47,21 @@ def check_same(one: Tensor, other: Tensor, what: str) -> None:
                          "they must be the same")  # fmt: skip
 
 
+def widen(x: Tensor) -> Tensor:
+    """The same in float32 at least, as autocast has PyTorch's own losses.
+
+    In half precision a logsumexp of 30 and its right logit are the same number.
+    """
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def margin_loss(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
     """Cross-entropy of logits that a margin has changed, mean over the batch.
 
     Not F.cross_entropy: with a margin the first loss is not ln K, and who watches calls of that
     function (the doctor) would take these logits for the network's and be alarmed.
     """
+    logits_BK = widen(logits_BK)
     right_B = logits_BK.gather(1, labels_B[:, None])[:, 0]
     return (logits_BK.logsumexp(1) - right_B).mean()
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ..core.errors import UsageError
 from ..core.parts import Part
-from ._labels import check_labels, margin_loss
+from ._labels import check_labels, margin_loss, widen
 from .angles import cosines
 from .losses import Loss
 
@@ -43,8 +43,7 @@ def am_softmax(
         raise UsageError(f"margin={margin}, scale={scale}; a margin from 0 up and a scale above 0")
     labels_B = check_labels(cosines_BK, labels_B)
     lower_BK = margin * F.one_hot(labels_B, cosines_BK.shape[1])
-    logits_BK = scale * (cosines_BK - lower_BK.to(cosines_BK.dtype))
-    return margin_loss(logits_BK, labels_B)
+    return margin_loss(scale * (widen(cosines_BK) - lower_BK), labels_B)
 
 
 class CosineLinear(nn.Module):
@@ -80,7 +79,7 @@ def _head(last: nn.Linear) -> CosineLinear:
 
 
 def _of_logits(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
-    return am_softmax(logits_BK / SCALE, labels_B)
+    return am_softmax(widen(logits_BK) / SCALE, labels_B)
 
 
 LOSSES = {"am-softmax": Loss("cross-entropy of scaled cosines with a margin; ends the network in a "
