@@ -202,6 +202,14 @@ def test_centres_move_as_the_paper_says(alpha):
     assert torch.equal(loss.centers_KD, after)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_centres_of_many_half_features_move_as_those_of_float32(dtype):
+    loss = sn.nn.CenterLoss(1, 1).to(dtype)
+    assert loss(torch.ones(1000, 1, dtype=dtype), torch.zeros(1000).long()) == 0.5
+    torch.testing.assert_close(loss.centers_KD, torch.tensor([[0.5 * 1000 / 1001]]))
+    assert loss.double().centers_KD.dtype == torch.float64
+
+
 def spread(features, labels):
     """The mean distance to the own class's mean, over the distance between the means."""
     means = torch.stack([features[labels == k].mean(0) for k in range(3)])
@@ -426,7 +434,7 @@ def test_gradient_for_the_class_vectors_too(loss):
     assert gradcheck(lambda w: loss(x, w, y, margin=2), (weight.requires_grad_(),))
 
 
-MARGINS = ("l-softmax", "a-softmax", "am-softmax")  # a logsumexp of halves cannot tell them apart
+WIDE = ("l-softmax", "a-softmax", "am-softmax", "center")  # in float32 at least
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -442,7 +450,7 @@ def test_a_margin_loss_of_halves_still_sees_a_sample_that_is_nearly_right(dtype)
 def test_any_dtype_gives_the_same_in_its_own_precision(name, dtype):
     x = torch.randn(4, 3, dtype=torch.float64)
     got = OF_X[name](x.to(dtype))
-    assert got.dtype == (torch.float32 if name in MARGINS else dtype)
+    assert got.dtype == (torch.float32 if name in WIDE else dtype)
     exact = float(OF_X[name](x.to(dtype).double()))
     assert float(got) == pytest.approx(
         exact, rel=30 * torch.finfo(dtype).eps, abs=30 * torch.finfo(dtype).eps

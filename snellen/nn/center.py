@@ -4,12 +4,14 @@ It stands beside a softmax loss, weighted by about 0.003 to 0.1; alone it would 
 into one point.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from ..core.errors import UsageError
 from ..core.parts import Part
-from ._labels import check_labels, check_reduction, check_weight, reduce
+from ._labels import check_labels, check_reduction, check_weight, reduce, widen
 
 PARTS = {
     "Center loss": Part(
@@ -26,7 +28,8 @@ class CenterLoss(nn.Module):
 
     In training mode each call then moves the centres as the paper does, without a gradient:
     c_j -= alpha * sum over the class of (c_j - x) / (1 + n_j). A class that is not in the batch
-    rests, as do all under no_grad; a sample that is not finite moves nothing.
+    rests, as do all under no_grad; a sample that is not finite moves nothing. The centres stay in
+    float32 at least, whatever the module is cast to: sums of many features need its digits.
     Raises UsageError for shapes and labels that do not fit.
 
     >>> loss = CenterLoss(classes=2, width=1, alpha=0.5)
@@ -53,8 +56,8 @@ class CenterLoss(nn.Module):
         """features_BD, labels_B -> loss; moves the centres in training mode."""
         check_weight(features_BD, self.centers_KD)
         labels_B = check_labels(features_BD[:, :1].expand(-1, len(self.centers_KD)), labels_B)
-        own_BD = self.centers_KD.to(features_BD.dtype)[labels_B]
-        loss = reduce((features_BD - own_BD).square().sum(1) / 2, self.reduction)
+        away_BD = widen(features_BD) - self.centers_KD[labels_B]
+        loss = reduce(away_BD.square().sum(1) / 2, self.reduction)
         if self.training and torch.is_grad_enabled():
             self._move(features_BD.detach(), labels_B)
         return loss
@@ -68,6 +71,13 @@ class CenterLoss(nn.Module):
         sums_KD = torch.zeros_like(self.centers_KD).index_add_(0, labels_B, away_BD)
         counts_K = torch.zeros_like(sums_KD[:, 0]).index_add_(0, labels_B, is_sound_B.to(sums_KD))
         self.centers_KD -= self.alpha * sums_KD / (1 + counts_K)[:, None]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "CenterLoss":
+        wide_KD = self.centers_KD
+        super()._apply(fn, recurse)  # what .to(), .half() and .cuda() come down to
+        if self.centers_KD.dtype != widen(self.centers_KD).dtype:
+            self.centers_KD = wide_KD.to(self.centers_KD.device)
+        return self
 
     def extra_repr(self) -> str:
         """What print(loss) shows."""
