@@ -149,21 +149,42 @@ def test_momentum_rises_in_a_straight_line_from_a_half_to_99_hundredths():
 
 
 @pytest.mark.parametrize(("kind", "key"), [
-    (torch.optim.SGD, "momentum"), (torch.optim.RMSprop, "alpha"), (torch.optim.Adadelta, "rho"),
+    (torch.optim.SGD, "momentum"), (torch.optim.RMSprop, "momentum"),
     (sn.optim.CaffeSGD, "momentum"), (torch.optim.AdamW, "betas"),
 ])  # fmt: skip
 def test_momentum_is_set_where_the_optimiser_has_it(kind, key):
     optimizer = kind([{"params": [torch.zeros(1)]}, {"params": [torch.zeros(2)]}], lr=0.1)
+    kept = {k: v for k, v in optimizer.param_groups[0].items() if k not in ("params", key)}
     sn.optim.set_momentum(optimizer, 0.77)
     for group in optimizer.param_groups:
+        assert {k: v for k, v in group.items() if k not in ("params", key)} == kept
         assert (group[key][0] if key == "betas" else group[key]) == 0.77
     with pytest.raises(sn.UsageError, match="momentum=1"):
         sn.optim.set_momentum(optimizer, 1.0)
 
 
-def test_an_optimiser_without_momentum_says_so():
-    with pytest.raises(sn.UsageError, match="Adagrad has no momentum"):
-        sn.optim.set_momentum(torch.optim.Adagrad([torch.zeros(1)]), 0.9)
+@pytest.mark.parametrize("name", ["Adagrad", "Adadelta", "ASGD", "Rprop"])
+def test_an_optimiser_without_momentum_says_so_and_stays_as_it_was(name):
+    optimizer = getattr(torch.optim, name)([torch.zeros(1)])
+    before = dict(optimizer.param_groups[0])
+    with pytest.raises(sn.UsageError, match=f"{name} has no momentum"):
+        sn.optim.set_momentum(optimizer, 0.9)
+    assert optimizer.param_groups[0] == before
+
+
+def test_a_momentum_of_rmsprop_may_rise_from_0():
+    w = nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.RMSprop([w], lr=0.01)
+    x, squares, velocity = torch.ones(2), torch.zeros(2), torch.zeros(2)
+    for step, momentum in enumerate((0.0, 0.5, 0.9)):
+        sn.optim.set_momentum(optimizer, momentum)
+        w.grad = w.detach().clone()
+        optimizer.step()
+        squares = 0.99 * squares + 0.01 * x**2
+        pull = x / (squares.sqrt() + 1e-8)
+        velocity = momentum * velocity + pull * (step > 0)  # PyTorch keeps none of a step without
+        x = x - 0.01 * (velocity if step else pull)
+    torch.testing.assert_close(w.detach(), x)
 
 
 # In a training ------------------------------------------------------------------------------------
@@ -216,8 +237,15 @@ WAYS = [
     {"schedule": "plateau", "optim": "nesterov", "lr": 1e-4, "epochs": 7},
     {"schedule": "step", "half_life": 1, "optim": "caffe"},
     {"schedule": "warmup-cosine", "optim": "adagrad"},
-    {"schedule": "exponential", "optim": "adadelta", "momentum": 0.5, "momentum_end": 0.9},
-    {"schedule": "inverse", "optim": "rmsprop", "l1": 1e-3, "max_norm": 1.0, "clip": 0.5},
+    {"schedule": "exponential", "optim": "adadelta"},
+    {
+        "schedule": "inverse",
+        "optim": "rmsprop",
+        "momentum_end": 0.9,
+        "l1": 1e-3,
+        "max_norm": 1.0,
+        "clip": 0.5,
+    },
 ]
 
 
@@ -266,7 +294,7 @@ def test_a_checkpoint_of_an_older_version_without_a_watch_still_loads(tmp_path, 
     ({"half_life": 5}, "schedule=onecycle"),
     ({"half_life": 5, "schedule": "plateau"}, "step, exponential, inverse"),
     ({"optim": "adagrad", "momentum": 0.9}, "adagrad has no momentum"),
-    ({"optim": "adagrad", "momentum_end": 0.9}, "momentum_end=0.9"),
+    ({"optim": "adadelta", "momentum_end": 0.9}, "momentum_end=0.9"),
 ])  # fmt: skip
 def test_a_setting_that_would_do_nothing_is_refused(settings, words, tmp_path):
     with pytest.raises(sn.UsageError, match=words):

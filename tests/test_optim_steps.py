@@ -1,6 +1,7 @@
 """Every optimiser's path against its formula, a loop of plain arithmetic, or PyTorch's own."""
 
 import copy
+import inspect
 import math
 import os
 import subprocess
@@ -127,12 +128,12 @@ def test_steps_are_those_of_the_formula(name, lrs):
     same(path(make, lrs), by_formula(formula, lrs), 1e-10)
 
 
-BY_HAND = {  # the name of a recipe -> the step by hand, with the momentum and eps of that recipe
+BY_HAND = {  # the name of a recipe -> the step by hand, with the usual settings of that recipe
     "sgd": (momentum_hand.nesterov_substituted_step, {"rho": 0.9}),
     "momentum": (momentum_hand.momentum_step, {"rho": 0.9}),
     "caffe": (momentum_hand.caffe_momentum_step, {"rho": 0.9}),
     "adagrad": (adaptive.adagrad_step, {"eps": 1e-10}),  # PyTorch's; the notes have 1e-7
-    "rmsprop": (adaptive.rmsprop_step, {"decay": 0.9, "eps": 1e-8}),  # PyTorch's; notes: 1e-7
+    "rmsprop": (adaptive.rmsprop_step, {"decay": 0.99, "eps": 1e-8}),  # PyTorch's; notes: 1e-7
     "adadelta": (adaptive.adadelta_step, {"rho": 0.9}),
     "adam": (adaptive.adam_step, {}),
 }
@@ -143,7 +144,7 @@ def test_an_optimiser_by_name_steps_as_by_hand(name):
     """What a training gets; its eps are PyTorch's, and the notes' 1e-7 is given only above."""
     step, how = BY_HAND[name]
     A, b, start = bowl()
-    points = path(lambda p: sn.optim.build(name, p, lr=0.05, momentum=0.9, weight_decay=0.0))
+    points = path(lambda p: sn.optim.build(name, p, lr=0.05, weight_decay=0.0))
     x, state = start.numpy(), None
     for point in points:
         x, state = step(x, A.numpy() @ x - b.numpy(), state, lr=0.05, **how)
@@ -407,12 +408,31 @@ def test_every_optimiser_by_name_learns_a_small_task(name):
 
 def test_momentum_and_nesterov_by_name_are_pytorchs():
     params = list(nn.Linear(2, 1).parameters())
-    names = ("sgd", "momentum", "nesterov", "rmsprop", "adadelta", "adamw")
+    names = ("sgd", "momentum", "nesterov", "rmsprop", "adamw")
     kinds = {name: sn.optim.build(name, params, lr=0.1, momentum=0.8) for name in names}
     flags = {name: o.param_groups[0].get("nesterov") for name, o in kinds.items()}
     assert (flags["sgd"], flags["momentum"], flags["nesterov"]) == (True, False, True)
-    assert kinds["rmsprop"].param_groups[0]["alpha"] == 0.8
-    assert kinds["adadelta"].param_groups[0]["rho"] == 0.8
+    rms = kinds["rmsprop"].param_groups[0]
+    assert (rms["momentum"], rms["alpha"]) == (0.8, 0.99)
     assert kinds["adamw"].param_groups[0]["betas"] == (0.8, 0.999)
     with pytest.raises(sn.UsageError, match="did you mean adagrad"):
         sn.optim.build("adagrat", nn.Linear(2, 1).parameters(), lr=0.1)
+
+
+def test_decay_by_name_is_alpha_of_rmsprop_and_rho_of_adadelta():
+    for name, key in (("rmsprop", "alpha"), ("adadelta", "rho")):
+        usual, said = (
+            sn.optim.build(name, [torch.zeros(1)], lr=0.1, **how).param_groups[0]
+            for how in ({}, {"decay": 0.7})
+        )
+        kind = OPTIMISERS[name].kind
+        assert usual[key] == inspect.signature(kind).parameters[key].default
+        assert said == {**usual, "params": said["params"], key: 0.7}
+
+
+@pytest.mark.parametrize(("name", "word"), [
+    ("adagrad", "momentum"), ("adadelta", "momentum"), ("adagrad", "decay"), ("adamw", "decay"),
+])  # fmt: skip
+def test_what_an_optimiser_does_not_have_is_refused(name, word):
+    with pytest.raises(sn.UsageError, match=f"{name} has no {word}, so {word}=0.9"):
+        sn.optim.build(name, [torch.zeros(1)], lr=0.1, **{word: 0.9})

@@ -77,8 +77,8 @@ def best(surface: Surface, kind: str, num_steps: int, rates: Sequence[float]) ->
 def walk(surface: Surface, kind: str, num_steps: int, lr: float) -> Path:
     """The path of one optimiser with one learning rate, until it is above its start."""
     x_2 = torch.nn.Parameter(torch.tensor(surface.start, dtype=torch.float64))
-    momentum = 0.0 if kind == "sgd" else 0.9
-    optimizer = sn.optim.build(kind, [x_2], lr=lr, momentum=momentum)
+    memory = {"sgd": {"momentum": 0.0}, "rmsprop": {"decay": 0.9}}.get(kind, {})
+    optimizer = sn.optim.build(kind, [x_2], lr=lr, **memory)
     points, values = [], []
     for _ in range(num_steps + 1):
         value = surface.function(x_2)

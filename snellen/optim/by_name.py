@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from ..core.errors import UnknownName
+from ..core.errors import UnknownName, UsageError
 from ..core.parts import Part
 from ._rates import check_rates
 from .heavy_ball import CaffeSGD
@@ -31,7 +31,7 @@ PARTS = {
                     "g / (sqrt(sum of g^2) + eps); optim=adagrad", "003"),
     "RMSProp": Part(
         GROUP, "torch.optim.RMSprop",
-        "g / (sqrt(average of g^2) + eps), decay .9, .99 or .999 (torch: alpha); optim=rmsprop",
+        "g / (sqrt(average of g^2) + eps), decay .9 to .999 (torch: alpha, .99); optim=rmsprop",
         "001 003 004",
     ),
     "Adadelta": Part(GROUP, "torch.optim.Adadelta",
@@ -48,15 +48,16 @@ PARTS = {
 class Named:
     """An optimiser of a recipe and its usual settings; `options` says how momentum is passed.
 
-    >>> OPTIMISERS["adagrad"].momentum
-    0.0
+    >>> OPTIMISERS["adam"].options(0.8), OPTIMISERS["rmsprop"].decay
+    ({'betas': (0.8, 0.999)}, 'alpha')
     """
 
     kind: Callable[..., Optimizer]
     lr: float
     weight_decay: float = 0.0
-    momentum: float = 0.9  # 0 where there is none
+    momentum: float | None = 0.9  # None where there is none
     options: Callable[[float], dict[str, Any]] = lambda momentum: {"momentum": momentum}
+    decay: str | None = None  # PyTorch's word for the share of old squares that stays
     can_fuse: bool = True
 
 
@@ -67,9 +68,9 @@ OPTIMISERS = {  # in order of increasing complexity
     "caffe": Named(CaffeSGD, 0.05, 5e-4, can_fuse=False),
     "nesterov": Named(torch.optim.SGD, 0.05, 5e-4,
                       options=lambda m: {"momentum": m, "nesterov": m > 0}),
-    "adagrad": Named(torch.optim.Adagrad, 0.01, momentum=0.0, options=lambda m: {}),
-    "rmsprop": Named(torch.optim.RMSprop, 1e-3, options=lambda m: {"alpha": m}, can_fuse=False),
-    "adadelta": Named(torch.optim.Adadelta, 1.0, options=lambda m: {"rho": m}, can_fuse=False),
+    "adagrad": Named(torch.optim.Adagrad, 0.01, momentum=None),
+    "rmsprop": Named(torch.optim.RMSprop, 1e-3, momentum=0.0, decay="alpha", can_fuse=False),
+    "adadelta": Named(torch.optim.Adadelta, 1.0, momentum=None, decay="rho", can_fuse=False),
     "adam": Named(torch.optim.Adam, 1e-3, options=lambda m: {"betas": (m, 0.999)}),
     "adamw": Named(torch.optim.AdamW, 2e-3, 0.01, options=lambda m: {"betas": (m, 0.999)}),
 }  # fmt: skip
@@ -80,13 +81,16 @@ def build(
     params: Iterable[nn.Parameter],
     *,
     lr: float,
-    momentum: float = 0.9,
+    momentum: float | None = None,
+    decay: float | None = None,
     weight_decay: float = 0.0,
     fused: bool = False,
 ) -> Optimizer:
     """Parameters -> optimiser; two groups, with and without weight decay.
 
-    Raises UnknownName, and UsageError for a rate that is no number, not finite or below 0.
+    `momentum` is SGD's, RMSprop's or Adam's beta1, the usual one if not said; `decay` is RMSprop's
+    alpha or Adadelta's rho, PyTorch's if not said. Raises UnknownName, and UsageError for a rate
+    that is no number, not finite or below 0, and for one that the optimiser does not have.
 
     >>> optimiser = build("sgd", nn.Linear(2, 1).parameters(), lr=0.1, weight_decay=1e-4)
     >>> [group["weight_decay"] for group in optimiser.param_groups]
@@ -94,14 +98,28 @@ def build(
     """
     if name not in OPTIMISERS:
         raise UnknownName(name, OPTIMISERS, "optimisers")
-    check_rates(lr=lr, momentum=momentum, weight_decay=weight_decay)
+    check_rates(lr=lr, momentum=momentum or 0.0, decay=decay or 0.0, weight_decay=weight_decay)
     named = OPTIMISERS[name]
+    options = {"lr": lr, **_memory(name, momentum, decay)}
     params = list(params)
     groups = [
         {"params": [p for p in params if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    options = {"lr": lr, **named.options(momentum)}
     if fused and named.can_fuse:
         options["fused"] = True
     return named.kind([g for g in groups if g["params"]] or [{"params": params}], **options)
+
+
+def _memory(name: str, momentum: float | None, decay: float | None) -> dict[str, Any]:
+    """What of the past the optimiser keeps, in PyTorch's words; UsageError for what it does not."""
+    named, options = OPTIMISERS[name], {}
+    for word, value, own in (("momentum", momentum, named.momentum), ("decay", decay, named.decay)):
+        if value and own is None:
+            raise UsageError(f"{name} has no {word}, so {word}={value:g} would do nothing; "
+                             "leave it out")  # fmt: skip
+    if named.momentum is not None:
+        options = named.options(named.momentum if momentum is None else momentum)
+    if named.decay is not None and decay is not None:
+        options[named.decay] = decay
+    return options

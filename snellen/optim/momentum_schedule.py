@@ -3,7 +3,9 @@
 Early gradients point nowhere for long, late ones agree.
 """
 
-from torch.optim import Optimizer
+import torch
+from torch import Tensor
+from torch.optim import Optimizer, RMSprop
 
 from ..core.errors import UsageError
 from ..core.parts import Part
@@ -27,11 +29,10 @@ def rising_momentum(share: float, start: float = 0.5, end: float = 0.99) -> floa
 
 
 def set_momentum(optimizer: Optimizer, value: float) -> None:
-    """Every group's momentum: beta1 of Adam and its kin, rho of Adadelta, alpha of RMSprop.
+    """Every group's momentum: SGD's and RMSprop's, and beta1 of Adam and its kin.
 
-    Raises UsageError for an optimiser that has none (Adagrad), and outside [0, 1).
+    Raises UsageError for an optimiser that has none (Adagrad, Adadelta, ASGD), and outside [0, 1).
 
-    >>> import torch
     >>> adam = torch.optim.Adam([torch.zeros(1)]); set_momentum(adam, 0.95)
     >>> adam.param_groups[0]["betas"]
     (0.95, 0.999)
@@ -41,8 +42,15 @@ def set_momentum(optimizer: Optimizer, value: float) -> None:
     for group in optimizer.param_groups:
         if "betas" in group:
             group["betas"] = (value, *group["betas"][1:])
-            continue
-        key = next((key for key in ("rho", "alpha", "momentum") if key in group), None)
-        if key is None:
+        elif "momentum" in group:
+            group["momentum"] = value
+            _make_room(optimizer, group["params"])
+        else:
             raise UsageError(f"{type(optimizer).__name__} has no momentum to set")
-        group[key] = value
+
+
+def _make_room(optimizer: Optimizer, params: list[Tensor]) -> None:
+    """RMSprop makes its momenta in the first step alone, and none where they are 0 by then."""
+    if isinstance(optimizer, RMSprop):
+        for state, p in ((optimizer.state[p], p) for p in params if p in optimizer.state):
+            state.setdefault("momentum_buffer", torch.zeros_like(p))

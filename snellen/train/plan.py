@@ -58,7 +58,7 @@ def _refuse_idle(recipe: Recipe, typed: Mapping[str, Any]) -> None:
             f"it is for schedule={', '.join(DECAYS)}"
         )
     for name in ("momentum", "momentum_end"):
-        if typed.get(name) and not OPTIMISERS[recipe.optim or "adamw"].momentum:
+        if typed.get(name) and OPTIMISERS[recipe.optim or "adamw"].momentum is None:
             raise UsageError(
                 f"optim={recipe.optim} has no momentum, so {name}={typed[name]} would do nothing; "
                 "leave it out, or take optim=rmsprop"
@@ -93,7 +93,7 @@ def _usual(recipe: Recipe, facts: Facts) -> list[Choice]:
         "model": facts.model,
         "optim": optim,
         "lr": named.lr,
-        "momentum": named.momentum,
+        "momentum": named.momentum or 0.0,
         "weight_decay": named.weight_decay,
         "schedule": "onecycle",
         "half_life": max(epochs, 1) / 6,

@@ -58,7 +58,7 @@ class Recipe:
     imgsz: int | None = setting(None, "input height and width", ("img_size", "image_size", "size"))
     optim: str | None = setting(None, "optimiser", ("optimizer", "optimiser", "opt"), OPTIMISERS)
     lr: float | None = setting(None, "highest learning rate", ("lr0", "learning_rate", "base_lr"))
-    momentum: float | None = setting(None, "momentum, or Adam's beta1")
+    momentum: float | None = setting(None, "momentum of SGD and RMSprop, beta1 of Adam")
     momentum_end: float | None = setting(
         None, "momentum at the end, reached from `momentum` in a straight line: 0.5 to 0.99, say"
     )
