@@ -18,6 +18,8 @@ EQUAL = [n + ",hidden=32" * n.startswith(WIDE) for n in smallest_of_each_kind()]
 DIFFERENT = (  # the same weights in another network: the comparison must see it
     "timm:legacy_seresnet18,relu_before_gate=false",
     "tv:mobilenet_v2!unclipped",
+    "tv:googlenet,transform_input=false",
+    "tv:inception_v3,transform_input=false",
     "tv:googlenet!last-pool-floors",
     "tv:googlenet!aux-without-relu",
     "tv:squeezenet1_1!first-pool-floors",

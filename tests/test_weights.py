@@ -294,12 +294,39 @@ def test_a_librarys_file_is_refused_where_its_network_computes_something_else(tm
     assert equal(ours, theirs)
 
 
+def as_torchvisions_googlenet(net):
+    """Our numbers under names that torchvision's order as ours do."""
+    ours = {"aux.inception4a": "aux1", "aux.inception4d": "aux2", "head.fc": "fc",
+            ".branches.": ".branch"}  # fmt: skip
+    return {re.sub("|".join(map(re.escape, ours)), lambda m: ours[m[0]], name): value.clone()
+            for name, value in net.state_dict().items()}  # fmt: skip
+
+
+def test_torchvisions_googlenet_rescales_its_input_as_its_published_weights_want(tmp_path, caplog):
+    thinned = row("googlenet").thin
+    theirs = sn.model("googlenet", 7, **thinned).eval()
+    torch.save(as_torchvisions_googlenet(theirs), tmp_path / "googlenet.pth")
+    x = torch.randn(2, 3, 80, 80, generator=torch.Generator().manual_seed(1))
+    same = sn.model("googlenet", 7, weights=tmp_path / "googlenet.pth", **thinned).eval()
+    assert same.notes == ()
+    assert torch.equal(same(x), theirs(x))
+    other = sn.model("googlenet", 7, weights=tmp_path / "googlenet.pth", transform_input=False,
+                     **thinned).eval()  # fmt: skip
+    assert "build the network with transform_input=True" in caplog.text
+    pixels = x * torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    pixels = pixels + torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    torch.testing.assert_close(other((pixels - 0.5) / 0.5), theirs(x), rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(other(x), theirs(x), rtol=0.1)
+
+
 def unlike(a, b):
     """What two rows of one family compute differently, with tensors of the same sizes."""
     if type(a) is not type(b) or a.params - a.aux_params != b.params - b.aux_params:
         return {}
     one, two = options(a), options(b)
-    return {k for k in one if one[k] != two[k] and not k.startswith(("dropout", "aux"))}
+    return {
+        k for k in one if one[k] != two[k] and not k.startswith(("dropout", "aux", "transform"))
+    }
 
 
 def test_lists_of_names_tell_networks_of_equal_tensors_apart():

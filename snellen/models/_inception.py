@@ -10,13 +10,15 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from ._parts import Branches, relu
 
 # Inception v3's, and by the published weights also Inception-ResNet v2's
 STEM = "3x3 32 /2 v > 3x3 32 v > 3x3 64 > max /2 > 1x1 80 > 3x3 192 v > max /2"
 CONV = re.compile(r"(\d+)x(\d+) (\d+)( /2)?( v)?")
+MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours, in 0..1
 
 
 @dataclass(frozen=True)
@@ -88,3 +90,28 @@ def mixed(cin: int, text: str, style: Style) -> tuple[Branches, int]:
     """
     branches = [branch(cin, one.strip(), style) for one in text.split(";")]
     return Branches(*(module for module, _ in branches)), sum(width for _, width in branches)
+
+
+class Rescale(nn.Module):
+    """x_B3HW standardised by ImageNet's mean and spread -> the same pixels as (p - 0.5) / 0.5.
+
+    >>> black = -torch.tensor(MEAN) / torch.tensor(SPREAD)
+    >>> Rescale()(black[None, :, None, None]).flatten().round(decimals=4)
+    tensor([-1., -1., -1.])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x_B3HW -> the same shape."""
+        pairs = zip(x.split(1, 1), MEAN, SPREAD, strict=True)
+        return torch.cat([c * (std / 0.5) + (mean - 0.5) / 0.5 for c, mean, std in pairs], 1)
+
+
+def rescaled(stage: nn.Module, channels: int, asked: bool) -> nn.Module:
+    """The first stage, behind a Rescale where that is asked for and the images have three colours.
+
+    >>> [type(layer).__name__ for layer in rescaled(nn.Sequential(nn.Conv2d(3, 2, 1)), 3, True)]
+    ['Rescale', 'Conv2d']
+    """
+    if not asked or channels != len(MEAN):
+        return stage
+    return nn.Sequential(OrderedDict(rescale=Rescale(), **stage._modules))  # type: ignore[arg-type]

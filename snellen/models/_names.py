@@ -23,7 +23,8 @@ class Named:
     """Whose names these are, the list, and the columns that all networks of theirs have.
 
     A network with other values in those columns may have all of their tensors and still not be
-    theirs, so it does not take their files.
+    theirs, so it does not take their files. `published` holds those that only the networks of their
+    published weights have: a file may be of another training, so it is taken, with a note.
 
     >>> Named("timm", "conv1 fc", {"act": "relu6"}).columns
     {'act': 'relu6'}
@@ -32,6 +33,7 @@ class Named:
     whose: str
     order: str
     columns: Mapping[str, Any] = field(default_factory=dict)
+    published: Mapping[str, Any] = field(default_factory=dict)
 
 
 PIECES = {"#": r"(\d+)", "@": r"([a-z])", "*": r"(.*)"}

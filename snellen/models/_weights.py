@@ -95,7 +95,20 @@ def translate(
             f"{ours}: the same tensors, other outputs\nbuild the network with {theirs}, or name "
             f"the row that has it (`snellen models` lists them)"
         )
-    return best.renamed, [f"{name} of the file has no place here: not used" for name in best.unused]
+    unused = [f"{name} of the file has no place here: not used" for name in best.unused]
+    return best.renamed, unused + _unlike_published(named, network)
+
+
+def _unlike_published(named: Named, network: Network) -> list[str]:
+    """A note where the network computes something else than that of the published weights."""
+    wanted = {k: v for k, v in named.published.items() if getattr(network.row, k) != v}
+    if not wanted:
+        return []
+    said = ", ".join(f"{k}={v!r}" for k, v in wanted.items())
+    return [
+        f"{named.whose}'s published weights belong to a network with {said}, which this one has "
+        f"not: right for a file of a training without it, else build the network with {said}"
+    ]
 
 
 @dataclass(frozen=True)
@@ -189,8 +202,9 @@ def _shaped(value: Tensor, like: Tensor | None) -> Tensor:
 def _widen(network: Network, prefix: str, weights: dict[str, Tensor]) -> list[str]:
     """Fit the first convolution to the network's channels, in `weights`: the filters' sum is kept.
 
-    One channel gets the sum over colours, as a gray picture in three equal channels would; more
-    channels take the colours in turn, each scaled so that the sum stays.
+    One channel gets the sum over colours, as a gray picture in three equal channels would. More
+    channels take the colours in turn, a colour that comes twice by half each; to fewer, the colours
+    that are left over are added in turn.
     """
     state = network.state_dict()
     name = next((k for k, v in state.items() if v.dim() == 4), "")
@@ -200,11 +214,11 @@ def _widen(network: Network, prefix: str, weights: dict[str, Tensor]) -> list[st
     wanted, channels, given = state[name].shape, network.channels, value.shape[1]
     if given == wanted[1] or wanted[1] != channels or value[:, 0].shape != state[name][:, 0].shape:
         return []
-    if channels == 1:
-        weights[prefix + name] = value.sum(1, keepdim=True)
-    else:
-        turns = torch.arange(channels) % given
-        weights[prefix + name] = value[:, turns] * (given / channels)
+    shares = torch.zeros(channels, given, dtype=value.dtype)
+    steps = torch.arange(max(channels, given))
+    shares[steps % channels, steps % given] = 1.0
+    shares /= shares.sum(0)
+    weights[prefix + name] = torch.einsum("ng,ogij->onij", shares, value)
     return [f"{prefix}{name}: filters for {given} input channels were fitted to {channels}"]
 
 

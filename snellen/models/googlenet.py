@@ -15,7 +15,8 @@ from torch import nn
 
 from ..nn.response_norm import response_norm_of
 from ._columns import Count, Share, Stem
-from ._inception import Style, branch, conv, mixed
+from ._inception import Style, branch, conv, mixed, rescaled
+from ._names import Named
 from ._network import Network
 from ._parts import he_init, pooled_head
 from ._row import Row
@@ -37,6 +38,9 @@ MODULES = {  # 1x1, reduce 3x3, 3x3, reduce 5x5, 5x5, pool projection
 class GoogLeNet(Row):
     """`large` is the kernel of the third branch; `scale` divides every width of the modules.
 
+    `transform_input`: images standardised by ImageNet's mean and spread are brought to -1..1, which
+    torchvision's published weights were trained on; it says nothing to other than three channels.
+
     >>> list(GoogLeNet(0, 0, scale=16).make(10).aux)
     ['inception4a', 'inception4d']
     """
@@ -49,9 +53,16 @@ class GoogLeNet(Row):
     stem: Stem = "imagenet"
     dropout: Share = 0.4
     dropout_aux: Share = 0.7
+    transform_input: bool = False
     family = "GoogLeNet/Inception v1"
     paper = "arXiv:1409.4842"
-    names = ("conv#.* inception#@.* aux#.* fc",)
+    names = (
+        Named(
+            "torchvision",
+            "conv#.* inception#@.* aux#.* fc",
+            published={"transform_input": True},
+        ),
+    )
     small = {"stem": "small"}
     thin = {"scale": 4, "dropout_aux": 0.0}
     thin_size = 80  # the auxiliary heads' 5x5 pool must fit
@@ -60,6 +71,7 @@ class GoogLeNet(Row):
         """x_BCHW -> logits_BK."""
         style = Style(norm=self.norm, bias=not self.norm, scale=self.scale)
         stages, cin = _stem(channels, self, style)
+        stages["conv1"] = rescaled(stages["conv1"], channels, self.transform_input)
         aux: dict[str, nn.Sequential] = {}
         for name, widths in MODULES.items():
             if name in ("4a", "5a"):  # the pools that halve H and W stand before these
@@ -104,6 +116,7 @@ TABLE = {  #                      parameters  multiply-adds
         norm=True,
         large=3,
         dropout=0.2,
+        transform_input=True,
         top1=(69.778, "IMAGENET1K_V1"),
     ),
     "paper:inception_v1_nobn_aux": GoogLeNet(13_378_280, 1_582_671_872, aux_params=6_379_728),

@@ -11,7 +11,8 @@ from typing import Literal
 from torch import nn
 
 from ._columns import Count, Share
-from ._inception import STEM, Style, branch, conv, mixed
+from ._inception import STEM, Style, branch, conv, mixed, rescaled
+from ._names import Named
 from ._network import Network
 from ._parts import he_init, pooled_head
 from ._row import Row
@@ -39,11 +40,18 @@ MODULES: dict[Module, str] = {
     "7b": _E,
     "7c": _E,
 }
+NAMES = (
+    "Conv2d_* Mixed_#@.(branch1x1.* branch5x5_* branch3x3.* branch3x3_* branch7x7_* "
+    "branch7x7x3_* branch3x3dbl_* branch7x7dbl_* branch_pool.*) {}fc"
+)
 
 
 @dataclass(frozen=True)
 class InceptionV3(Row):
     """`modules` lets one leave some out; `scale` divides every width.
+
+    `transform_input`: images standardised by ImageNet's mean and spread are brought to -1..1, which
+    torchvision's published weights were trained on; it says nothing to other than three channels.
 
     >>> InceptionV3(0, 0, modules=("5b", "6a"), scale=8, aux=False).make(10).stages
     ('stem', 'mixed5b', 'mixed6a')
@@ -53,12 +61,13 @@ class InceptionV3(Row):
     modules: tuple[Module, ...] = tuple(MODULES)
     scale: Count = 1
     dropout: Share = 0.5
+    transform_input: bool = False
     input = (3, 299, 299)
     family = "Inception v3"
     paper = "arXiv:1512.00567"
     names = (
-        "Conv2d_* Mixed_#@.(branch1x1.* branch5x5_* branch3x3.* branch3x3_* branch7x7_* "
-        "branch7x7x3_* branch3x3dbl_* branch7x7dbl_* branch_pool.*) AuxLogits.* fc",
+        Named("timm", NAMES.format("")),
+        Named("torchvision", NAMES.format("AuxLogits.* "), published={"transform_input": True}),
     )
     thin = {"modules": ("5b", "6e", "7a"), "scale": 8}
     thin_size = 155  # without 6a; the auxiliary head needs 17x17 after 6e
@@ -67,7 +76,7 @@ class InceptionV3(Row):
         """x_BCHW -> logits_BK."""
         style = Style(scale=self.scale)
         stem, cin = branch(channels, STEM, style)
-        stages: dict[str, nn.Module] = {"stem": stem}
+        stages: dict[str, nn.Module] = {"stem": rescaled(stem, channels, self.transform_input)}
         aux: dict[str, nn.Sequential] = {}
         for name in self.modules:
             stages[f"mixed{name}"], cin = mixed(cin, MODULES[name], style)
@@ -86,7 +95,11 @@ def _aux_head(cin: int, classes: int, style: Style) -> nn.Sequential:
 
 TABLE = {  #        parameters  multiply-adds
     "tv:inception_v3": InceptionV3(
-        27_161_264, 5_713_216_096, aux_params=3_326_696, top1=(77.294, "IMAGENET1K_V1")
+        27_161_264,
+        5_713_216_096,
+        aux_params=3_326_696,
+        transform_input=True,
+        top1=(77.294, "IMAGENET1K_V1"),
     ),
     "timm:inception_v3": InceptionV3(
         23_834_568, 5_713_216_096, aux=False, top1=(78.806, "gluon_in1k")

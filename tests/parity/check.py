@@ -51,7 +51,8 @@ def reference(name, hidden=None):
         return timm.create_model(plain, num_classes=7)
     import torchvision
 
-    quick = {"init_weights": False} if plain in ("googlenet", "inception_v3") else {}
+    own = plain in ("googlenet", "inception_v3")  # as theirs are with published weights
+    quick = {"init_weights": False, "transform_input": True} if own else {}
     net = getattr(torchvision.models, plain)(weights=None, num_classes=7, **quick)
     if hidden is not None:
         at = [i for i, layer in enumerate(net.classifier) if isinstance(layer, nn.Linear)]
