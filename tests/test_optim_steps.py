@@ -129,8 +129,9 @@ def test_steps_are_those_of_the_formula(name, lrs):
 
 
 BY_HAND = {  # the name of a recipe -> the step by hand, with the usual settings of that recipe
-    "sgd": (momentum_hand.nesterov_substituted_step, {"rho": 0.9}),
+    "sgd": (momentum_hand.momentum_step, {"rho": 0.9}),
     "momentum": (momentum_hand.momentum_step, {"rho": 0.9}),
+    "nesterov": (momentum_hand.nesterov_substituted_step, {"rho": 0.9}),
     "caffe": (momentum_hand.caffe_momentum_step, {"rho": 0.9}),
     "adagrad": (adaptive.adagrad_step, {"eps": 1e-10}),  # PyTorch's; the notes have 1e-7
     "rmsprop": (adaptive.rmsprop_step, {"decay": 0.99, "eps": 1e-8}),  # PyTorch's; notes: 1e-7
@@ -411,7 +412,7 @@ def test_momentum_and_nesterov_by_name_are_pytorchs():
     names = ("sgd", "momentum", "nesterov", "rmsprop", "adamw")
     kinds = {name: sn.optim.build(name, params, lr=0.1, momentum=0.8) for name in names}
     flags = {name: o.param_groups[0].get("nesterov") for name, o in kinds.items()}
-    assert (flags["sgd"], flags["momentum"], flags["nesterov"]) == (True, False, True)
+    assert (flags["sgd"], flags["momentum"], flags["nesterov"]) == (False, False, True)
     rms = kinds["rmsprop"].param_groups[0]
     assert (rms["momentum"], rms["alpha"]) == (0.8, 0.99)
     assert kinds["adamw"].param_groups[0]["betas"] == (0.8, 0.999)

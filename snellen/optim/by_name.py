@@ -23,8 +23,7 @@ PARTS = {
     ),
     "SGD, mini-batch SGD": Part(
         GROUP, "torch.optim.SGD, sn.optim.build",
-        "w -= lr g of a random batch, whose mean is the full gradient; optim=sgd is Nesterov's "
-        "where momentum is above 0",
+        "w -= lr g of a random batch, whose mean is the full gradient; optim=sgd has momentum .9",
         "003 004",
     ),
     "AdaGrad": Part(GROUP, "torch.optim.Adagrad",
@@ -62,9 +61,8 @@ class Named:
 
 
 OPTIMISERS = {  # in order of increasing complexity
-    "sgd": Named(torch.optim.SGD, 0.05, 5e-4,
-                 options=lambda m: {"momentum": m, "nesterov": m > 0}),
-    "momentum": Named(torch.optim.SGD, 0.05, 5e-4),
+    "sgd": Named(torch.optim.SGD, 0.05, 5e-4),
+    "momentum": Named(torch.optim.SGD, 0.05, 5e-4),  # the notes' word for it
     "caffe": Named(CaffeSGD, 0.05, 5e-4, can_fuse=False),
     "nesterov": Named(torch.optim.SGD, 0.05, 5e-4,
                       options=lambda m: {"momentum": m, "nesterov": m > 0}),
