@@ -165,6 +165,21 @@ def test_the_penalty_of_weight_decay_is_what_its_steps_go_down():
     assert sn.optim.decay_penalty(nothing) == 0
 
 
+@pytest.mark.parametrize(("name", "how", "share"), [
+    ("AdamW", {}, 0.0), ("Adafactor", {}, 0.0), ("Muon", {}, 0.0), ("Adam", {}, 1.0),
+    ("NAdam", {"decoupled_weight_decay": True}, 0.0), ("NAdam", {}, 1.0),
+])  # fmt: skip
+def test_a_decay_beside_the_gradient_stands_for_no_penalty(name, how, share):
+    """With no gradient a decoupled decay shrinks by lr * decay; through it Adam steps by lr."""
+    w = nn.Parameter(torch.tensor([[3.0, 4.0]]))
+    optimizer = getattr(torch.optim, name)([w], lr=0.1, weight_decay=0.5, **how)
+    assert sn.optim.decay_penalty(optimizer) == share * 0.5 / 2 * 25
+    w.grad = torch.zeros_like(w)
+    optimizer.step()
+    shrinks = torch.allclose(w, torch.tensor([[3.0, 4.0]]) * (1 - 0.1 * 0.5))
+    assert shrinks == (share == 0)
+
+
 def test_penalties_are_for_weights_that_learn_and_not_for_nothing():
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(3, 2))
     assert [p.shape for p in sn.optim.weights_of(net)] == [(2, 1, 3, 3), (2, 3)]

@@ -341,6 +341,12 @@ def test_a_run_reports_each_penalty_apart_from_the_loss_of_the_data(tmp_path, ca
     assert "l1" not in last[0]
 
 
+def test_a_run_with_decoupled_decay_reports_no_penalty_of_it(tmp_path):
+    run = train(tmp_path, optim="adamw", weight_decay=0.2)
+    with open(run.folder.metrics) as file:
+        assert not [r for r in csv.DictReader(file) if "weight_decay" in r["name"]]
+
+
 # Stopping early -----------------------------------------------------------------------------------
 
 

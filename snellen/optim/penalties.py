@@ -6,6 +6,7 @@ gradient, not through it.
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -100,6 +101,7 @@ def decay_penalty(optimizer: Optimizer) -> float:
     """An optimiser -> the penalty that its weight decay stands for, 1/2 weight_decay * sum of w^2.
 
     The decay takes a step down this sum without adding it to the loss, so a full loss lacks it.
+    0 where the decay is decoupled from the gradient, as AdamW's: that is the slope of no penalty.
 
     >>> weight = nn.Parameter(torch.tensor([[3.0, 4.0]]))
     >>> decay_penalty(torch.optim.SGD([weight], lr=0.1, weight_decay=0.1))
@@ -108,8 +110,14 @@ def decay_penalty(optimizer: Optimizer) -> float:
     return sum(
         float(l2_penalty(group["params"], group["weight_decay"]))
         for group in optimizer.param_groups
-        if group.get("weight_decay") and group["params"]
+        if group.get("weight_decay") and group["params"] and not _is_decoupled(optimizer, group)
     )
+
+
+def _is_decoupled(optimizer: Optimizer, group: dict[str, Any]) -> bool:
+    """Whether the decay shrinks weights beside the gradient; two of PyTorch's know no other way."""
+    only = isinstance(optimizer, torch.optim.Adafactor | torch.optim.Muon)
+    return only or bool(group.get("decoupled_weight_decay"))
 
 
 def _weigh(strength: float, terms: Iterable[Tensor]) -> Tensor:
