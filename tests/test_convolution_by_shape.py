@@ -172,12 +172,20 @@ def test_a_choice_is_timed_once_and_kept_in_the_file(tmp_path):
 
 def test_a_damaged_or_forbidden_cache_only_costs_the_timing(tmp_path):
     damaged = tmp_path / "table.json"
-    damaged.write_text("[1, 2")
-    assert Quickest(damaged).kept == {}
+    for text in ("[1, 2", "[1, 2]", '{"key": "yes"}'):
+        damaged.write_text(text)
+        assert Quickest(damaged).kept == {}
     (tmp_path / "file").write_text("no folder")
     table = Quickest(tmp_path / "file" / "table.json")
     assert table.of("key", lambda: torch.ones(1), lambda: torch.ones(1)).item() == 1
     assert "key" in table.table
+
+
+def test_a_network_that_grew_is_accelerated_again_with_the_same_choices():
+    net = sn.accelerate(nn.Sequential(nn.Conv2d(16, 16, 3)))
+    net.append(nn.Conv2d(16, 16, 3, 2))
+    sn.accelerate(net)(torch.zeros(1, 16, 8, 8).contiguous(memory_format=torch.channels_last))
+    assert len(choices(net)) == 2
 
 
 def test_choices_that_are_recalled_are_made_again():

@@ -247,6 +247,20 @@ def test_auxiliary_heads_may_be_absent_on_either_side(tmp_path):
     assert all(note.startswith("aux.") for note in notes)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 7])
+def test_filters_for_other_input_channels_keep_their_sum(tmp_path, channels):
+    small = {"width": 4, "depths": (1, 1, 1, 1), "imgsz": 32}
+    coloured = sn.model("resnet18", 5, **small)
+    torch.save(coloured.state_dict(), tmp_path / "rgb.pth")
+    net = sn.model("resnet18", 5, channels=channels, weights=tmp_path / "rgb.pth", **small)
+    filters, wanted = net.stem.conv.weight, coloured.stem.conv.weight
+    assert filters.shape[1] == channels
+    torch.testing.assert_close(filters.sum(1), wanted.sum(1))
+    if channels == 4:  # red, green, blue, red: the red share is halved
+        torch.testing.assert_close(filters[:, 3], wanted[:, 0] / 2)
+        torch.testing.assert_close(filters[:, 1], wanted[:, 1])
+
+
 @pytest.mark.parametrize("junk", [nn.Linear(2, 2), {"a": print}, [torch.zeros(2)]])
 def test_pickled_code_is_refused(tmp_path, junk):
     torch.save(junk, tmp_path / "junk.pt")

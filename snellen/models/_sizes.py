@@ -44,10 +44,11 @@ def wrong_input(net: "Network", shape: tuple[int, ...]) -> str | None:
             "training; give two images or more a batch (drop a last batch of one)"
         )
     if net.row is not None and probe.takes(height, width, aux=False):
-        side = net.row.input[1]
+        larger = [s for s in probe.near_sizes(height, width) if s > max(height, width)]
+        resize = f", or resize them (imgsz={larger[0]})" if larger else ""
         return (
             f"images of {height}x{width} are too small for the auxiliary head, which only training "
-            f"needs: build the network without it (aux=False), or resize them (imgsz={side})"
+            f"needs: build the network without it (aux=False){resize}"
         )
     sizes = probe.near_sizes(height, width)
     if not sizes:

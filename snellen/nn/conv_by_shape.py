@@ -46,7 +46,8 @@ def accelerate(net: nn.Module) -> nn.Module:
     >>> net(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 10])
     """
-    quickest = Quickest(machine_table("convolution"))
+    before = [m.quickest for m in net.modules() if isinstance(m, ConvByShape)]
+    quickest = before[0] if before else Quickest(machine_table("convolution"))
     for module in net.modules():
         if type(module) is nn.Conv2d:
             module.__class__ = ConvByShape

@@ -83,7 +83,9 @@ def _read(file: Path | None) -> dict[str, bool]:
         table = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return table if isinstance(table, dict) else {}
+    if not isinstance(table, dict):
+        return {}
+    return {key: value for key, value in table.items() if isinstance(value, bool)}
 
 
 def _write_text(path: Path, text: str) -> None:
