@@ -334,6 +334,12 @@ def test_average_is_the_weighted_sum_and_reaches_about_its_window(beta):
         sn.optim.ExponentialAverage(1.0)
 
 
+def test_an_average_of_losses_keeps_no_graph():
+    average, w = sn.optim.ExponentialAverage(0.9), nn.Parameter(torch.ones(2))
+    assert not average.add(w.square().sum()).requires_grad
+    assert not average.sum.requires_grad
+
+
 def test_average_of_weights_is_the_closed_form():
     layer = nn.Linear(2, 1).double()
     average = AveragedModel(layer, multi_avg_fn=get_ema_multi_avg_fn(0.9))

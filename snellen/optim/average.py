@@ -47,12 +47,15 @@ class ExponentialAverage:
         return round(1 / (1 - self.beta), 9)
 
     def add(self, value: Tensor | float) -> Tensor | float:
-        """The next value -> the average so far, bias corrected unless `correct` is off.
+        """The next value -> the average so far, without a gradient; bias corrected unless
+        `correct` is off.
 
         >>> import torch
         >>> ExponentialAverage(0.5, correct=False).add(torch.tensor([4.0]))
         tensor([2.])
         """
         self.count += 1
+        if isinstance(value, Tensor):
+            value = value.detach()  # the average of losses would keep the graph of every step
         self.sum = self.beta * self.sum + (1 - self.beta) * value
         return self.sum / (1 - self.beta**self.count) if self.correct else self.sum
