@@ -45,6 +45,11 @@ class CocoScores(Metric):
         self.images = 0
         self.table = ""
 
+    @property
+    def has_truths(self) -> bool:
+        """Whether there is a thing that can be missed: no crowd, and for key points one seen."""
+        return any(not t["iscrowd"] and t.get("num_keypoints", 1) for t in self.truths)
+
     def update(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
         """Take in a batch; crowds and difficult objects are neither to be found nor missed."""
         for prediction, target in zip(predictions, targets, strict=True):
@@ -56,7 +61,7 @@ class CocoScores(Metric):
     def compute(self) -> dict[str, float]:
         """The scores that exist: a size without objects has none. Without any object, 0."""
         zero = {"mAP50-95": 0.0, "mAP50": 0.0, "mAP75": 0.0}
-        if not any(not t["iscrowd"] for t in self.truths):
+        if not self.has_truths:
             return zero
         evaluation = self._evaluate()
         scores = dict(zip(NAMES[self.kind], evaluation.stats.tolist(), strict=True))

@@ -115,6 +115,11 @@ class PeopleScores(Metric):
         self.coco = CocoScores(classes, "keypoints", sigmas)
         self.person = person
 
+    @property
+    def has_truths(self) -> bool:
+        """Whether there is a person with a joint that was labelled."""
+        return self.coco.has_truths
+
     def update(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
         """Take in a batch."""
         joints = len(self.coco.sigmas)

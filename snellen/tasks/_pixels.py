@@ -33,6 +33,11 @@ class PixelScores(Metric):
         self.classes = list(classes)
         self.counts_KK = torch.zeros(len(classes), len(classes), dtype=torch.int64)
 
+    @property
+    def has_truths(self) -> bool:
+        """Whether any pixel had a class."""
+        return bool(self.counts_KK.any())
+
     def update(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
         """One batch; raises DataError where a prediction has another size than its truth."""
         count = len(self.classes)

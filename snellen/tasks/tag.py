@@ -205,6 +205,11 @@ class TagScores(Metric):
         self.scores: list[Tensor] = []
         self.truths: list[Tensor] = []
 
+    @property
+    def has_truths(self) -> bool:
+        """Whether any cell is known."""
+        return any(not true.isnan().all() for true in self.truths)
+
     def update(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
         """One batch."""
         for said, target in zip(predictions, targets, strict=True):

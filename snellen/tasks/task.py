@@ -25,6 +25,11 @@ class Metric(ABC):
 
     counts_KK: Tensor | None = None  # a confusion matrix (row: truth), where there is one to draw
 
+    @property
+    def has_truths(self) -> bool:
+        """Whether any target so far held something to be told: without, no score says anything."""
+        return True
+
     @abstractmethod
     def update(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
         """Take in one batch."""

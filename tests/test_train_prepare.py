@@ -1,0 +1,103 @@
+"""Before the first step: what is refused, what is held in memory, and what is not."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from snellen.core.errors import DataError
+from snellen.data.sample import VOID, Sample, Target
+from snellen.data.source import SampleSet, Source
+from snellen.data.world_set import WorldSet
+from snellen.data.worlds import World
+from snellen.tasks.detect import Detect
+from snellen.tasks.regress import Regress
+from snellen.tasks.segment import Segment
+from snellen.train.prepare import LOOKED, check_round_trip
+
+WORLD = World(height=32, width=32, fewest=1, most=1)
+
+
+class Made(SampleSet):
+    """Samples by a function of their row."""
+
+    def __init__(self, count, make):
+        self.count, self.make = count, make
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, i):
+        return self.make(i)
+
+
+def picture():
+    return torch.zeros(3, 32, 32, dtype=torch.uint8)
+
+
+def nothing(i):
+    return Sample(picture(), Target(labels=torch.zeros(0, dtype=torch.int64),
+                                    boxes_N4=torch.zeros(0, 4)), i)  # fmt: skip
+
+
+def crowd(i):
+    box = torch.tensor([[2.0, 2, 20, 20]])
+    return Sample(picture(), Target(labels=torch.tensor([0]), boxes_N4=box,
+                                    ignored_N=torch.tensor([True])), i)  # fmt: skip
+
+
+def void(i):
+    return Sample(picture(), Target(semantic_HW=torch.full((32, 32), VOID)), i)
+
+
+def unknown(i):
+    return Sample(picture(), Target(values_V=torch.tensor([float("nan")])), i)
+
+
+def known(i):
+    return Sample(picture(), Target(values_V=torch.tensor([float(i)])), i)
+
+
+def mapped(i):
+    return Sample(picture(), Target(semantic_HW=torch.arange(32).expand(32, 32) // 16), i)
+
+
+def boxed(i):
+    return WorldSet(0, LOOKED + 50, WORLD)[i]
+
+
+@pytest.mark.parametrize(
+    ("kind", "silent", "telling"),
+    [(Detect, nothing, boxed), (Detect, crowd, boxed), (Segment, void, mapped),
+     (Regress, unknown, known)],
+)  # fmt: skip
+@pytest.mark.parametrize("count", [3, 0])
+def test_rows_without_anything_to_be_told_are_no_fault(kind, silent, telling, count):
+    """Whether the first 70 rows, or nearly all, or all hold nothing."""
+    rows = 100 if count else 70
+    whole = Source("made", "made", Made(8, telling), tuple("abcdef"), values=("age",))
+    task = kind.from_source(whole)
+    check_round_trip(task, Made(rows, lambda i: (silent if i < rows - count else telling)(i)))
+
+
+class Shifted(Detect):
+    """Its targets lose two pixels on their way."""
+
+    def encode(self, samples):
+        batch = super().encode(samples)
+        return replace(batch, y={**batch.y, "boxes": [b + 2 for b in batch.y["boxes"]]})
+
+
+def test_targets_that_do_not_survive_are_refused_also_behind_many_empty_pictures():
+    spec = Detect.from_source(Source("made", "made", Made(8, boxed), tuple("abcdef"))).spec
+    part = Made(120, lambda i: (boxed if i >= 100 else nothing)(i))
+    check_round_trip(Detect(spec), part)
+    with pytest.raises(DataError, match=r"would score mAP50-95 0.*do not survive encoding"):
+        check_round_trip(Shifted(spec), part)
+
+
+def test_the_look_through_empty_pictures_is_bounded():
+    spec, read = Detect.from_source(Source("m", "m", Made(8, boxed), tuple("abcdef"))).spec, []
+    part = Made(10 * LOOKED, lambda i: read.append(i) or nothing(i))
+    check_round_trip(Detect(spec), part)
+    assert len(read) == LOOKED
