@@ -47,7 +47,9 @@ def test_claims_are_what_the_network_counts(name):
     """Parameters alone miss a misplaced stride; multiply-adds catch it."""
     found = row(name)
     with torch.device("meta"):
-        net = found.make()
+        net = sn.model(name)
+    assert net.row == found
+    assert net.channels == found.input[0]
     assert count_params(net) == found.params
     assert (count_params(net.aux) if net.aux else 0) == found.aux_params
     assert count_macs(net, found.input) == found.macs
@@ -173,7 +175,7 @@ def test_wrong_inputs_say_which_would_do():
     with pytest.raises(UsageError, match=r"one image is x\[None\]"):
         sn.model("resnet18")(torch.zeros(3, 32, 32))
     with pytest.raises(UsageError, match="32x32 would"):
-        sn.model("lenet5", classes=10)(torch.zeros(2, 3, 28, 28))
+        sn.model("lenet5")(torch.zeros(2, 1, 28, 28))
     with pytest.raises(UsageError, match="70x70 and 95x95 would"):
         sn.model("inception_v2_bn", imgsz=72)
     with pytest.raises(UsageError, match="63x63 would"):
@@ -183,7 +185,7 @@ def test_wrong_inputs_say_which_would_do():
     with pytest.raises(UsageError, match="aux=False"):
         sn.model("inception_v3", imgsz=128)  # in training mode
     with pytest.raises(UsageError, match="imgsz=320 where it is made"):
-        sn.model("lenet5", classes=10)(torch.zeros(2, 3, 320, 320))
+        sn.model("lenet5")(torch.zeros(2, 1, 320, 320))
     with pytest.raises(UsageError, match=r"give x.to\(torch.float32\)"):
         sn.model("resnet18")(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
     with pytest.raises(UsageError, match="ndarray; a tensor is wanted"):
@@ -199,7 +201,7 @@ def test_another_error_inside_a_network_stays_itself():
     net = sn.model("lenet5_bn", imgsz=8)
     net.conv1.register_forward_pre_hook(lambda *_: (_ for _ in ()).throw(ValueError("mine")))
     with pytest.raises(ValueError, match="mine"):
-        net(torch.zeros(2, 3, 8, 8))
+        net(torch.zeros(2, 1, 8, 8))
 
 
 def test_imgsz_fits_the_network_to_the_images():
@@ -252,6 +254,13 @@ def test_wrong_words_name_the_right_ones():
         sn.model(5)
     with pytest.raises(UsageError, match="'resnet18' is the one there is"):
         sn.model("paper:resnet18")
+
+
+@pytest.mark.parametrize("name", [n for n in listing(None) if n not in NAMES])
+def test_a_network_of_another_task_is_its_row_too(name):
+    with torch.device("meta"):
+        net = sn.model(name)
+    assert count_params(net) == row(name).params
 
 
 def test_bare_names_are_torchvisions_then_the_papers():

@@ -123,8 +123,8 @@ def row(name: str) -> "Row":
 
 def model(
     name: str,
-    classes: int = 1000,
-    channels: int = 3,
+    classes: int | None = None,
+    channels: int | None = None,
     *,
     imgsz: int | None = None,
     weights: str | Path | None = None,
@@ -132,12 +132,14 @@ def model(
 ) -> "Network":
     """A fresh network: x_BCHW -> logits_BK in both modes; `net.aux_logits` after a training step.
 
+    Without further words the network is the row's own, unchanged: its classes, channels and claims.
     `options` are columns of its row (`snellen models NAME` shows them). `imgsz` says how large the
     images will be: it sizes the first linear layer where there is one, takes a family's small stem
-    up to 64 pixels, and is checked; without it the network is the reference, unchanged. `weights`
-    is a file to start from, see `load_weights`; what did not fit is logged as a warning, and in
-    `net.notes`.
+    up to 64 pixels, and is checked. `weights` is a file to start from, see `load_weights`; what did
+    not fit is logged as a warning, and in `net.notes`.
 
+    >>> sum(p.numel() for p in model("lenet5").parameters()) == row("lenet5").params
+    True
     >>> model("resnet18", classes=10, imgsz=32).stem.conv.kernel_size
     (3, 3)
     """
