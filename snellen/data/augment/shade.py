@@ -28,6 +28,8 @@ class Shade(Augment):
         """x_BCHW -> x_BCHW; draws 3 x 3 brightnesses and a strength for each sample."""
         knots = torch.rand(len(batch), 1, KNOTS, KNOTS, generator=generator)
         strength = torch.rand(len(batch), 1, 1, 1, generator=generator) * STRONGEST
+        if not len(batch):
+            return batch  # a deviation of nothing is undefined
         x = batch.x.float()
         light = (knots * strength).to(x.device) * x.std((1, 2, 3), keepdim=True, correction=0)
         wave = F.interpolate(light, x.shape[-2:], mode="bicubic", align_corners=True)
