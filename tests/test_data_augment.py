@@ -53,6 +53,28 @@ def test_contract(name, kind):
     assert augment.about
 
 
+class Drawn(TorchDispatchMode):
+    """Keeps the size of the largest tensor that comes from the generator of the CPU."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        if "rand" in str(function) and out.device.type == "cpu":
+            self.largest = max(self.largest, out.numel())
+        return out
+
+
+@pytest.mark.parametrize("device", ["meta"] + ["cuda"] * torch.cuda.is_available())
+@pytest.mark.parametrize("name", sorted(set(AUGMENTS) - {"lighting"}))
+def test_no_draw_as_large_as_the_pictures_is_made_on_another_device(name, device):
+    x = pictures(torch.float32, size=(40, 48)).to(device)
+    with Drawn() as drawn:
+        out = AUGMENTS[name](batch_of(x), seeded())
+    assert out.x.device.type == device
+    assert drawn.largest < 0.01 * x.numel()
+
+
 @pytest.mark.parametrize("name", sorted(set(AUGMENTS) - {"lighting"}))
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_samples_do_not_touch_each_other(name, channels):

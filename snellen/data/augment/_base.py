@@ -14,7 +14,8 @@ class Augment(ABC):
     """Batch, generator -> batch of the same types and, but where it `resizes`, of the same size.
 
     Pure but for the generator, which lives on the CPU: the same seed draws the same on every
-    device. What changes with time goes by batch.step, so that a resumed training goes on alike.
+    device, but for a draw a pixel (noise), which is the device's own. What changes with time goes
+    by batch.step, so that a resumed training goes on alike.
     """
 
     name: str

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor, device
 
 from ...core.parts import Part
 from ..sample import Batch
@@ -33,12 +33,23 @@ class Noise(Augment):
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """x_BCHW -> x_BCHW; deviation 12.75 for uint8, for floats 0.05 of the sample's range."""
-        draws = torch.randn(batch.x.shape, generator=generator).to(batch.x.device)
+        draws = normal(batch.x.shape, generator, batch.x.device)
         extent = reach(batch.x)
         x = batch.x.float() + draws * (self.std * extent)
         if self.mean:
             x = x + self.mean * extent
         return replace(batch, x=keep_type(x, batch.x))
+
+
+def normal(shape: torch.Size, generator: Generator, where: device) -> Tensor:
+    """Normal draws of a shape, made where they are wanted: to copy as many as pixels is slow.
+
+    On another device than the generator's one seed of it begins a generator there.
+    """
+    if where.type not in (generator.device.type, "meta"):  # which has no generator
+        seed = int(torch.randint(2**62, (), generator=generator))
+        generator = Generator(where).manual_seed(seed)
+    return torch.randn(shape, generator=generator, device=where)
 
 
 PARTS = {
