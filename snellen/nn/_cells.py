@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .anchors import size_iou
 from .box_code import centres, corners
 from .detector import Truth
-from .iou import box_iou
+from .iou import aligned_iou, box_iou
 
+AROUND = [(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)]  # a cell and its neighbours
 LIKE = 0.35  # overlap of shapes from which an anchor answers, where more than one may
 
 
@@ -25,11 +25,12 @@ class Cells:
     cell_N2: Tensor  # column, row
     stride_N2: Tensor  # pixels a cell, x and y
     anchor_N2: Tensor
+    maps: tuple[tuple[int, int, int], ...]  # of each scale: rows, columns, anchors
 
     @staticmethod
     def of(raw: Sequence[Tensor], anchors: Sequence[Any], size: tuple[int, int]) -> "Cells":
         """The cells of maps (.., H, W) in an input of this size (H, W)."""
-        cell, stride, anchor = [], [], []
+        cell, stride, anchor, maps = [], [], [], []
         for (height, width), sizes in zip([m.shape[-2:] for m in raw], anchors, strict=True):
             rows, cols = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
             here = torch.stack([cols, rows], -1).float().view(-1, 1, 2)
@@ -38,7 +39,11 @@ class Cells:
             anchor.append(each.expand(height * width, -1, 2).reshape(-1, 2))
             pixels = torch.tensor([size[1] / width, size[0] / height])
             stride.append(pixels.expand(len(cell[-1]), 2))
-        return Cells(*(torch.cat(x).to(raw[0].device) for x in (cell, stride, anchor)))
+            maps.append((height, width, len(each)))
+        cell_N2, stride_N2, anchor_N2 = (
+            torch.cat(x).to(raw[0].device) for x in (cell, stride, anchor)
+        )
+        return Cells(cell_N2, stride_N2, anchor_N2, tuple(maps))
 
     def boxes(self, code_BN4: Tensor, reach: float) -> Tensor:
         """tx, ty, tw, th -> x1 y1 x2 y2 in pixels."""
@@ -53,15 +58,35 @@ class Cells:
         share = (middle / self.stride_N2[slot] - self.cell_N2[slot] + reach) / (1 + 2 * reach)
         return torch.cat([share.logit(1e-6), (extent / self.anchor_N2[slot]).log()], -1)
 
-    def fit(self, boxes_T4: Tensor, reach: float = 0.0) -> Tensor:
-        """How well each slot suits each object, (N, T): overlap of shapes, or -1 where the centre
-        is further than `reach` cells outside the slot's own cell, sideways or upwards.
+    def near(self, boxes_T4: Tensor, reach: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+        """Slots near the objects' centres: slot_P, object_P (by slot, then object), and the overlap
+        of their shapes fit_P. `reach`: in cells how far outside the slot's own cell, sideways or
+        upwards, a centre may be.
+
+        Only the cells around each centre are looked at: all would be thousands an object.
         """
         middle_T4 = centres(boxes_T4)
-        shift = middle_T4[None, :, :2] / self.stride_N2[:, None] - self.cell_N2[:, None] - 0.5
-        near = (shift.abs() <= 0.5 + reach).all(2) & ((shift.abs() <= 0.5).sum(2) >= 1)
-        on_edge = (shift == 0.5).any(2) if not reach else torch.zeros_like(near)
-        return torch.where(near & ~on_edge, size_iou(self.anchor_N2, middle_T4[:, 2:]), -1.0)
+        slots, objects, first = [], [], 0
+        for rows, cols, count in self.maps:
+            at_T2 = middle_T4[:, :2] / self.stride_N2[first]
+            cell = at_T2.floor()[:, None] + at_T2.new_tensor(AROUND)
+            shift = at_T2[:, None] - cell - 0.5
+            near = (shift.abs() <= 0.5 + reach).all(2) & (shift.abs() <= 0.5).any(2)
+            if not reach:
+                near &= (shift != 0.5).all(2)  # a cell's far edges are the next cells'
+            inside = (cell >= 0) & (cell < cell.new_tensor([cols, rows]))
+            of_Q, k_Q = (near & inside.all(2)).nonzero(as_tuple=True)
+            col_Q, row_Q = cell[of_Q, k_Q].long().unbind(1)
+            start_Q = first + (row_Q * cols + col_Q) * count
+            slots.append((start_Q[:, None] + torch.arange(count).to(start_Q)).flatten())
+            objects.append(of_Q.repeat_interleave(count))
+            first += rows * cols * count
+        slot_P, object_P = torch.cat(slots), torch.cat(objects)
+        order = (slot_P * len(boxes_T4) + object_P).argsort()
+        slot_P, object_P = slot_P[order], object_P[order]
+        corner = middle_T4.new_zeros(len(slot_P), 2)
+        sizes = (self.anchor_N2[slot_P], middle_T4[object_P, 2:])
+        return slot_P, object_P, aligned_iou(*(torch.cat([corner, one], 1) for one in sizes))
 
 
 def answering(
@@ -80,13 +105,15 @@ def answering(
     if not len(image_T):
         none = image_T.to(device)
         return none, none, none, whole
-    fit_NT = cells.fit(boxes, 0.5 if reach else 0.0)
-    answers = (fit_NT == fit_NT.amax(0)) & (fit_NT >= 0)
+    slot, object_P, fit_P = cells.near(boxes, 0.5 if reach else 0.0)
+    best_T = fit_P.new_zeros(len(boxes)).scatter_reduce(0, object_P, fit_P, "amax")
+    answers = fit_P == best_T[object_P]
     if reach:
-        answers |= fit_NT > LIKE
-    slot, object_P = answers.nonzero(as_tuple=True)
+        answers |= fit_P > LIKE
+    slot, object_P, fit_P = slot[answers], object_P[answers], fit_P[answers]
     image = image_T.to(device)[object_P]
-    return *_one_each(image, slot, object_P, fit_NT), whole
+    rows = _one_each(image * len(cells.cell_N2) + slot, fit_P)
+    return image[rows], slot[rows], object_P[rows], whole
 
 
 def blamed(boxes: Tensor, goal: Tensor, truths: Sequence[Truth], ignore: float) -> Tensor:
@@ -105,28 +132,30 @@ def blamed(boxes: Tensor, goal: Tensor, truths: Sequence[Truth], ignore: float) 
 
 
 def seated(cells: Cells, truth: Truth) -> Iterator[tuple[int, Tensor, int]]:
-    """Slot, box and class of each object: the free slot of its cell that fits its shape best."""
-    truth = truth.sound()
-    taken: list[int] = []
-    for box_4, label in zip(truth.boxes_N4.cpu(), truth.labels_N.tolist(), strict=True):
-        fit_N = cells.fit(box_4[None])[:, 0].clone()
-        fit_N[taken] = -1
-        taken.append(int(fit_N.argmax()))
-        yield taken[-1], box_4, label
+    """Slot, box and class of each object: the free slot of its cell that fits its shape best; none
+    where all of them are taken.
+    """
+    truth, taken = truth.sound(), set()
+    boxes_T4 = truth.boxes_N4.float().to(cells.cell_N2.device)
+    slot_P, object_P, fit_P = cells.near(boxes_T4)
+    best_first = fit_P.argsort(descending=True, stable=True)
+    for i, (box_4, label) in enumerate(zip(boxes_T4, truth.labels_N.tolist(), strict=True)):
+        wanted = slot_P[best_first][object_P[best_first] == i].tolist()
+        free = [slot for slot in wanted if slot not in taken]
+        if free:
+            taken.add(free[0])
+            yield free[0], box_4, label
 
 
-def _one_each(
-    image: Tensor, slot: Tensor, object_P: Tensor, fit_NT: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the objects that want one slot of one image the best-fitting gets it."""
-    order = fit_NT[slot, object_P].argsort(descending=True, stable=True)
-    image, slot, object_P = image[order], slot[order], object_P[order]
-    place = image * len(fit_NT) + slot
-    size = int(place.max()) + 1 if len(place) else 0
-    first = torch.full((size,), len(place), device=place.device)
-    first.scatter_reduce_(0, place, torch.arange(len(place), device=place.device), "amin")
-    rows = first[first < len(place)]
-    return image[rows], slot[rows], object_P[rows]
+def _one_each(place_P: Tensor, fit_P: Tensor) -> Tensor:
+    """Of the objects that want one place the best-fitting gets it: rows, by place."""
+    order = fit_P.argsort(descending=True, stable=True)
+    place_P = place_P[order]
+    size = int(place_P.max()) + 1 if len(place_P) else 0
+    first = torch.full((size,), len(place_P), device=place_P.device)
+    every = torch.arange(len(place_P), device=place_P.device)
+    first.scatter_reduce_(0, place_P, every, "amin")
+    return order[first[first < len(place_P)]]
 
 
 def flat(raw: Sequence[Tensor], classes: int) -> Tensor:
