@@ -13,7 +13,10 @@ from snellen.data.worlds import World
 from snellen.tasks.detect import Detect
 from snellen.tasks.regress import Regress
 from snellen.tasks.segment import Segment
-from snellen.train.prepare import LOOKED, check_round_trip
+from snellen.train.held import Held
+from snellen.train.prepare import LOOKED, _Told, check_round_trip, held_bytes, make_feeds
+from snellen.train.recipe import Recipe
+from snellen.train.speed import Machine
 
 WORLD = World(height=32, width=32, fewest=1, most=1)
 
@@ -101,3 +104,34 @@ def test_the_look_through_empty_pictures_is_bounded():
     part = Made(10 * LOOKED, lambda i: read.append(i) or nothing(i))
     check_round_trip(Detect(spec), part)
     assert len(read) == LOOKED
+
+
+def masked(i):
+    """A square picture: every eighth row without things, the others with many masks."""
+    count = 0 if i % 8 == 0 else 16
+    boxes = torch.tensor([[0.0, 0, 16, 16]]).repeat(count, 1)
+    masks = torch.zeros(count, 256, 256, dtype=torch.bool)
+    masks[:, :16, :16] = True
+    target = Target(labels=torch.zeros(count, dtype=torch.int64), boxes_N4=boxes, masks_NHW=masks)
+    return Sample(torch.zeros(3, 256, 256, dtype=torch.uint8), target, i)
+
+
+def test_what_a_part_would_take_is_told_by_rows_from_all_over_it_and_by_their_masks():
+    """The first row has no things: it alone would say a quarter of what is held."""
+    task = Detect.from_source(Source("m", "m", Made(9, masked), ("a",)), imgsz=64)
+    part = Made(60, masked)
+    for judged, most in ((True, 60 * 17 * 2**16), (False, 60 * 2**16)):
+        told = held_bytes(part, task, judged)
+        held = Held(part, task, targets=judged).whole().nbytes
+        assert 0.8 * held < told < 1.25 * held < 1.25 * most
+
+
+def test_a_part_that_is_only_trained_on_holds_no_targets():
+    source = Source("m", "m", Made(24, boxed), tuple("abcdef"), Made(8, boxed))
+    task, recipe, machine = Detect.from_source(source), Recipe(batch=4), Machine.here()
+    train, val = make_feeds(source, task, recipe, machine, _Told(task, print))
+    assert next(iter(train.in_order())).targets is None
+    assert len(next(iter(val.in_order())).targets) == 8
+    alone, none = make_feeds(replace(source, val=None), task, recipe, machine, _Told(task, print))
+    assert none is None
+    assert len(next(iter(alone.in_order())).targets) == 24

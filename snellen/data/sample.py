@@ -105,8 +105,9 @@ class Batch:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all tensors, for deciding what fits in memory."""
-        held = (self.x, self.y, self.index_B, self.sizes_B2)
+        """Bytes of all tensors, for deciding what fits in memory; targets where they are held."""
+        targets = [target.given() for target in self.targets or ()]
+        held = (self.x, self.y, self.index_B, self.sizes_B2, targets)
         return sum(tensor.nbytes for tensor in _tensors(held))
 
     def select(self, rows: Tensor) -> "Batch":

@@ -24,6 +24,9 @@ CHUNK = 256  # samples encoded at once
 class Held:
     """The samples of `part` as rows of one batch; `each` hears of every sample once, as it is read.
 
+    Only evaluation asks for `targets`, which hold the masks of things at full size: a part that is
+    trained on and not judged is held without.
+
     >>> from snellen.data.open import open_data
     >>> from snellen.tasks.classify import Classify
     >>> source = open_data("shapes")
@@ -39,8 +42,9 @@ class Held:
         *,
         device: torch.device | None = None,
         each: Callable[[Sample], None] | None = None,
+        targets: bool = True,
     ) -> None:
-        self.part, self.task, self.each = part, task, each
+        self.part, self.task, self.each, self.targets = part, task, each, targets
         self.device = device or torch.device("cpu")
         self.missing = len(part)
         self._is_here_N = torch.zeros(len(part), dtype=torch.bool)
@@ -54,7 +58,7 @@ class Held:
         return self._with(rows).select(rows)
 
     def span(self, rows: range) -> Batch:
-        """Rows that follow each other, with their targets."""
+        """Rows that follow each other, with their targets where these are held."""
         places = torch.arange(rows.start, rows.stop)
         data = self._with(places)
         targets = None if data.targets is None else data.targets[rows.start : rows.stop]
@@ -88,7 +92,7 @@ class Held:
         if self.each is not None:
             for sample in samples:
                 self.each(sample)
-        chunk = encode(self.task, samples).to(self.device)
+        chunk = encode(self.task, samples, targets=self.targets).to(self.device)
         if self._rows is None:
             self._rows = _room(chunk, len(self))
         _put(self._rows, chunk, rows)
@@ -96,17 +100,19 @@ class Held:
         self.missing -= len(rows)
 
 
-def encode(task: Task, samples: Sequence[Sample]) -> Batch:
+def encode(task: Task, samples: Sequence[Sample], *, targets: bool = True) -> Batch:
     """Samples -> batch, with what is true of them as the data set says it: metrics compare with
     that, so that an encoding that spoils its targets is seen.
     """
-    return replace(task.encode(samples), targets=[s.target for s in samples])
+    return replace(task.encode(samples), targets=[s.target for s in samples] if targets else None)
 
 
 def _room(chunk: Batch, count: int) -> Batch:
     """A batch of `count` empty rows of the kind of these."""
 
     def room(value: Any) -> Any:
+        if value is None:
+            return None
         if isinstance(value, Tensor):
             return value.new_empty((count, *value.shape[1:]))
         return [None] * count
@@ -117,7 +123,9 @@ def _room(chunk: Batch, count: int) -> Batch:
 
 def _put(whole: Batch, chunk: Batch, rows: list[int]) -> None:
     """Write the rows of a chunk into their places."""
-    pairs = [(whole.x, chunk.x), (whole.sizes_B2, chunk.sizes_B2), (whole.targets, chunk.targets)]
+    pairs: list[tuple[Any, Any]] = [(whole.x, chunk.x), (whole.sizes_B2, chunk.sizes_B2)]
+    if chunk.targets is not None:
+        pairs.append((whole.targets, chunk.targets))
     for into, values in [*pairs, *((whole.y[name], chunk.y[name]) for name in chunk.y)]:
         if isinstance(into, Tensor):
             into[rows] = values

@@ -30,6 +30,7 @@ from .speed import Facts, Machine, fits_in_memory
 Note = Callable[[str], None]
 READ_AHEAD = 5.0  # seconds of reading before the first step, in which small sets are read whole
 ROUNDING = 1e-5  # of a score in single precision; a box that is shifted by a pixel loses more
+WEIGHED = 8  # samples that tell what a part takes in memory
 JUDGED, LOOKED, STEP = 64, 1024, 16  # rows of the round trip: judged, looked at, and at once
 
 
@@ -86,8 +87,7 @@ def prepare(
     done = plan.recipe
     compute = Compute.of(done.device, done.amp, done.channels_last)
     tell = _Told(task, note)
-    train = make_feed(source.train, "train", task, done, machine, tell)
-    val = None if source.val is None else make_feed(source.val, "val", task, done, machine, tell)
+    train, val = make_feeds(source, task, done, machine, tell)
     check_round_trip(task, source.train)
     if own is not None:
         rehearse(net, task, train, compute)
@@ -233,20 +233,38 @@ class _Told:
         return look
 
 
-def make_feed(
-    part: SampleSet, name: str, task: Task, recipe: Recipe, machine: Machine, told: _Told
-) -> Feed:
-    """In memory where it fits and is the same each time it is read, else streamed. What is not
-    read in READ_AHEAD seconds is read when the first epoch comes to it.
+def make_feeds(
+    source: Source, task: Task, recipe: Recipe, machine: Machine, told: _Told
+) -> tuple[Feed, Feed | None]:
+    """The training part and the validation part, each in memory where it fits and is the same each
+    time it is read, else streamed. What is not read in READ_AHEAD seconds is read when the first
+    epoch comes to it.
     """
-    size, batch = task.encode([part[0]]).nbytes * len(part), recipe.batch or 1
-    if not part.repeatable or not fits_in_memory(size, machine):
+    train = _feed(source.train, task, recipe, machine, told.of("train"), source.val is None)
+    if source.val is None:
+        return train, None
+    return train, _feed(source.val, task, recipe, machine, told.of("val"), True)
+
+
+def _feed(
+    part: SampleSet, task: Task, recipe: Recipe, machine: Machine,
+    each: Callable[[Sample], None], judged: bool,
+) -> Feed:  # fmt: skip
+    batch = recipe.batch or 1
+    if not part.repeatable or not fits_in_memory(held_bytes(part, task, judged), machine):
         return Streamed(part, task, batch, recipe.workers or 0)
     device = pick_device(recipe.device or "cpu")
     home = device if device.type == "cuda" else None
-    held = Held(part, task, device=home, each=told.of(name))
+    held = Held(part, task, device=home, each=each, targets=judged)
     held.read(READ_AHEAD)
     return Resident(held, batch)
+
+
+def held_bytes(part: SampleSet, task: Task, judged: bool) -> int:
+    """How much a part would take in memory, by the mean of WEIGHED samples drawn from it."""
+    rows = order(len(part), seed=0, epoch=0)[:WEIGHED].tolist()
+    sizes = [encode(task, [part[i]], targets=judged).nbytes for i in rows]
+    return sum(sizes) * len(part) // len(sizes)
 
 
 def check_round_trip(task: Task, part: SampleSet) -> None:
