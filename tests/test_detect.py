@@ -10,7 +10,7 @@ import snellen as sn
 from snellen.core.errors import DataError, UsageError
 from snellen.data.open import open_data
 from snellen.data.sample import Prediction, Sample, Target
-from snellen.data.source import Source
+from snellen.data.source import SampleSet, Source
 from snellen.data.world_set import WorldSet
 from snellen.data.worlds import World
 from snellen.tasks._coco import CocoScores
@@ -150,3 +150,46 @@ def test_real_cells_survive_the_round_trip(shared_data):
     samples = [source.train[i] for i in range(20)]
     metric.update(answer(cells, samples), [s.target for s in samples])
     assert metric.compute()["mAP50-95"] > Detect.ceiling
+
+
+class Shifted(SampleSet):
+    """Drawn scenes whose classes are numbered from `first`."""
+
+    def __init__(self, whole, first):
+        self.whole, self.first = whole, first
+
+    def __len__(self):
+        return len(self.whole)
+
+    def __getitem__(self, i):
+        sample = self.whole[i]
+        target = replace(sample.target, labels=sample.target.labels + self.first)
+        return replace(sample, target=target)
+
+
+def numbered_from(first):
+    parts = (Shifted(WorldSet(seed, 16, WIDE), first) for seed in (0, 1))
+    train, val = parts
+    return Source("scenes", "own", train, tuple("abcdef"), val)
+
+
+@pytest.mark.parametrize(
+    ("task", "model"), [("detect", "yolov3-small"), ("instances", "mask_rcnn-small")]
+)
+def test_classes_that_nobody_knows_are_named_and_the_rest_is_learned(task, model, tmp_path, capsys):
+    """Classes numbered 1..K: the last one lies outside."""
+    run = sn.train(
+        numbered_from(1), task=task, model=model, epochs=1, batch=8, project=tmp_path, doctor=False
+    )
+    assert run.status == "finished"
+    said = capsys.readouterr()
+    assert "has class 6, outside 0..5: left out" in " ".join((said.out + said.err).split())
+    sample = boxed((40, 40), [1.0, 1, 9, 9], [9.0, 9, 30, 30], labels=[6, 2])
+    spec = Detect.from_source(numbered_from(0))
+    assert spec.encode([sample]).y["labels"][0].tolist() == [2]
+    spec.draw(sample)
+
+
+def test_where_no_class_is_known_the_data_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"no box of scenes has a class in 0\.\.5: they have 6\.\."):
+        sn.train(numbered_from(6), task="detect", epochs=1, project=tmp_path, quiet=True)

@@ -24,13 +24,13 @@ from ..nn.nms import non_maximum_suppression
 from ..nn.yolo_v3 import YoloV3
 from ._coco import CocoScores
 from ._framed import common_size, framed, frames_of, input_hw, spread
+from ._things import mean_boxes, of_known_classes, shown
 from .drawing import draw_lines
 from .task import Metric, Task
 
 LIMIT, MULTIPLE = 320, 32  # of the input's sides, in pixels
 LEAST, OVERLAP, MOST = 0.005, 0.6, 100  # of a box that is said: score; overlap; how many an image
 CANDIDATES = 1000  # that compete in an image: an untrained network has one in each slot
-SHOWN = 0.3  # the least score that is drawn
 COUNTS = (9, 5)  # anchors that styles ask for
 
 
@@ -69,6 +69,7 @@ class Detect(Task):
                 f"{source.name} ({source.format}) has no boxes; task=detect wants COCO, VOC or "
                 "YOLO annotations beside the pictures; for one class an image task=classify"
             )
+        looked = _looked(looked, source)
         sizes = [sample.size for sample in looked]
         size = common_size(sizes, imgsz, limit=LIMIT, multiple=MULTIPLE)
         inputs = replace(Inputs.of(source.train, max(size)), height=size[0], width=size[1])
@@ -94,10 +95,10 @@ class Detect(Task):
         for i, (box, label) in enumerate(zip(target.boxes_N4, target.labels, strict=True)):
             said = [round(v, 2) for v in box.tolist()]
             if not 0 <= int(label) < len(self.classes):
-                text, do = (
-                    f"box {i} has class {int(label)}",
-                    f"0..{len(self.classes) - 1} are known",
+                text = (
+                    f"box {i} has class {int(label)}, outside 0..{len(self.classes) - 1}: left out"
                 )
+                do = "number the classes from 0, in the order of their names"
                 found.append(Problem("label-out-of-range", text, do=do, **place))
             if not bool((box[2:] > box[:2]).all()):  # false for NaN as well
                 text = f"box {i} is {said}: x1 y1 x2 y2 without an area"
@@ -119,6 +120,7 @@ class Detect(Task):
 
     def encode(self, samples: Sequence[Sample]) -> Batch:
         """Samples -> x_BCHW padded to the input; boxes in its pixels, a list of tensors a batch."""
+        samples = [of_known_classes(sample, len(self.classes)) for sample in samples]
         frames, x = framed(samples, self.inputs())
         truths = [_truth(s, f) for f, s in zip(frames, samples, strict=True)]
         y = {
@@ -169,22 +171,6 @@ class Detect(Task):
         return {"data": "shapes", "model": "yolov3-small", "epochs": 2, "batch": 32}
 
 
-def shown(target: Target, names: Sequence[str]) -> tuple[Tensor, list[str]]:
-    """Which things of a target or a prediction are drawn, and the word beside each.
-
-    >>> said = Prediction(labels=torch.tensor([0, 1]), scores_N=torch.tensor([0.1, 0.9]))
-    >>> shown(said, ["a", "b"])
-    (tensor([1]), ['b 0.90'])
-    """
-    assert target.labels is not None
-    scores = getattr(target, "scores_N", None)
-    if scores is None:
-        return torch.arange(len(target.labels)), [names[k] for k in target.labels.tolist()]
-    rows = (scores >= SHOWN).nonzero()[:, 0]
-    said = zip(target.labels[rows].tolist(), scores[rows].tolist(), strict=True)
-    return rows, [f"{names[k]} {score:.2f}" for k, score in said]
-
-
 def _floats(out: Any) -> Any:
     return [m.float() for m in out] if isinstance(out, list | tuple) else out.float()
 
@@ -192,6 +178,21 @@ def _floats(out: Any) -> Any:
 def _truths(batch: Batch) -> list[Truth]:
     names = ("boxes", "labels", "ignored", *(["masks"] if "masks" in batch.y else []))
     return [Truth(*row) for row in zip(*(batch.y[name] for name in names), strict=True)]
+
+
+def _looked(samples: Sequence[Sample], source: Source) -> list[Sample]:
+    """Samples without things of unknown classes. Raises DataError where no thing is left."""
+    said = [s.target.labels for s in samples if s.target.labels is not None]
+    known = [of_known_classes(sample, len(source.classes)) for sample in samples]
+    left = sum(len(s.target.labels) for s in known if s.target.labels is not None)
+    labels = torch.cat(said) if said else torch.zeros(0)
+    if len(labels) and not left:
+        raise DataError(
+            f"no box of {source.name} has a class in 0..{len(source.classes) - 1}: they have "
+            f"{int(labels.min())}..{int(labels.max())}; number the classes from 0, in the order "
+            "of their names"
+        )
+    return known
 
 
 def _truth(sample: Sample, frame: Letterbox) -> Truth:
@@ -221,21 +222,6 @@ def _told(found: Found, frame: Letterbox) -> Prediction:
     )
     rows = non_maximum_suppression(boxes, scores, OVERLAP, labels_N=labels)[:MOST]
     return Prediction(labels=labels[rows], boxes_N4=frame.back(boxes[rows]), scores_N=scores[rows])
-
-
-def mean_boxes(targets: Sequence[Target], count: int) -> Prediction:
-    """Targets -> the mean box of each of `count` classes, scored by how often it occurs.
-
-    >>> target = Target(labels=torch.tensor([1]), boxes_N4=torch.tensor([[0.0, 0, 4, 2]]))
-    >>> mean_boxes([target], 3).boxes_N4.tolist()
-    [[0.0, 0.0, 4.0, 2.0]]
-    """
-    boxes = torch.cat([t.boxes_N4 for t in targets if t.boxes_N4 is not None])
-    labels = torch.cat([t.labels for t in targets if t.labels is not None])
-    known = [k for k in range(count) if bool((labels == k).any())]
-    mean = torch.stack([boxes[labels == k].mean(0) for k in known])
-    share = torch.tensor([float((labels == k).sum()) for k in known]) / max(len(labels), 1)
-    return Prediction(labels=torch.tensor(known), boxes_N4=mean, scores_N=share)
 
 
 def _anchors(looked: Sequence[Sample], size: tuple[int, int]) -> dict[str, list[list[float]]]:

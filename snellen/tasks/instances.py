@@ -23,7 +23,8 @@ from ..nn.two_stage import TwoStage
 from ..nn.two_stage_masks import MaskedTwoStage
 from ._coco import CocoScores
 from ._framed import frames_of, input_hw, spread
-from .detect import LEAST, Detect, mean_boxes, shown
+from ._things import mean_boxes, of_known_classes, shown
+from .detect import LEAST, Detect
 from .drawing import COLOURS, as_pixels, draw_lines
 from .task import Metric, Task
 
@@ -94,6 +95,7 @@ class Instances(Task):
 
     def encode(self, samples: Sequence[Sample]) -> Batch:
         """As task=detect, and the masks of each sample in the input's pixels."""
+        samples = [of_known_classes(sample, len(self.boxes.classes)) for sample in samples]
         batch = self.boxes.encode(samples)
         return replace(batch, y={**batch.y, "masks": [_masks(s, input_hw(batch)) for s in samples]})
 
