@@ -117,6 +117,26 @@ def test_a_body_gives_the_vector_before_the_logits(name):
     assert replace_head(net, 4)(images(name)).shape == (2, 4)
 
 
+def test_a_fresh_head_starts_as_the_family_starts_its_own():
+    """SqueezeNet's ReLU on the logits leaves a class that starts below 0 without a gradient."""
+    net = replace_head(thin("squeezenet1_1"), 12)
+    assert torch.equal(net.head.fc.bias, torch.ones(12))
+    net(images("squeezenet1_1")).sum().backward()
+    assert (net.head.fc.bias.grad > 0).all()
+    body = replace_head(thin("squeezenet1_1"), None)
+    assert torch.equal(replace_head(body, 3).head.fc.bias, torch.ones(3))
+    for of in (thin("googlenet"), copy.deepcopy(thin("googlenet"))):
+        fresh = replace_head(of, 3)
+        ends = [fresh.head.fc, *(aux[-1] for aux in fresh.aux.values())]
+        assert not any(end.bias.any() for end in ends)
+
+
+def test_a_fresh_convolution_looks_as_the_old_one_did():
+    old = torch.nn.Conv2d(8, 6, 3, padding=2, dilation=2, groups=2, padding_mode="reflect")
+    net = replace_head(Network({"stem": torch.nn.Identity()}, torch.nn.Sequential(old), 8), 4)
+    assert str(net.head[0]) == str(old).replace("8, 6", "8, 4")
+
+
 def test_features_are_asked_for_by_name():
     net = thin("resnet18").eval()
     x = images("resnet18")

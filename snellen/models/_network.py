@@ -6,7 +6,7 @@
 Parameter names start with their stage's name, so a stage is frozen by that prefix.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -34,6 +34,9 @@ class Network(nn.Module):
 
     row: Any = None  # of the table that it was made by
     notes: tuple[str, ...] = ()  # what the weights that it started from did not fit
+    start: Callable[[nn.Module], None] | None = (
+        None  # a fresh last layer's weights; None: PyTorch's
+    )
 
     def __init__(
         self,
@@ -152,8 +155,8 @@ def hold_frozen_still(net: nn.Module) -> None:
 def replace_head(net: Network, classes: int | None) -> Network:
     """Give the head (and each auxiliary head) a fresh last layer with `classes` outputs, in place.
 
-    With None the network is a body: it gives the vector that the last layer saw, x_BCHW -> x_BD,
-    and has no auxiliary heads.
+    Its initial weights are as the family's own. With None the network is a body: it gives the
+    vector that the last layer saw, x_BCHW -> x_BD, and has no auxiliary heads.
 
     >>> import torch, snellen as sn
     >>> replace_head(sn.model("lenet5_bn", classes=10), 3).head.fc.out_features
@@ -170,6 +173,8 @@ def replace_head(net: Network, classes: int | None) -> Network:
         of = getattr(head, "outputs", getattr(net.head, "outputs", int))
         name, layer = last_layer(head)
         fresh = Removed(layer) if classes is None else _with_outputs(layer, of(classes))
+        if net.start is not None and classes is not None:
+            net.start(fresh)
         head.set_submodule(name, fresh)
     return net
 
@@ -215,8 +220,9 @@ def _with_outputs(layer: Any, outputs: int) -> nn.Module:
     weight = layer.weight
     like = {"bias": layer.bias is not None, "device": weight.device, "dtype": weight.dtype}
     if isinstance(layer, nn.Conv2d):
-        like |= {"stride": layer.stride, "padding": layer.padding}
-        return nn.Conv2d(layer.in_channels, outputs, layer.kernel_size, **like)  # type: ignore[arg-type]
+        words = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+        like |= {word: getattr(layer, word) for word in words}
+        return nn.Conv2d(layer.in_channels, outputs, **like)
     return nn.Linear(layer.in_features, outputs, **like)
 
 

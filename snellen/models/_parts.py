@@ -127,23 +127,30 @@ def classifier(
     return [*layers, nn.Linear(hidden, classes)]
 
 
-def he_init(net: Network) -> Network:
+def zero_bias(layer: nn.Module) -> None:
+    """Start a last layer: PyTorch's weights, so that the first loss is near ln K, and no bias."""
+    if getattr(layer, "bias", None) is not None:
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+
+def he_init(net: Network, last: Callable[[nn.Module], None] = zero_bias) -> Network:
     """He's initial weights (arXiv:1502.01852) for ReLU layers, in place; biases zero.
 
-    The last layer of a head keeps PyTorch's smaller ones, so that the first loss is near ln K.
+    `last` starts the last layer of every head, here and when `replace_head` makes a fresh one.
 
     >>> net = he_init(Network({"conv1": conv_relu(1, 2, 3)}, pooled_head(2, 5), 1))
     >>> net.get_parameter("conv1.conv.bias")
     Parameter containing:
     tensor([0., 0.], requires_grad=True)
     """
-    last = [last_layer(head)[1] for head in heads(net)]
+    net.start = last
+    ends = [last_layer(head)[1] for head in heads(net)]
     for layer in net.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-            if layer not in last:
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        if layer in ends:
+            last(layer)
+        elif isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            zero_bias(layer)
     return net
 
 
