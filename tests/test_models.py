@@ -166,6 +166,7 @@ def test_features_are_asked_for_by_name():
      ("resnet18", {"block": "botleneck"}, "did you mean bottleneck"),
      ("seresnet50", {"pool": "ciel"}, "did you mean ceil"),
      ("shufflenet_v1_g3_1.0x", {"groups": 5}, "groups=5 is not one of 1, 2, 3, 4, 8"),
+     ("shufflenet_v1_g8_1.0x", {"stem_width": 12}, "stem_width=12 is no multiple of groups=8"),
      ("inception_v3", {"modules": ("5z",)}, "modules="),
      ("vgg11", {"depths": (1, 1)}, "a list of 5"),
      ("resnet18", {"width": 8.0}, "not a whole number from 1 up"),
@@ -241,6 +242,17 @@ def test_small_images_keep_their_size_longer(name):
             net = sn.model(name, imgsz=imgsz).eval()
             sides.append(list(net.features(torch.zeros(1, 3, 32, 32)).values())[-1].shape[-1])
     assert sides[0] >= 2 * sides[1]
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 4, 8])
+def test_shufflenet_has_every_width_of_the_papers_tables(groups):
+    """1x, 0.5x and 0.25x of table 2, and larger ones, near the width that is asked for."""
+    last = {1: 576, 2: 800, 3: 960, 4: 1088, 8: 1536}[groups]  # table 1
+    for width in (0.25, 0.5, 1.0, 1.5, 2.0):
+        with torch.device("meta"):
+            net = sn.model(f"shufflenet_v1_g{groups}_1.0x", width=width).eval()
+            assert net(torch.zeros(1, 3, 64, 64)).shape == (1, 1000)
+        assert abs(net.head.fc.in_features / (last * width) - 1) < 0.1
 
 
 def test_template_keeps_the_notes_size_rules():

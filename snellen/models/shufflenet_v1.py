@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ._columns import Count, Factor, Stem
 from ._network import Network
-from ._parts import conv_bn, he_init, image_stem, pooled_head
+from ._parts import conv_bn, he_init, image_stem, pooled_head, round_width
 from ._row import Row
 
 WIDTHS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}  # groups -> maps of the first stage
@@ -47,6 +47,9 @@ class Unit(nn.Module):
 class ShuffleNetV1(Row):
     """Stage widths follow from `groups`, at equal cost, times `width`.
 
+    A width is rounded so that a quarter of it, which a unit narrows to, falls into whole groups;
+    the stem's must do so too, since its maps are part of the first stage's.
+
     >>> ShuffleNetV1(0, 0, groups=3, width=0.5).make(10).stages
     ('stem', 'stage2', 'stage3', 'stage4')
     """
@@ -64,9 +67,12 @@ class ShuffleNetV1(Row):
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
         cin = self.stem_width
+        if cin % self.groups:
+            raise ValueError(f"stem_width={cin} is no multiple of groups={self.groups}")
+        narrow = round_width(WIDTHS[self.groups] * self.width, 4 * self.groups)
         stages: dict[str, nn.Module] = {"stem": image_stem(channels, cin, self.stem, size=3)}
         for stage, depth in enumerate(self.depths):
-            cout = int(WIDTHS[self.groups] * self.width) << stage
+            cout = narrow << stage
             units = []
             for i in range(depth):
                 # so few maps enter the very first unit that its 1x1 is not grouped
