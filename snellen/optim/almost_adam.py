@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..core.errors import UsageError
+from ..core.numbers import check_decays, check_rates
 from ..core.parts import Part
-from ._rates import check_rates
 from ._steps import move_each
 
 PARTS = {
@@ -52,8 +52,7 @@ class AlmostAdam(Optimizer):
         eps: float = 1e-7,
     ) -> None:
         check_rates(lr=lr, eps=eps)
-        if not all(0 <= beta < 1 for beta in betas):
-            raise UsageError(f"betas={betas}; they must be in [0, 1)")
+        check_decays(**{f"betas[{i}]": beta for i, beta in enumerate(betas)})
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

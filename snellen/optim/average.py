@@ -7,6 +7,7 @@ The averages of momentum, RMSProp and Adam are this one.
 from torch import Tensor
 
 from ..core.errors import UsageError
+from ..core.numbers import check_decays
 from ..core.parts import Part
 
 PARTS = {
@@ -35,8 +36,7 @@ class ExponentialAverage:
     """
 
     def __init__(self, beta: float = 0.9, *, correct: bool = True) -> None:
-        if not 0 <= beta < 1:
-            raise UsageError(f"beta={beta} must be at least 0 and below 1")
+        check_decays(beta=beta)
         self.beta, self.correct = beta, correct
         self.count = 0
         self.sum: Tensor | float = 0.0
@@ -48,12 +48,17 @@ class ExponentialAverage:
 
     def add(self, value: Tensor | float) -> Tensor | float:
         """The next value -> the average so far, without a gradient; bias corrected unless
-        `correct` is off.
+        `correct` is off. Raises UsageError where its shape is not that of the first.
 
         >>> import torch
         >>> ExponentialAverage(0.5, correct=False).add(torch.tensor([4.0]))
         tensor([2.])
         """
+        shape, first = (tuple(getattr(v, "shape", ())) for v in (value, self.sum))
+        if self.count and shape != first:
+            raise UsageError(
+                f"a value of shape {shape} after others of {first}; one average holds one shape"
+            )
         self.count += 1
         if isinstance(value, Tensor):
             value = value.detach()  # the average of losses would keep the graph of every step

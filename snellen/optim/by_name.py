@@ -12,8 +12,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ..core.errors import UnknownName, UsageError
+from ..core.numbers import check_decays, check_rates
 from ..core.parts import Part
-from ._rates import check_rates
 from .heavy_ball import CaffeSGD
 
 GROUP = "Optimisers"
@@ -88,7 +88,8 @@ def build(
 
     `momentum` is SGD's, RMSprop's or Adam's beta1, the usual one if not said; `decay` is RMSprop's
     alpha or Adadelta's rho, PyTorch's if not said. Raises UnknownName, and UsageError for a rate
-    that is no number, not finite or below 0, and for one that the optimiser does not have.
+    that is no number, not finite or below 0, for a momentum or decay outside [0, 1), and for one
+    that the optimiser does not have.
 
     >>> optimiser = build("sgd", nn.Linear(2, 1).parameters(), lr=0.1, weight_decay=1e-4)
     >>> [group["weight_decay"] for group in optimiser.param_groups]
@@ -96,7 +97,8 @@ def build(
     """
     if name not in OPTIMISERS:
         raise UnknownName(name, OPTIMISERS, "optimisers")
-    check_rates(lr=lr, momentum=momentum or 0.0, decay=decay or 0.0, weight_decay=weight_decay)
+    check_rates(lr=lr, weight_decay=weight_decay)
+    check_decays(momentum=momentum or 0.0, decay=decay or 0.0)
     named = OPTIMISERS[name]
     options = {"lr": lr, **_memory(name, momentum, decay)}
     params = list(params)

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..core.errors import UsageError
+from ..core.numbers import check_decays, check_rates
 from ..core.parts import Part
-from ._rates import check_rates
 from ._steps import move_each
 
 PARTS = {
@@ -50,9 +49,8 @@ class CaffeSGD(Optimizer):
         *,
         weight_decay: float = 0.0,
     ) -> None:
-        check_rates(lr=lr, momentum=momentum, weight_decay=weight_decay)
-        if momentum >= 1:
-            raise UsageError(f"momentum={momentum}; it must be in [0, 1)")
+        check_rates(lr=lr, weight_decay=weight_decay)
+        check_decays(momentum=momentum)
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

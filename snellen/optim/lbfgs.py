@@ -8,14 +8,16 @@ n axes. torch.optim.LBFGS takes lengths that are good enough, and more steps.
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..core.errors import UsageError
+from ..core.numbers import check_counts
 from ..core.parts import Part
+from ._losses import Loss, check_start, one_number
 
 PARTS = {
     "L-BFGS": Part(
@@ -25,7 +27,6 @@ PARTS = {
         "003",
     ),
 }  # fmt: skip
-Loss = Callable[[Tensor], Tensor]
 FLAT = 1e-3  # of the slope at the start of a way: so flat is its lowest point
 TRIES, FURTHER = 60, 10.0  # lengths tried along a way; how many times longer the next at most
 
@@ -41,13 +42,15 @@ class Place(NamedTuple):
 def quasi_newton(loss: Loss, start: Tensor, num_steps: int = 100, *, history: int = 100) -> Tensor:
     """loss of x, start x (any shape) -> x after at most `num_steps` steps of L-BFGS.
 
-    It ends early where nothing falls any more. Raises UsageError where the loss is not one number
-    of x, is not finite at the start, or falls without end.
+    It ends early where nothing falls any more. Raises UsageError where x is not of floats, and
+    where the loss is not one number of x, is not finite at the start, or falls without end.
 
     >>> start = torch.tensor([7.0, 7.0])
     >>> quasi_newton(lambda x: (x[0] - 1) ** 2 + 5 * (x[1] + 2) ** 2, start, 3).round(decimals=3)
     tensor([ 1., -2.])
     """
+    check_start(start)
+    check_counts(history=history)
     here = _look(loss, start.detach().clone())
     if not math.isfinite(here.value):
         raise UsageError(f"the loss is {here.value} at the start; a finite one is wanted")
@@ -68,11 +71,9 @@ def quasi_newton(loss: Loss, start: Tensor, num_steps: int = 100, *, history: in
 def _look(loss: Loss, x: Tensor) -> Place:
     with torch.enable_grad():
         x = x.requires_grad_()
-        value = loss(x)
-        if value.numel() != 1 or not value.requires_grad:
-            raise UsageError(
-                f"a loss of shape {tuple(value.shape)}; one number that depends on x is wanted"
-            )
+        value = one_number(loss(x))
+        if not value.requires_grad:
+            raise UsageError("the loss has no gradient; one number that depends on x is wanted")
         (gradient,) = torch.autograd.grad(value, x)
     return Place(x.detach(), value.item(), gradient)
 

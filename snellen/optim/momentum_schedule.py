@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer, RMSprop
 
 from ..core.errors import UsageError
+from ..core.numbers import check_decays, check_shares
 from ..core.parts import Part
 
 PARTS = {
@@ -22,10 +23,14 @@ PARTS = {
 def rising_momentum(share: float, start: float = 0.5, end: float = 0.99) -> float:
     """share of the training that is done, in [0, 1] -> momentum, in a straight line.
 
+    Raises UsageError for a share outside [0, 1] and a momentum outside [0, 1).
+
     >>> rising_momentum(0.0), rising_momentum(0.5), rising_momentum(1.0)
     (0.5, 0.745, 0.99)
     """
-    return start + (end - start) * min(max(share, 0.0), 1.0)
+    check_shares(share=share)
+    check_decays(start=start, end=end)
+    return start + (end - start) * share
 
 
 def set_momentum(optimizer: Optimizer, value: float) -> None:
@@ -37,8 +42,7 @@ def set_momentum(optimizer: Optimizer, value: float) -> None:
     >>> adam.param_groups[0]["betas"]
     (0.95, 0.999)
     """
-    if not 0 <= value < 1:
-        raise UsageError(f"momentum={value} must be at least 0 and below 1")
+    check_decays(momentum=value)
     for group in optimizer.param_groups:
         if "betas" in group:
             group["betas"] = (value, *group["betas"][1:])

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..core.numbers import check_decays, check_rates
 from ..core.parts import Part
 
 PARTS = {
@@ -28,9 +29,13 @@ def look_ahead(
 ) -> Tensor:
     """gradient of x, start x -> the points x~ = x + momentum * v, (num_steps + 1, *x.shape).
 
+    Raises UsageError for an lr below 0 or a momentum outside [0, 1), and where either is no number.
+
     >>> look_ahead(lambda x: x, torch.ones(1), 2, lr=0.1, momentum=0.5)[:, 0]
     tensor([1.0000, 0.8500, 0.6975])
     """
+    check_rates(lr=lr)
+    check_decays(momentum=momentum)
     x, v = start, torch.zeros_like(start)
     points = [x]
     for _ in range(num_steps):
@@ -48,6 +53,8 @@ def substituted(
     >>> substituted(lambda x: x, torch.ones(1), 2, lr=0.1, momentum=0.5)[:, 0]
     tensor([1.0000, 0.8500, 0.6975])
     """
+    check_rates(lr=lr)
+    check_decays(momentum=momentum)
     x, v = start, torch.zeros_like(start)
     points = [x]
     for _ in range(num_steps):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ..core.errors import UnknownName, UsageError
+from ..core.numbers import check_counts, check_rates
 from ..core.parts import Part
 
 CONVENTIONS: dict[str, Callable[[float, int], float]] = {
@@ -66,6 +67,7 @@ def elastic_net(params: Iterable[Tensor], l1: float, l2: float) -> Tensor:
     >>> elastic_net([torch.tensor([[3.0, -4.0]])], 0.1, 0.01)
     tensor(0.9500)
     """
+    check_rates(l1=l1, l2=l2)
     params = list(params)
     return l1_penalty(params, l1) + l2_penalty(params, 2 * l2)
 
@@ -82,7 +84,8 @@ def weights_of(net: nn.Module) -> list[nn.Parameter]:
 def weight_decay_of(strength: float, convention: str, num_samples: int = 1) -> float:
     """A printed L2 strength -> the weight_decay of torch.optim.SGD that takes the same steps.
 
-    `num_samples` is the m of "lambda/2m w^2". Raises UnknownName for another convention.
+    `num_samples` is the m of "lambda/2m w^2". Raises UnknownName for another convention,
+    UsageError for a strength below 0 or fewer samples than 1.
 
     >>> weight_decay_of(0.1, "1/2 lambda w^2"), weight_decay_of(0.1, "lambda w^2")
     (0.1, 0.2)
@@ -91,8 +94,8 @@ def weight_decay_of(strength: float, convention: str, num_samples: int = 1) -> f
     """
     if convention not in CONVENTIONS:
         raise UnknownName(convention, CONVENTIONS, "conventions of L2")
-    if num_samples < 1:
-        raise UsageError(f"num_samples={num_samples}; m is the number of samples, at least 1")
+    check_rates(strength=strength)
+    check_counts(num_samples=num_samples)
     return CONVENTIONS[convention](strength, num_samples)
 
 
@@ -121,8 +124,7 @@ def _is_decoupled(optimizer: Optimizer, group: dict[str, Any]) -> bool:
 
 
 def _weigh(strength: float, terms: Iterable[Tensor]) -> Tensor:
-    if not strength >= 0:
-        raise UsageError(f"strength={strength} of a penalty; 0 or more is wanted")
+    check_rates(strength=strength)
     return strength * _sum(terms)
 
 

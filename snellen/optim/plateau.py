@@ -9,8 +9,8 @@ import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..core.errors import UsageError
+from ..core.numbers import check_rates
 from ..core.parts import Part
-from ._rates import check_rates
 
 PARTS = {
     "Decay after watching the loss": Part(
@@ -23,9 +23,9 @@ PARTS = {
 
 
 class LossWatch:
-    """Losses of epochs -> `factor` on the learning rate, by torch's ReduceLROnPlateau.
+    """Losses of epochs -> `share` of the learning rate that is left, by torch's ReduceLROnPlateau.
 
-    It falls to `drop` of itself once more than `patience` epochs in a row are not `least` (a share)
+    It falls by `factor` once more than `patience` epochs in a row are not `threshold` (a share)
     better than the best. `see` is the verb; `state` and `restore` carry it through a checkpoint.
 
     >>> watch = LossWatch(patience=1)
@@ -33,29 +33,31 @@ class LossWatch:
     [1.0, 1.0, 1.0, 0.1, 0.1]
     """
 
-    def __init__(self, drop: float = 0.1, patience: int = 2, least: float = 0.01) -> None:
-        check_rates(patience=patience, least=least)
-        if not 0 < drop < 1:
-            raise UsageError(f"drop={drop}; a share of the learning rate is wanted, 0 < drop < 1")
+    def __init__(
+        self, factor: float = 0.1, patience: int = 2, threshold: float = 0.01
+    ) -> None:
+        check_rates(patience=patience, threshold=threshold)
+        if not 0 < factor < 1:
+            raise UsageError(f"factor={factor} on the learning rate; 0 < factor < 1 is wanted")
         self._lr = torch.optim.SGD([torch.zeros(1)], lr=1.0)
         self._scheduler = ReduceLROnPlateau(
-            self._lr, factor=drop, patience=patience, threshold=least
+            self._lr, factor=factor, patience=patience, threshold=threshold
         )
 
     @property
-    def factor(self) -> float:
-        """The learning rate's, now."""
+    def share(self) -> float:
+        """Of the first learning rate, now."""
         return float(self._lr.param_groups[0]["lr"])
 
     def see(self, loss: float) -> float:
-        """The loss of one more epoch -> the factor from now on."""
+        """The loss of one more epoch -> the share from now on."""
         self._scheduler.step(loss)
-        return self.factor
+        return self.share
 
     def state(self) -> dict[str, Any]:
-        """All that the coming factors depend on: plain numbers."""
+        """All that the coming shares depend on: plain numbers."""
         keys = ("best", "num_bad_epochs", "last_epoch")
-        return {"factor": self.factor, **{key: getattr(self._scheduler, key) for key in keys}}
+        return {"factor": self.share, **{key: getattr(self._scheduler, key) for key in keys}}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from ..core.errors import UsageError
+from ..core.numbers import check_rates
 from ..core.parts import Part
 
 PARTS = {
@@ -23,13 +23,12 @@ PARTS = {
 def soft_threshold(weights: Tensor, amount: float) -> Tensor:
     """Weights, any shape -> sign(w) * max(0, |w| - amount).
 
-    Raises UsageError for a negative amount.
+    Raises UsageError for a negative or non-finite amount.
 
     >>> soft_threshold(torch.tensor([-3.0, 0.5, 2.0]), 1.0)
     tensor([-2.,  0.,  1.])
     """
-    if amount < 0:
-        raise UsageError(f"amount={amount}; weights are drawn towards zero by 0 or more")
+    check_rates(amount=amount)
     return weights.sign() * (weights.abs() - amount).clamp(min=0)
 
 

@@ -1,14 +1,15 @@
 """Learning rate over time: closed forms, and what a recipe's `schedule=` makes of them.
 
 Time is counted from 0 in steps or epochs, as the constants are; `share` is the part of the training
-that is done, in [0, 1]. Each gives a factor on the highest learning rate.
+that is done, in [0, 1]. Each gives a factor on the highest learning rate, and raises UsageError for
+a time below 0 or a share outside [0, 1].
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..core.errors import UsageError
+from ..core.numbers import check_positive, check_rates, check_shares
 from ..core.parts import Part
 
 WARM = 0.2  # share of one-cycle spent rising
@@ -43,6 +44,7 @@ def constant(share: float) -> float:
     >>> constant(0.7)
     1.0
     """
+    check_shares(share=share)
     return 1.0
 
 
@@ -54,8 +56,8 @@ def step_decay(time: float, every: float, factor: float = 0.5) -> float:
     >>> [step_decay(epoch, every=10) for epoch in (0, 9, 10, 25)]
     [1.0, 1.0, 0.5, 0.25]
     """
-    if not every > 0:
-        raise UsageError(f"every={every}; the length of a step must be above 0")
+    check_rates(time=time, factor=factor)
+    check_positive(every=every)
     return factor ** math.floor(time / every + 1e-9)  # 3.0 may have come as 2.9999999999999996
 
 
@@ -65,7 +67,7 @@ def exponential_decay(time: float, rate: float) -> float:
     >>> round(exponential_decay(10, rate=math.log(2) / 10), 9)
     0.5
     """
-    _refuse_growth(rate)
+    check_rates(time=time, rate=rate)
     return math.exp(-rate * time)
 
 
@@ -75,13 +77,8 @@ def inverse_decay(time: float, rate: float) -> float:
     >>> inverse_decay(10, rate=0.1)
     0.5
     """
-    _refuse_growth(rate)
+    check_rates(time=time, rate=rate)
     return 1 / (1 + rate * time)
-
-
-def _refuse_growth(rate: float) -> None:
-    if not rate >= 0:
-        raise UsageError(f"rate={rate}; a decay's rate is 0 or more, below 0 it would grow")
 
 
 def cosine(share: float) -> float:
@@ -90,15 +87,21 @@ def cosine(share: float) -> float:
     >>> round(cosine(0.5), 6)
     0.5
     """
-    return 0.5 * (1.0 + math.cos(math.pi * min(share, 1.0)))
+    check_shares(share=share)
+    return 0.5 * (1.0 + math.cos(math.pi * share))
 
 
 def warmup_cosine(share: float, warm: float = WARM_UP, low: float = 0.01) -> float:
     """A straight line from `low` up to 1 at share `warm`, then half a cosine down to 0.
 
+    Raises UsageError where `warm` is not below 1: no time would be left for the cosine.
+
     >>> warmup_cosine(0.0), warmup_cosine(0.05), round(warmup_cosine(0.525), 6)
     (0.01, 1.0, 0.5)
     """
+    check_shares(share=share, warm=warm, low=low)
+    if not 0 <= warm < 1:
+        raise UsageError(f"warm={warm}; a share of the training from 0 up and below 1 is wanted")
     if share < warm:
         return low + (1.0 - low) * share / warm
     return cosine((share - warm) / (1.0 - warm))
@@ -110,6 +113,7 @@ def onecycle(share: float) -> float:
     >>> onecycle(WARM)
     1.0
     """
+    check_shares(share=share)
     if share < WARM:
         low = 1 / 25
         return low + (1.0 - low) * 0.5 * (1.0 - math.cos(math.pi * share / WARM))

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from ..core.errors import UsageError
+from ..core.numbers import check_counts, check_positive, check_rates
 from ..core.parts import Part
+from ._losses import Loss, check_start, one_number
 
 PARTS = {
     "Random search": Part("Optimisers", "sn.optim.random_search", "random points, keep the best",
@@ -27,7 +29,6 @@ PARTS = {
         "003",
     ),
 }  # fmt: skip
-Loss = Callable[[Tensor], Tensor]
 
 
 class Walk(NamedTuple):
@@ -48,12 +49,11 @@ def random_search(loss: Loss, draw: Callable[[], Tensor], num_tries: int) -> Wal
     >>> walk.losses[-1] == min(walk.losses) == float(walk.x.square().sum())
     True
     """
-    if num_tries < 1:
-        raise UsageError(f"num_tries={num_tries}; at least 1 is wanted")
+    check_counts(num_tries=num_tries)
     best, least, losses = draw(), float("inf"), []
     for n in range(num_tries):
         x = best if n == 0 else draw()
-        value = float(loss(x))
+        value = float(one_number(loss(x)))
         if value < least:
             best, least = x, value
         losses.append(least)
@@ -72,13 +72,15 @@ def random_local_search(loss: Loss, start: Tensor, num_steps: int, *, step: floa
     >>> walk.losses == sorted(walk.losses, reverse=True)
     True
     """
-    x, least = start, float(loss(start))
+    check_start(start)
+    check_rates(step=step)
+    x, least = start, float(one_number(loss(start)))
     if math.isnan(least):
         raise UsageError("the loss at the start is not a number; no step could be lower")
     losses = [least]
     for _ in range(num_steps):
         there = x + step * torch.randn_like(x)
-        value = float(loss(there))
+        value = float(one_number(loss(there)))
         if value < least:
             x, least = there, value
         losses.append(least)
@@ -97,7 +99,8 @@ def follow_numerical_gradient(
     >>> follow_numerical_gradient(lambda x: x.square().sum(), start, 1, lr=0.25).x.round(decimals=6)
     tensor([ 0.5000, -0.5000], dtype=torch.float64)
     """
-    x, losses = start, [float(loss(start))]
+    check_rates(lr=lr)
+    x, losses = start, [float(one_number(loss(start)))]
     for _ in range(num_steps):
         x = x - lr * numerical_gradient(loss, x, h)
         losses.append(float(loss(x)))
@@ -106,16 +109,20 @@ def follow_numerical_gradient(
 
 @torch.no_grad()
 def numerical_gradient(loss: Loss, x: Tensor, h: float = 1e-5) -> Tensor:
-    """loss of x, x -> (f(x+h) - f(x-h)) / 2h for each number of x. Raises UsageError below float64.
+    """loss of x, x -> (f(x+h) - f(x-h)) / 2h for each number of x.
+
+    Raises UsageError below float64, for a loss that is not one number and for an h of 0 or less.
 
     >>> numerical_gradient(lambda x: x.pow(3).sum(), torch.tensor([2.0], dtype=torch.float64))
     tensor([12.0000], dtype=torch.float64)
     """
     if x.dtype != torch.float64:
         raise UsageError(f"x of {x.dtype}: a difference of {h:g} is lost in it; use x.double()")
-    gradient = torch.empty_like(x)
+    check_positive(h=h)
+    gradient = x.new_empty(x.numel())
     for i in range(x.numel()):
-        step = torch.zeros_like(x)
-        step.view(-1)[i] = h
-        gradient.view(-1)[i] = (loss(x + step) - loss(x - step)) / (2 * h)
-    return gradient
+        step = x.new_zeros(x.numel())
+        step[i] = h
+        step = step.view(x.shape)
+        gradient[i] = (one_number(loss(x + step)) - one_number(loss(x - step))) / (2 * h)
+    return gradient.view(x.shape)
