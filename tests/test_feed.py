@@ -153,3 +153,14 @@ def test_what_was_read_in_inference_mode_can_be_trained_on():
     weight = torch.ones(1, requires_grad=True)
     (weight * x).sum().backward()
     assert weight.grad is not None
+
+
+@pytest.mark.parametrize(("side", "batch", "most"), [(2, 2, 64), (256, 2, 16), (1024, 2, 2)])
+def test_no_more_pictures_are_judged_at_once_than_are_small_or_fit_the_batch(side, batch, most):
+    """A batch of 2 for want of memory is not to meet 64 large pictures in its evaluation."""
+    inputs = {**SPEC["inputs"], "height": side, "width": side}
+    task = Classify({**SPEC, "inputs": inputs})
+    for feed in (Resident(Held(Noisy(70, False), task), batch),
+                 Streamed(Noisy(70), task, batch, 0)):  # fmt: skip
+        assert {len(rows) for rows in feed.slices()[:-1]} == {most}
+        assert [i for rows in feed.slices() for i in rows] == list(range(70))

@@ -8,6 +8,7 @@ from torch import nn
 
 from snellen.core.errors import DataError, UsageError
 from snellen.data.inputs import Inputs
+from snellen.data.sample import Sample, Target
 from snellen.data.sets import ArraySet
 from snellen.serve.predict import Predictor
 from snellen.tasks.classify import Classify
@@ -141,3 +142,16 @@ def test_layouts_of_one_colour_picture_say_the_same():
         assert torch.equal(scores(net, given), wanted)
     with pytest.raises(DataError, match=r"4 channels cannot be read as 3; x\[\.\.\., :3\]"):
         net.images(np.zeros((8, 8, 4), np.uint8))
+
+
+@pytest.mark.parametrize(("side", "most"), [(8, 64), (512, 4)])
+def test_large_pictures_are_predicted_few_at_a_time(side, most):
+    read = []
+
+    def samples():
+        for i in range(70):
+            read.append(i)
+            yield Sample(torch.zeros(1, 8, 8, dtype=torch.uint8), Target())
+
+    next(predictor(BYTES[:, None], side).samples(samples()))
+    assert len(read) == most

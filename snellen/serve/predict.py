@@ -18,13 +18,12 @@ from ..data.inputs import Inputs
 from ..data.pixels import as_tensor, image_tensor
 from ..data.sample import Prediction, Sample, Target
 from ..models import model as build_model
-from ..tasks.compute import Compute
+from ..tasks.compute import Compute, at_once
 from ..tasks.objects import objects
 from ..tasks.overlay import map_picture
 from ..tasks.task import Task
 from ..train import checkpoint
 
-AT_ONCE = 64
 Item = TypeVar("Item")
 
 
@@ -43,7 +42,7 @@ class Predictor:
 
     def samples(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
         """Samples -> one prediction each, in order."""
-        for held in batched(samples, AT_ONCE):
+        for held in batched(samples, at_once(self.task.inputs())):
             batch = self.task.encode(held)
             if self.prepares:
                 batch = self.compute.ready(self.task, batch)
@@ -60,8 +59,8 @@ class Predictor:
 
     def files(self, paths: Iterable[str | Path]) -> Iterator[tuple[str, Prediction | DataError]]:
         """Paths -> (path, prediction) in order; a file that cannot be read gives its error."""
-        for held in batched(paths, AT_ONCE):
-            inputs = self.task.inputs()
+        inputs = self.task.inputs()
+        for held in batched(paths, at_once(inputs)):
             read = [_read(path, inputs) for path in held]
             found = self.samples(Sample(image, Target()) for image in read
                                  if not isinstance(image, DataError))  # fmt: skip

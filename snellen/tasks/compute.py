@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from ..core.errors import UsageError
+from ..data.inputs import Inputs
 from ..data.sample import Batch
 from .task import Task
 
+MOST, PIXELS = 64, 2**20  # of pictures that are judged at once: how many, and of how many pixels
 AMP = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -53,6 +55,17 @@ class Compute:
         if self.channels_last and x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         return replace(batch, x=x)
+
+
+def at_once(inputs: Inputs, batch: int = 1) -> int:
+    """How many pictures are judged at once: the batch of the training, and of small pictures up to
+    MOST as long as they have no more than PIXELS together.
+
+    >>> small, large = (Inputs(3, n, n, (0.5,) * 3, (0.25,) * 3) for n in (32, 640))
+    >>> at_once(small, 2), at_once(large, 2), at_once(large, 100)
+    (64, 2, 100)
+    """
+    return max(batch, min(MOST, PIXELS // (inputs.height * inputs.width)))
 
 
 def pick_device(word: str) -> torch.device:

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..core.seeds import untouched_rng
 from ..data.sample import Batch, Sample
 from ..data.source import SampleSet
+from ..tasks.compute import at_once
 from ..tasks.task import Task
 from .held import Held, encode
 
@@ -27,8 +28,9 @@ from .held import Held, encode
 class Feed(ABC):
     """Batches of one part of a data set, an epoch at a time."""
 
-    def __init__(self, num_samples: int, batch: int) -> None:
+    def __init__(self, num_samples: int, batch: int, task: Task) -> None:
         self.num_samples, self.batch = num_samples, batch
+        self.at_once = at_once(task.inputs(), batch)
         self.steps = max(1, -(-num_samples // batch))
 
     @abstractmethod
@@ -65,7 +67,7 @@ class Feed(ABC):
 
     def slices(self) -> list[range]:
         """The rows of each batch of `in_order`: the same for every kind of feed."""
-        size, count = max(self.batch, 64), self.num_samples
+        size, count = self.at_once, self.num_samples
         return [range(low, min(low + size, count)) for low in range(0, count, size)]
 
 
@@ -73,7 +75,7 @@ class Resident(Feed):
     """The part held in memory, encoded; a step is one gather."""
 
     def __init__(self, held: Held, batch: int) -> None:
-        super().__init__(len(held), batch)
+        super().__init__(len(held), batch, held.task)
         self.held = held
 
     def epoch(self, epoch: int, seed: int, start: int = 0) -> Iterator[Batch]:
@@ -93,7 +95,7 @@ class Streamed(Feed):
     """Samples read as they are needed, by worker processes where wanted."""
 
     def __init__(self, part: SampleSet, task: Task, batch: int, workers: int) -> None:
-        super().__init__(len(part), batch)
+        super().__init__(len(part), batch, task)
         self.part, self.task, self.workers = part, task, workers
 
     def epoch(self, epoch: int, seed: int, start: int = 0) -> Iterator[Batch]:

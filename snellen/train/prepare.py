@@ -18,7 +18,7 @@ from ..data.source import Part, SampleSet, Source
 from ..models import find_network, freeze_through, load_weights
 from ..models import model as build_model
 from ..nn.count import count_macs, count_params
-from ..tasks.compute import Compute, pick_device
+from ..tasks.compute import Compute, at_once, pick_device
 from ..tasks.task import Task
 from .feed import Feed, Resident, Streamed, order
 from .held import Held, encode
@@ -31,7 +31,7 @@ Note = Callable[[str], None]
 READ_AHEAD = 5.0  # seconds of reading before the first step, in which small sets are read whole
 ROUNDING = 1e-5  # of a score in single precision; a box that is shifted by a pixel loses more
 WEIGHED = 8  # samples that tell what a part takes in memory
-JUDGED, LOOKED, STEP = 64, 1024, 16  # rows of the round trip: judged, looked at, and at once
+JUDGED, LOOKED = 64, 1024  # rows of the round trip: judged, and looked at
 
 
 @dataclass(frozen=True)
@@ -274,12 +274,13 @@ def check_round_trip(task: Task, part: SampleSet) -> None:
     one, things that no cell can hold. JUDGED rows from all over the part are judged, more where
     these hold nothing to be told; where LOOKED hold nothing, nothing is said.
     """
-    metric, rows = task.metric(), order(len(part), seed=0, epoch=0)[:LOOKED].tolist()
-    for low in range(0, len(rows), STEP):
+    metric, step = task.metric(), at_once(task.inputs())
+    rows = order(len(part), seed=0, epoch=0)[:LOOKED].tolist()
+    for low in range(0, len(rows), step):
         if low >= JUDGED and metric.has_truths:
             break
         with untouched_rng():
-            batch = encode(task, [part[i] for i in rows[low : low + STEP]])
+            batch = encode(task, [part[i] for i in rows[low : low + step]])
         metric.update(task.decode(task.oracle(batch), batch), batch.targets or [])
     score = metric.compute()[type(task).score]
     if metric.has_truths and score < task.ceiling - ROUNDING:
