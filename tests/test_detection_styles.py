@@ -148,6 +148,23 @@ def test_what_is_ignored_is_neither_learned_nor_missed(style):
         assert float(total(style, said, [nothing])) > 0.1
 
 
+def test_the_members_of_a_crowd_are_not_blamed(style):
+    """A box around many says nothing of each: those who are found in it are not wrong."""
+    members = torch.tensor([[34.0, 10, 52, 36], [56, 12, 74, 38]])  # each a third of the crowd
+    thing, crowd = torch.tensor([[6.0, 40, 28, 60]]), torch.tensor([[32.0, 8, 80, 40]])
+    labels = torch.tensor([2, 1, 1])
+    said = style.oracle([Truth(torch.cat([thing, members]), labels)], SIZE)
+    quiet = style.oracle([Truth(thing, labels[:1])], SIZE)
+    alone = Truth(thing, labels[:1])
+    marked = Truth(torch.cat([thing, crowd]), labels[:2], torch.tensor([False, True]))
+    more = [
+        float(total(style, said, [truth]) - total(style, quiet, [truth]))
+        for truth in (alone, marked)
+    ]
+    assert more[0] > 0.1
+    assert more[1] < 0.1 * more[0]
+
+
 def test_what_is_ignored_beside_a_thing_is_not_missed(style):
     boxes = torch.tensor([[8.0, 44, 28, 60], [32, 8, 80, 40]])  # the second as a default box
     labels = torch.tensor([1, 2])

@@ -119,14 +119,16 @@ def answering(
 def blamed(boxes: Tensor, goal: Tensor, truths: Sequence[Truth], ignore: float) -> Tensor:
     """1 for each slot whose objectness counts; 0 where it nearly found an object unasked.
 
-    boxes (B, N, 4), goal (B, N): above 0 where a slot answers. `ignore` is the overlap with any
-    object, also one that is not to be learned, from which a slot is not blamed.
+    boxes (B, N, 4), goal (B, N): above 0 where a slot answers. `ignore` is the overlap with an
+    object, or the share of the slot's box in one that is not to be learned, from which a slot is
+    not blamed.
     """
     blame = torch.ones_like(goal)
     for image, truth in enumerate(truths):
         if len(truth.boxes_N4):
-            near = box_iou(boxes[image], truth.boxes_N4.float().to(boxes.device)).amax(1)
-            blame[image, near > ignore] = 0.0
+            crowd_M = None if truth.ignored_N is None else truth.ignored_N.to(boxes.device)
+            iou_NM = box_iou(boxes[image], truth.boxes_N4.float().to(boxes.device), crowd_M)
+            blame[image, iou_NM.amax(1) > ignore] = 0.0
     blame[goal > 0] = 1.0
     return blame
 

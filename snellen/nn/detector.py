@@ -60,7 +60,8 @@ def matched(
 ) -> Tensor:
     """Reference boxes -> match_N of `assign_by_iou` into the sound objects of an image.
 
-    Background that overlaps an object to be ignored by `low` or more is neither.
+    Background of which a share of `low` or more lies in what is to be ignored is neither: a crowd's
+    box holds many things.
 
     >>> import torch
     >>> boxes = torch.tensor([[0.0, 0, 4, 4], [20, 0, 24, 4], [40, 0, 44, 4]])
@@ -72,7 +73,7 @@ def matched(
     match_N = assign_by_iou(box_iou(boxes_N4, here_M4), high, low, best_for_each=best_for_each)
     if truth.ignored_N is not None and truth.ignored_N.any():
         ignored_M4 = truth.boxes_N4[truth.ignored_N].float().to(boxes_N4.device)
-        near_N = box_iou(boxes_N4, ignored_M4).amax(1) >= low
+        near_N = box_iou(boxes_N4, ignored_M4, ignored_M4.new_ones(len(ignored_M4))).amax(1) >= low
         match_N[near_N & (match_N == BACKGROUND)] = NEITHER
     return match_N
 

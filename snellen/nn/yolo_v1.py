@@ -57,7 +57,7 @@ class YoloV1(Style):
         """box: centres and roots of sizes; objectness, where a thing is and where none is; class.
 
         Means over the images of the paper's sums. A box that is not to be learned (`ignored_N`)
-        excuses what overlaps it by half.
+        excuses what lies in it by half.
         """
         code, sure, kind = self._split(raw)
         image, row, col, truth = self._held(truths, size, raw.device)
@@ -156,8 +156,9 @@ class YoloV1(Style):
         for image, truth in enumerate(truths):
             if truth.ignored_N is not None and truth.ignored_N.any():
                 ignored = truth.boxes_N4[truth.ignored_N].float().to(boxes.device)
-                near = box_iou(boxes[image].flatten(0, 2), ignored).amax(1) > 0.5
-                blame[image].view(-1)[near] = 0.0
+                here = boxes[image].flatten(0, 2)
+                share = box_iou(here, ignored, ignored.new_ones(len(ignored))).amax(1)
+                blame[image].view(-1)[share > 0.5] = 0.0
         return blame
 
 
