@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import snellen as sn
+from snellen.core.fit import fit_into
 from snellen.core.registry import collect
 from snellen.nn.losses import Loss, fit_head
 
@@ -57,7 +58,8 @@ def test_a_run_goes_on_with_its_loss(tmp_path):
 @pytest.mark.parametrize(("settings", "words"), [
     ({"loss": "hing"}, "did you mean hinge"),
     ({"loss": "hinge", "label_smoothing": 0.1}, "set it to 0"),
-    ({"loss": "am-softmax", "model": "squeezenet1_1", "imgsz": 64}, "linear one of 3 outputs"),
+    ({"loss": "am-softmax", "model": "squeezenet1_1", "imgsz": 64},
+     r"linear one of 3 outputs; this network ends in a convolution, head\.fc: Conv2d\(512, 3"),
 ])  # fmt: skip
 def test_a_loss_that_does_not_fit_is_refused_before_anything_is_written(settings, words, tmp_path):
     with pytest.raises(sn.UsageError, match=words):
@@ -77,6 +79,33 @@ def test_a_network_of_the_zoo_ends_in_the_loss_own_layer_and_a_new_head_is_of_it
     assert [type(m).__name__ for m in body.modules()].count("CosineLinear") == 1
     other = body.head[-1].with_outputs(9)
     assert (other.in_features, other.out_features) == (body.head[-1].in_features, 9)
+
+
+def test_the_last_layer_is_the_same_for_losses_heads_and_files():
+    """A network that keeps a layer beside its head, made after it."""
+
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+            self.mirror = nn.Linear(3, 4)
+
+    net = Beside()
+    fit_head(net, LOSSES["am-softmax"], 3)
+    assert type(net.head[1]).__name__ == "CosineLinear"
+    body = {name: value for name, value in Beside().state_dict().items() if "mirror" in name}
+    notes = fit_into(Beside(), body, allow_head=True)
+    assert [note.split()[0] for note in notes] == ["head.1.weight", "head.1.bias"]
+
+
+@pytest.mark.parametrize(("net", "said"), [
+    (nn.Sequential(nn.ReLU()), "has neither a linear layer nor a convolution"),
+    (nn.Linear(4, 3), "put it into a Sequential"),
+    (nn.Sequential(nn.Linear(4, 5)), r"ends in 0: Linear\(in_features=4, out_features=5"),
+])  # fmt: skip
+def test_a_network_without_a_place_for_the_loss_layer_says_what_it_ends_in(net, said):
+    with pytest.raises(sn.UsageError, match=said):
+        fit_head(net, LOSSES["am-softmax"], 3)
 
 
 def test_auxiliary_heads_keep_softmax_where_the_loss_has_a_layer_of_its_own(monkeypatch):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from .errors import DataError, nearest, shortlist
+from .last import last_layer
 
 COUNTER = "num_batches_tracked"  # of batch norm: files from before it existed are welcome
 
@@ -58,7 +59,7 @@ def fit_into(
 'bias is (4,) in the file, (3,) here: left as it was']
     """
     misfit, own = compare(net, weights), net.state_dict()
-    head = _head(own) | _head(weights) if allow_head else set()
+    head = _head(net, weights) if allow_head else set()
     head |= set(free)
     kept = [k for k in misfit.misshapen
             if (allow_head or k in free) and own[k].shape[1:] == weights[k].shape[1:]]  # fmt: skip
@@ -80,10 +81,11 @@ def fit_into(
     ]
 
 
-def _head(tensors: Mapping[str, Tensor]) -> set[str]:
-    """The tensors of the last layer: those that share the last name's module."""
-    last = next(reversed(list(tensors)), "")
-    return {name for name in tensors if name.rpartition(".")[0] == last.rpartition(".")[0]}
+def _head(net: nn.Module, weights: Mapping[str, Tensor]) -> set[str]:
+    """The tensors of the network's last layer, and those that share the file's last layer."""
+    last = next(reversed(list(weights)), "")
+    ends = {last_layer(net)[0], last.rpartition(".")[0]}
+    return {name for name in (*net.state_dict(), *weights) if name.rpartition(".")[0] in ends}
 
 
 def _describe(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], misfit: Misfit) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..core.errors import UnknownName, UsageError
+from ..core.last import last_layer
 from ._columns import Count, fitted
 from ._sizes import wrong_images
 
@@ -172,6 +173,7 @@ def replace_head(net: Network, classes: int | None) -> Network:
         # a detector's last layers say more than classes: alike, or each in its own way
         of = getattr(head, "outputs", getattr(net.head, "outputs", int))
         name, layer = last_layer(head)
+        assert layer is not None  # a head that is built ends in one
         fresh = Removed(layer) if classes is None else _with_outputs(layer, of(classes))
         if net.start is not None and classes is not None:
             net.start(fresh)
@@ -200,18 +202,6 @@ def heads(net: Network) -> list[nn.Module]:
     """
     main = getattr(net.head, "outs", [net.head])
     return [*main, *(net.aux.values() if net.aux is not None else ())]
-
-
-def last_layer(head: nn.Module) -> tuple[str, nn.Module]:
-    """The name and the layer that gives a head's logits.
-
-    >>> import snellen as sn
-    >>> last_layer(sn.model("resnet18").head)[0]
-    'fc'
-    """
-    usual = (nn.Linear, nn.Conv2d)
-    layers = list(head.named_modules())
-    return [(n, m) for n, m in layers if isinstance(m, usual) or hasattr(m, "with_outputs")][-1]
 
 
 def _with_outputs(layer: Any, outputs: int) -> nn.Module:

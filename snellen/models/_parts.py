@@ -7,8 +7,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from ..core.last import last_layer
 from ._columns import Stem
-from ._network import Network, heads, last_layer
+from ._network import Network, heads
 
 relu = partial(nn.ReLU, inplace=True)
 relu6 = partial(nn.ReLU6, inplace=True)

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from ..core.errors import DataError, shortlist
 from ..core.fit import COUNTER, fit_into
+from ..core.last import last_layer
 from ._names import Named, place, read
-from ._network import Network, find_network, heads, last_layer
+from ._network import Network, find_network, heads
 
 Layers = dict[str, dict[str, Tensor]]  # a layer's name -> its tensors by their last names
 NAMED = 5  # layers that a message names: the command line prints eight lines

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import UsageError
+from ..core.last import last_layer
 from ..core.parts import Part
 
 GROUP = "Losses"
@@ -78,9 +79,9 @@ class Loss:
 def fit_head(net: nn.Module, loss: Loss, classes: int) -> None:
     """Put the loss's own last layer in the place of the network's, where it needs one.
 
-    That is the last linear layer (of `net.head`, where there is one). A layer that is there
-    already stays. Raises UsageError where the network does not end in `classes` linear outputs, or
-    in a layer of another scale than the loss counts on.
+    The network's is what `core.last` finds; one of the loss's kind that is there already stays.
+    Raises UsageError where the network does not end in `classes` linear outputs, or in a layer of
+    another scale than the loss counts on.
 
     >>> from snellen.nn.cos_face import LOSSES
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
@@ -89,23 +90,31 @@ def fit_head(net: nn.Module, loss: Loss, classes: int) -> None:
     """
     if loss.head is None:
         return
-    layers = [(n, m) for n, m in net.named_modules() if n]
-    found = [(n, m) for n, m in layers if isinstance(m, nn.Linear) or hasattr(m, "with_outputs")]
-    inside = [pair for pair in found if pair[0] == "head" or pair[0].startswith("head.")]
-    name, last = (inside or found or [("", net)])[-1]
+    name, last = last_layer(net)
     if hasattr(last, "with_outputs"):
-        if loss.scale is not None and getattr(last, "scale", loss.scale) != loss.scale:
+        scale = getattr(last, "scale", loss.scale)
+        if loss.scale is not None and scale != loss.scale:
             raise UsageError(
-                f"the network's last layer, {name}, has scale {last.scale}; this loss counts on "
+                f"the network's last layer, {name}, has scale {scale}; this loss counts on "
                 f"{loss.scale:g}: build the layer with scale={loss.scale:g}"
             )
         return
-    if not isinstance(last, nn.Linear) or last.out_features != classes:
+    if not name or not isinstance(last, nn.Linear) or last.out_features != classes:
         raise UsageError(
             f"this loss puts its own last layer in the place of a linear one of {classes} outputs;"
-            f" the network's last one is {name or 'missing'}: {str(last).splitlines()[0][:60]}"
+            f" this network {_said(name, last)}"
         )
     net.set_submodule(name, loss.head(last))
+
+
+def _said(name: str, last: nn.Module | None) -> str:
+    if last is None:
+        return "has neither a linear layer nor a convolution"
+    if not name:
+        return f"is a single layer, {last}: put it into a Sequential"
+    if isinstance(last, nn.Conv2d):
+        return f"ends in a convolution, {name}: {last}; take another loss or another model"
+    return f"ends in {name}: {last}; the last layer that is linear counts, or that of `head`"
 
 
 LOSSES = {"cross-entropy": Loss("softmax and -log of the right class", F.cross_entropy,
