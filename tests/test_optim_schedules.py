@@ -104,6 +104,14 @@ def test_the_settings_offer_what_there_is():
     assert set(recipe.OPTIMISERS) == set(OPTIMISERS)
 
 
+@pytest.mark.parametrize("warm", [-0.1, 1.0, 1.5])
+def test_a_warm_up_that_leaves_no_time_for_the_cosine_is_refused(warm):
+    for share in (0.0, 1.0):
+        with pytest.raises(sn.UsageError, match=f"warm={warm}"):
+            sn.optim.warmup_cosine(share, warm)
+    assert sn.optim.warmup_cosine(1.0, 0.999) == pytest.approx(0.0)
+
+
 # Watching the loss --------------------------------------------------------------------------------
 
 
@@ -124,6 +132,20 @@ def test_plateau_never_drops_while_the_loss_falls_and_ignores_noise_below_one_pe
     noisy = sn.optim.LossWatch()
     values = [noisy.see(1.0 - 1e-4 * t) for t in range(4)]
     assert values[-1] == 0.1
+
+
+def test_a_watch_speaks_pytorchs_words():
+    losses = [2.0, 1.9, 1.85, 1.82, 1.0, 0.97, 0.95]
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    how = {"factor": 0.3, "patience": 1, "threshold": 0.06}
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **how)
+    watch, rates = sn.optim.LossWatch(**how), []
+    for loss in losses:
+        scheduler.step(loss)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert [watch.see(loss) for loss in losses] == rates
+    assert rates == [1.0] * 6 + [0.3]
+    assert watch.share == 0.3
 
 
 def test_a_watch_goes_on_from_its_state_as_if_nothing_had_been():

@@ -33,9 +33,7 @@ class LossWatch:
     [1.0, 1.0, 1.0, 0.1, 0.1]
     """
 
-    def __init__(
-        self, factor: float = 0.1, patience: int = 2, threshold: float = 0.01
-    ) -> None:
+    def __init__(self, factor: float = 0.1, patience: int = 2, threshold: float = 0.01) -> None:
         check_rates(patience=patience, threshold=threshold)
         if not 0 < factor < 1:
             raise UsageError(f"factor={factor} on the learning rate; 0 < factor < 1 is wanted")

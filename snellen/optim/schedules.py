@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..core.numbers import check_positive, check_rates, check_shares
+from ..core.numbers import check_decays, check_positive, check_rates, check_shares
 from ..core.parts import Part
 
 WARM = 0.2  # share of one-cycle spent rising
@@ -99,9 +99,8 @@ def warmup_cosine(share: float, warm: float = WARM_UP, low: float = 0.01) -> flo
     >>> warmup_cosine(0.0), warmup_cosine(0.05), round(warmup_cosine(0.525), 6)
     (0.01, 1.0, 0.5)
     """
-    check_shares(share=share, warm=warm, low=low)
-    if not 0 <= warm < 1:
-        raise UsageError(f"warm={warm}; a share of the training from 0 up and below 1 is wanted")
+    check_shares(share=share, low=low)
+    check_decays(warm=warm)
     if share < warm:
         return low + (1.0 - low) * share / warm
     return cosine((share - warm) / (1.0 - warm))

@@ -148,7 +148,7 @@ class Loop:
             for _, optimiser in self.optimisers:
                 set_momentum(optimiser, momentum)
         half_lives = (recipe.epochs or 0) / (recipe.half_life or 1.0)
-        return self.schedule(Moment(share, half_lives, self.watch.factor))
+        return self.schedule(Moment(share, half_lives, self.watch.share))
 
     def _penalties(self, phase: Phase) -> dict[str, Tensor]:
         """What the recipe adds to the loss of the data."""
