@@ -184,6 +184,11 @@ def test_wrong_values_of_options_say_what_may_be(name, options, said):
         sn.model(name, **options)
 
 
+def test_want_of_memory_is_not_the_columns_fault():
+    with pytest.raises(RuntimeError, match="memory"):
+        sn.model("mlp", hidden=[10**13])
+
+
 def test_values_of_other_makes_are_taken():
     net = sn.model("resnet18", classes=np.int64(3), imgsz=np.int32(32), depths=[1, 1, 1, 1])
     assert net.head.fc.out_features == 3

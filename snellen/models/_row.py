@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, get_type_hints
 
+import torch
+
 from ..core.errors import UnknownName, UsageError
 from ._columns import fitted
 from ._names import Named
@@ -60,13 +62,28 @@ class Row(ABC):
         """The network with `classes` outputs for x of shape (B, channels, H, W)."""
 
     def make(self, classes: int | None = None, channels: int | None = None) -> Network:
-        """The network, by default as its paper has it, which knows its row."""
+        """The network, by default as its paper has it, which knows its row.
+
+        Raises UsageError where the columns make none; want of memory stays PyTorch's own error.
+        """
+        sizes = classes or self.classes, channels or self.input[0]
         try:
-            net = self.build(classes or self.classes, channels or self.input[0])
+            net = self.build(*sizes)
         except (RuntimeError, ValueError, ZeroDivisionError) as error:
+            if not self._fails_without_memory(*sizes):
+                raise
             raise UsageError(f"these columns make no {self.family}: {error}") from error
         net.row = self
         return net
+
+    def _fails_without_memory(self, classes: int, channels: int) -> bool:
+        """Whether the columns are at fault: it fails also where no numbers are kept."""
+        try:
+            with torch.device("meta"):
+                self.build(classes, channels)
+        except (RuntimeError, ValueError, ZeroDivisionError):
+            return True
+        return False
 
 
 CLAIMS = tuple(f.name for f in dataclasses.fields(Row))
