@@ -68,6 +68,12 @@ def network():
     )  # fmt: skip
 
 
+def sigmoids(layers, **instead):
+    """Layers whose gradients vanish on the way: 1e-1 in the last, 1e-10 in the first of twelve."""
+    fcs = [instead.get(f"at_{k}") or nn.Linear(6, 6) for k in range(layers)]
+    return nn.Sequential(*[m for fc in fcs for m in (fc, nn.Sigmoid())])
+
+
 def own(x):
     return torch.where(x > 0, x.exp(), x.sin()).sort(-1).values.cumsum(-1) * x.norm(dim=1)[:, None]
 
@@ -148,5 +154,6 @@ RIGHT = {
     "bfloat16": lambda: (nn.Linear(4, 3).bfloat16(), R(3, 4).bfloat16()),
     "frozen": lambda: (nn.Sequential(nn.Linear(4, 3).requires_grad_(False), nn.Linear(3, 2)),
                        R(3, 4)),
+    "vanishing": lambda: (sigmoids(12), R(4, 6)),
     "network": lambda: (network(), R(20, 1, 8, 8), labels(20), F.cross_entropy),
 }  # fmt: skip

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from gradients_right import RIGHT
+from gradients_right import RIGHT, sigmoids
 from gradients_wrong import WRONG, Layer, fc, function
 from torch import nn
 
@@ -18,7 +18,7 @@ from snellen.doctor.slopes.measure import Line, Ruler
 from snellen.doctor.slopes.rules import band
 from snellen.doctor.slopes.subject import Leaf, Subject
 
-FEW = Rules(numbers=6)
+FEW, FEWEST = Rules(numbers=6), Rules(numbers=2, burn_in=0)
 SEEDS = (0,)  # 0..9 have been run; each takes six seconds
 
 
@@ -158,12 +158,65 @@ def test_kinks_are_counted_and_a_tensor_of_kinks_alone_is_not_passed():
 
 def test_a_slope_that_rounding_hides_is_not_passed():
     report = sn.gradcheck(lambda x: 1e14 + HALF.apply(x), torch.ones(3))
-    assert report.named.band == "not tested"
-    assert "3 rounding" in report.verdict
+    assert not report
+    assert report.named.band == "too small to measure"
+    assert "nothing could be measured: the slopes of x are lost in the rounding" in report.verdict
+    assert "3 rounding" in str(report)
     assert sn.gradcheck(lambda x: 1e-30 * torch.sin(x), torch.ones(3)).worst.error < 1e-7
     flat = sn.gradcheck(nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)), X)  # a bias for nothing
     assert flat
-    assert abs(flat.rows[1].place.analytic) < 1e-12
+    assert abs(flat.rows[1].small.analytic) < 1e-12
+    assert flat.rows[1].band == "too small to measure"
+
+
+def test_slopes_that_vanish_on_the_way_are_right_or_too_small_and_in_this_order():
+    report = sn.gradcheck(sigmoids(14), torch.randn(4, 6), rules=FEWEST)
+    assert report
+    bands = [row.band for row in report.rows if row.kind == "parameter"]
+    count = bands.count("too small to measure")
+    assert 2 <= count <= 12
+    assert set(bands[12:]) == {"good"}
+    assert set(bands) == {"good", "too small to measure"}
+    for row in report.rows:
+        if row.band == "too small to measure":
+            assert 0 < abs(row.small.analytic) < 1e3 * row.small.doubt
+    assert "too small to measure beside the rounding of the output: 0.weight, 0.bi" in str(report)
+    assert f"0.weight   -        too small to measure  {list(report.rows[0].small.index)}" in str(
+        report)  # fmt: skip
+
+
+@pytest.mark.parametrize("at", [2, 8])
+def test_a_wrong_gradient_that_can_be_measured_is_found_among_vanishing_ones(at):
+    """In layer 2 of 12 it is 1e-9, little above the rounding of a step of 2**-17."""
+    wrong = fc(6, 6, dw=lambda g, x: g.T @ x / 2)
+    net = sigmoids(12, **{f"at_{at}": wrong})
+    report = sn.gradcheck(net, torch.randn(4, 6), rules=FEWEST)
+    assert not report
+    assert report.named.name == f"{2 * at}.weight"
+    assert "0.5 times the slope" in report.verdict
+
+
+def test_a_module_of_which_nothing_can_be_measured_is_not_called_right():
+    net = sigmoids(24).requires_grad_(False)
+    report = sn.gradcheck(net, torch.randn(4, 6), rules=FEWEST)
+    assert not report
+    assert report.verdict.startswith("nothing could be measured: the slopes of x are lost")
+    with pytest.raises(sn.DoctorError, match="nothing could be measured"):
+        report.raise_if_wrong()
+    hidden = sn.gradcheck(nn.Linear(4, 3), X, penalty=lambda m: 1e14 + m.weight.sum())
+    assert not hidden  # the loss is right; of the penalty nothing is known
+    assert hidden.named.term == "penalty"
+
+
+def test_a_zero_that_is_wrong_is_not_hidden_by_others_that_are_too_small():
+    """The first number moves nothing though autograd says 1e6; rounding hides the others."""
+    used = function(
+        "Cut",
+        lambda x: 1e7 + x[1:].sum() * 1e-9,
+        lambda g, x: g * torch.cat([x.new_full((1,), 1e6), x.new_full((3,), 1e-9)]),
+    )
+    report = sn.gradcheck(used, torch.ones(4))
+    assert (report.named.band, report.named.place.index) == ("wrong", (0,))
 
 
 def test_a_kink_beside_the_place_is_stepped_under():
@@ -206,7 +259,8 @@ def test_what_moves_nothing_is_not_called_right():
     report = sn.gradcheck(dead, X)
     assert not report
     assert {row.band for row in report.rows} == {"moves nothing"}
-    assert "nothing can be said of 0.weight, 0.bias, x: the output does not move" in report.verdict
+    words = "nothing could be measured: the output does not move with 0.weight, 0.bias, x, and"
+    assert words in report.verdict
     report = sn.gradcheck(dead.append(nn.Linear(3, 2)), X)
     bands = {row.name: row.band for row in report.rows}
     assert bands.pop("2.bias") == "good"

@@ -16,9 +16,9 @@ from ..core.seeds import untouched_rng
 from .slopes.compare import Comparison, Seen
 from .slopes.given import Given
 from .slopes.guess import guess
-from .slopes.report import STILL, Row
+from .slopes.report import NOT_TESTED, SMALL, STILL, Row
 from .slopes.report import GradReport as GradReport
-from .slopes.rules import BANDS, KINKS
+from .slopes.rules import BANDS
 from .slopes.rules import Rules as Rules
 from .slopes.subject import Subject
 
@@ -116,21 +116,22 @@ def _looks(given: Given, penalty: Any, end: float) -> Iterator[tuple[int, Subjec
 
 def _row(seen: Seen, given: Given, term: str, after: int) -> Row:
     said = guess(seen, given.keeps, given.num_rows) if seen.is_wrong else ""
-    agrees = seen.worst is not None and seen.worst.error <= KINKS
     return Row(
         seen.leaf.name, seen.leaf.kind, term, seen.worst,
         tested=len(seen.places), total=seen.grad.numel(), passed=seen.passed,
         kink_at=next(iter(seen.where), None), after=after, guess=said, follows=seen.own,
-        moves=seen.moves or not agrees,
+        moves=seen.moves, small=seen.small,
     )  # fmt: skip
 
 
 def _worse(old: Row | None, new: Row) -> Row:
-    """Of a tensor's row as it is and its row after the burn-in the graver one, else the first."""
-    if old is None or old.error is None:
+    """Of a tensor's row as it is and its row after the burn-in the one that tells more of a fault,
+    else the first.
+    """
+    telling = (NOT_TESTED, STILL, SMALL, *BANDS)
+    if old is None or telling.index(new.band) > telling.index(old.band):
         return new
-    grave = (STILL, *BANDS)
-    return new if new.error is not None and grave.index(new.band) > grave.index(old.band) else old
+    return old
 
 
 def _culprit(rows: dict[Key, Row], used: dict[Key, int]) -> Row | None:

@@ -22,12 +22,13 @@ MORE = 48  # places of a wrong tensor, to see how it is wrong
 
 @dataclass(frozen=True)
 class Place:
-    """One number of a tensor: both slopes, and their relative error."""
+    """One number of a tensor: both slopes, their relative error, and how sure the second is."""
 
     index: tuple[int, ...]
     analytic: float
     numeric: float
     error: float
+    doubt: float = 0.0  # by how much `numeric` may be off
 
 
 @dataclass
@@ -43,7 +44,8 @@ class Seen:
     tried: int = 0
     passed: dict[str, int] = field(default_factory=dict)  # why -> how many were passed over
     where: list[tuple[int, ...]] = field(default_factory=list)  # those passed over
-    moves: bool = False  # a slope was measured that is more than rounding
+    moves: bool = False  # more than rounding was measured, or autograd says what is not there
+    small: Place | None = None  # the largest slope of those that rounding hides
 
     @property
     def worst(self) -> Place | None:
@@ -51,7 +53,7 @@ class Seen:
 
         None as well where slopes were lost in rounding and only zeros are left.
         """
-        if "rounding" in self.passed and not self.moves:
+        if self.small and not self.moves:
             return None
         return max(self.places, key=_gravity, default=None)
 
@@ -97,7 +99,7 @@ class Comparison:
     def _turns(self, seen: Seen) -> Iterator[bool]:
         count, total = self.rules.numbers, seen.grad.numel()
         for number, flat in enumerate(self._order(seen.grad, TRIES * count)):
-            if len(seen.places) >= count and total > count:
+            if len(seen.places) + seen.passed.get("rounding", 0) >= count and total > count:
                 break
             self.place(seen, flat)
             yield True
@@ -130,13 +132,18 @@ class Comparison:
         analytic = float(seen.grad[index])
         slope = self.ruler.slope(Line(seen.leaf.tensor, index), analytic)
         seen.tried += 1
-        if slope.numeric is None:
+        if slope.why:
             seen.passed[slope.why] = seen.passed.get(slope.why, 0) + 1
             seen.where.append(index)
+        if slope.numeric is None:
             return
-        seen.moves |= abs(slope.numeric) > FLAT * slope.noise
         error = self._error(analytic, slope)
-        seen.places.append(Place(index, analytic, slope.numeric, error))
+        found = Place(index, analytic, slope.numeric, error, slope.doubt)
+        if not slope.why:
+            seen.moves |= abs(slope.numeric) > FLAT * slope.noise or not error <= KINKS
+            seen.places.append(found)
+        elif seen.small is None or abs(analytic) > abs(seen.small.analytic):
+            seen.small = found
 
     def _error(self, analytic: float, slope: Slope) -> float:
         """The notes' relative error; a difference that rounding explains is none.
@@ -179,7 +186,7 @@ class Comparison:
         part[low:high] = along[low:high]
         analytic = float((seen.grad.flatten() * part).sum())
         slope = self.ruler.slope(Line(seen.leaf.tensor, part.view(seen.grad.shape)), analytic)
-        if slope.numeric is None:
+        if slope.numeric is None or slope.why:
             return 0.0
         return max(0.0, abs(analytic - slope.numeric) - slope.doubt)
 

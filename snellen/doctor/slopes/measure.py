@@ -6,17 +6,20 @@ one-sided slopes, which falls with the step where a function is smooth and stays
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from .rules import Rules
+from .rules import WRONG, Rules
 from .subject import Subject
 
 STEP = 2.0**-17  # a power of two: x + h and x - h are then exact
-SHORTER, LONGER = ([STEP * 8.0**k for k in steps] for steps in ((0, -1, -2, -3), (2, 1, 0)))
+SHORTER, LONGER, LONGEST = (
+    [STEP * 8.0**k for k in steps] for steps in ((0, -1, -2, -3), (2, 1, 0), (4, 3))
+)
+AGAIN = (1.0, 0.93, 0.86, 0.79)  # shares of a step, to see how far rounding scatters
 SURE, AGREE, FLAT = 1e-6, 1e-3, 4.0
 
 
@@ -24,13 +27,15 @@ SURE, AGREE, FLAT = 1e-6, 1e-3, 4.0
 class Slope:
     """`numeric` is right to within `doubt`, of which `noise` is rounding.
 
-    None where there is none to be had: `why` is kink (or the edge of what is defined) or rounding.
+    `why` it tells nothing, "" where it does: kink (or the edge of what is defined; there is no
+    number then) or rounding (there is one, and it may be off by as much as its size).
     """
 
     numeric: float | None
     doubt: float = 0.0
     noise: float = 0.0
-    why: str = "kink"
+    why: str = ""
+    step: float = 0.0
 
 
 class Line:
@@ -86,19 +91,34 @@ class Ruler:
         scale = 2.0 ** torch.tensor(line.scale).log2().floor().item()
         if not self.rules.kinks:
             one = self._look(line, (self.rules.step or STEP) * scale)
-            return Slope(one.slope, one.noise, one.noise) if one else Slope(None)
+            return Slope(one.slope, one.noise, one.noise) if one else Slope(None, why="kink")
         h = self.rules.step or STEP
         found = Slope(None)
         is_free = self.rules.steps and self.rules.step is None
-        for steps in ([h, h / 2], SHORTER, LONGER) if is_free else ([h, h / 2],):
+        for steps in ([h, h / 2], SHORTER, LONGER, LONGEST) if is_free else ([h, h / 2],):
             new = self._best(line, [step * scale for step in steps], analytic)
             found = min(found, new, key=lambda s: math.inf if s.numeric is None else s.doubt)
             if self._is_settled(found, analytic, SURE):
                 break
         if self._is_settled(found, analytic, AGREE):
-            return found
-        is_rounding = found.numeric is not None and found.noise > found.doubt / 2
-        return Slope(None, why="rounding" if is_rounding else "kink")
+            is_hidden = 0 < abs(analytic) <= self.faint and self._is_flat(found, analytic)
+            return replace(found, why="rounding") if is_hidden else found
+        if found.numeric is None or found.noise <= found.doubt / 2:
+            return Slope(None, why="kink")
+        if is_free and abs(found.numeric - analytic) > FLAT * found.doubt:
+            return self._again(line, found, analytic)
+        return replace(found, why="rounding")
+
+    def _again(self, line: Line, found: Slope, analytic: float) -> Slope:
+        """A slope that is off by more than rounding should be: by several steps, to be sure."""
+        looks = [self._look(line, found.step * share) for share in AGAIN]
+        slopes = [look.slope for look in looks if look is not None]
+        if len(slopes) < len(AGAIN):
+            return Slope(None, why="kink")
+        numeric = sum(slopes) / len(slopes)
+        doubt = FLAT * (found.doubt + max(slopes) - min(slopes))
+        is_off = abs(numeric - analytic) - doubt > WRONG * max(abs(numeric), abs(analytic))
+        return Slope(numeric, doubt, doubt / FLAT, "" if is_off else "rounding")
 
     def _best(self, line: Line, steps: list[float], analytic: float) -> Slope:
         """Of neighbouring steps those whose slopes differ least, kinks left out."""
@@ -109,21 +129,26 @@ class Ruler:
                 continue
             doubt = abs(now.slope - before.slope) + now.noise
             if best.numeric is None or doubt < best.doubt:
-                best = Slope(now.slope, doubt, now.noise)
+                best = Slope(now.slope, doubt, now.noise, step=h)
             if self._is_settled(best, analytic, SURE):
                 break
         return best
 
     def _is_settled(self, found: Slope, analytic: float, share: float) -> bool:
-        """Whether the doubt is a small share of the slope, or both slopes are but rounding.
+        """Whether the doubt is a small share of the slope, or autograd says zero and nothing moves.
 
         Where autograd says NaN or infinity any slope will do.
         """
         if found.numeric is None or not abs(analytic) < math.inf:
             return found.numeric is not None
-        numeric, said = abs(found.numeric), abs(analytic)
-        is_flat = said <= found.noise <= self.dull and numeric <= FLAT * found.noise
-        return is_flat or found.doubt <= share * max(numeric, said)
+        size = max(abs(found.numeric), abs(analytic))
+        return self._is_flat(found, analytic) or found.doubt <= share * size
+
+    def _is_flat(self, found: Slope, analytic: float) -> bool:
+        """Whether both slopes are but rounding, which hides no slope that counts beside others."""
+        assert found.numeric is not None
+        is_still = abs(found.numeric) <= FLAT * found.noise and found.noise <= self.dull
+        return is_still and abs(analytic) <= self.faint
 
     def _look(self, line: Line, h: float) -> _Look | None:
         """One difference; None where the function has no finite value, or one of another shape."""

@@ -9,8 +9,11 @@ from ...core.words import printable
 from .compare import Place
 from .rules import KINKY, band
 
-BAD = ("wrong", "suspect", KINKY, "not tested")  # gravest first
+NOT_TESTED = "not tested"  # kinks at all places, or the time was over
+SMALL = "too small to measure"  # beside the rounding of the output: neither right nor wrong
 STILL = "moves nothing"  # behind a dead unit or not used: 0 = 0, which tells nothing of a backward
+SILENT = (SMALL, STILL)
+GRAVE = ("wrong", "suspect", KINKY, NOT_TESTED, *SILENT)  # gravest first
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Row:
     guess: str = ""
     follows: tuple[str, ...] = ()  # the user's autograd functions that it goes through
     moves: bool = True  # False: the output stays wherever it is moved, and autograd says zero
+    small: Place | None = None  # the largest slope of those that rounding hides
 
     @property
     def error(self) -> float | None:
@@ -37,9 +41,9 @@ class Row:
 
     @property
     def band(self) -> str:
-        """good | fine only with kinks | suspect | wrong | moves nothing | not tested."""
+        """good | fine only with kinks | suspect | wrong | SMALL | STILL | NOT_TESTED."""
         if self.error is None:
-            return "not tested"
+            return SMALL if self.small else NOT_TESTED
         return band(self.error) if self.moves else STILL
 
 
@@ -66,15 +70,15 @@ class GradReport:
     def bad(self) -> tuple[Row, ...]:
         """The rows that are wrong, then those that are suspect or could not be tested.
 
-        Those that are fine only with kinks count where no kink was met; those that move nothing
-        where no other moves anything.
+        Those that are fine only with kinks count where no kink was met; those that move nothing or
+        too little where no other of their term could be measured.
         """
         kinked = {row.term for row in self.rows if row.passed.get("kink")}
+        told = {row.term for row in self.rows if row.band not in SILENT}
+        excuse: dict[str, set[str]] = {KINKY: kinked, SMALL: told, STILL: told}
         found = [row for row in self.rows
-                 if row.band in BAD and not (row.band == KINKY and row.term in kinked)]  # fmt: skip
-        if self.rows and all(row.band == STILL for row in self.rows):
-            return self.rows
-        return tuple(sorted(found, key=lambda row: BAD.index(row.band)))
+                 if row.band in GRAVE and row.term not in excuse.get(row.band, ())]  # fmt: skip
+        return tuple(sorted(found, key=lambda row: GRAVE.index(row.band)))
 
     @property
     def ok(self) -> bool:
@@ -93,12 +97,11 @@ class GradReport:
         if self.named is None:
             return self._all_right()
         row, count = self.named, sum(r.band == self.named.band for r in self.rows)
+        if row.band in SILENT:
+            return self._nothing_measured()
         if row.place is None:
             return (f"nothing can be said of {_called(row)}: {_passed(row)}; "
                     "try other inputs or another step")  # fmt: skip
-        if row.band == STILL:
-            return (f"nothing can be said of {_all_called(self.rows)}: the output does not move "
-                    "with it, and autograd says zero; try other inputs")  # fmt: skip
         at, kinks = row.place, ", and none was met" * (row.band == KINKY)
         said = (f"the gradient of {_called(row)} is {row.band}{kinks}: at {list(at.index)}"
                 f" autograd says {at.analytic:.6g} where the slope is {at.numeric:.6g}"
@@ -132,17 +135,30 @@ class GradReport:
     def __repr__(self) -> str:
         return f"GradReport({self.what}, {len(self.rows)} tensors: {self.verdict})"
 
+    def _nothing_measured(self) -> str:
+        still, small = ([r for r in self.bad if r.band == word] for word in (STILL, SMALL))
+        said = []
+        if small:
+            said.append(f"the slopes of {_all_called(small)} are lost in the rounding of the "
+                        "output; try inputs or weights with which it moves more")  # fmt: skip
+        if still:
+            said.append(f"the output does not move with {_all_called(still)}, and autograd says "
+                        "zero; try other inputs")  # fmt: skip
+        return f"nothing could be measured: {'; '.join(said)}"
+
     def _all_right(self) -> str:
         worst = self.worst
         assert worst is not None
         assert worst.error is not None
-        still = [row for row in self.rows if row.band == STILL]
-        moving = [row for row in self.rows if row.band != STILL]
-        tested, count = sum(row.tested for row in moving), len(moving)
+        still, small = ([r for r in self.rows if r.band == word] for word in (STILL, SMALL))
+        told = [row for row in self.rows if row.band not in SILENT]
+        tested, count = sum(row.tested for row in told), len(told)
         said = (f"the gradients of {self.what} are right: {tested} numbers of {count}"
                 f" tensor{'s' * (count > 1)}, worst relative error {worst.error:.1g}")  # fmt: skip
         if still:
             said += f"; not tested: {_all_called(still)}, which moves nothing here"
+        if small:
+            said += f"; {SMALL} beside the rounding of the output: {_all_called(small)}"
         return said
 
     def _table(self) -> str:
@@ -156,7 +172,11 @@ class GradReport:
 def _cells(row: Row) -> tuple[str, ...]:
     name = row.name if row.term == "loss" else f"{row.term}: {row.name}"
     numbers: tuple[str, ...] = ("-", row.band, "", "", "")
-    if row.place is not None:
+    if row.band == SMALL and row.small is not None:
+        at = row.small
+        slope = f"{at.numeric:.2g} +- {at.doubt:.1g}"
+        numbers = ("-", row.band, str(list(at.index)), f"{at.analytic:.4g}", slope)
+    elif row.place is not None:
         where, slopes = str(list(row.place.index)), (row.place.analytic, row.place.numeric)
         numbers = (f"{row.place.error:.1e}", row.band, where, *(f"{v:.4g}" for v in slopes))
     return (name, *numbers, f"{row.tested} of {row.total}", _passed(row) if row.passed else "")
