@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from snellen.__main__ import main
-from snellen.core import registry
+from snellen.core import face, parts, registry
 from snellen.core.errors import LeftOut, UnknownName, UsageError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -208,10 +208,13 @@ def test_all_four_work_in_one_training(more, tmp_path):
 @pytest.fixture
 def fresh(monkeypatch):
     """The registry as at the start of a process, before and after."""
-    registry.collect.cache_clear()
+    caches = (registry.collect, face.parts, face._named, face._files)
+    for cached in caches:
+        cached.cache_clear()
     monkeypatch.setattr(registry, "left_out", {})
     yield monkeypatch
-    registry.collect.cache_clear()
+    for cached in caches:
+        cached.cache_clear()
     for name in [name for name in sys.modules if ".zz_" in name]:
         del sys.modules[name]
 
@@ -222,10 +225,10 @@ def test_a_folder_that_is_not_there_is_said(fresh, tmp_path):
         registry.collect("snellen.tasks", "TASKS")
 
 
-def write(folder, name, text):
-    """A file of the user's in the room of tasks."""
-    (folder / "tasks").mkdir(exist_ok=True)
-    (folder / "tasks" / f"{name}.py").write_text(text)
+def write(folder, name, text, room="tasks"):
+    """A file of the user's in a room."""
+    (folder / room).mkdir(exist_ok=True)
+    (folder / room / f"{name}.py").write_text(text)
 
 
 @pytest.mark.parametrize(
@@ -261,6 +264,53 @@ def test_what_only_a_relative_path_names_is_found_and_named(fresh, tmp_path):
     fresh.setenv("SNELLEN_PATH", ".")
     with pytest.warns(LeftOut, match=r"^tasks/zz_bad\.py line 1 is left out"):
         registry.collect("snellen.tasks", "TASKS")
+
+
+PART = "from snellen.core.parts import Part\nPARTS = {{'{}': Part('{}', 'sn.nn.{}', 'x')}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("def crop(x): return x\n", r"zz_bad\.py is left out: .*defines 'crop', which snellen\.nn\."),
+     ("def losses(x): return x\n", r"'losses', which the file losses\.py of snellen\.nn has"),
+     ("def zz_twice(x): return x\n", r"'zz_twice', which .*zz_again\.py has"),
+     (PART.format("Maxout", "Activations", "bad"), "'Maxout', which snellen.nn.maxout has"),
+     (PART.format("Adam again", "Optimizers", "bad"), "no 'Optimizers' in groups of parts; did"),
+     ("PARTS = {'Mine': 'Losses'}\n", r"PARTS\['Mine'\] is a str; a Part is wanted")],
+)  # fmt: skip
+def test_a_file_of_parts_that_collides_is_left_out_and_the_room_stays(fresh, tmp_path, text, words):
+    write(tmp_path, "zz_again", "def zz_twice(x): return x\n", "nn")
+    write(tmp_path, "zz_bad", text + "def zz_bad_too(x): return x\n", "nn")
+    write(tmp_path, "zz_good", PART.format("Zz", "Losses", "zz") + "def zz(x): return x\n", "nn")
+    fresh.setenv("SNELLEN_PATH", str(tmp_path))
+    with pytest.warns(LeftOut, match=words) as warned:
+        shown = face.parts("snellen.nn"), face._named("snellen.nn"), parts.catalogue()
+    assert len(warned) == 1
+    assert {"crop", "Maxout", "zz", "zz_twice"} <= set(shown[0])
+    assert shown[0]["crop"].__module__.startswith("snellen.nn.")
+    assert not {"Adam again", "Mine"} & {name for group in shown[2].values() for name in group}
+    assert "Zz" in shown[2]["Losses"]
+
+
+def test_a_part_that_has_the_name_of_one_in_another_room_is_left_out(fresh, tmp_path):
+    write(tmp_path, "zz_bad", PART.format("Maxout", "Optimisers", "Adam"), "optim")
+    fresh.setenv("SNELLEN_PATH", str(tmp_path))
+    with pytest.warns(LeftOut, match=r"'Maxout', which snellen\.nn\.maxout has"):
+        found = parts.catalogue()
+    assert found["Activations"]["Maxout"].where.startswith("sn.nn.Maxout")
+
+
+def test_own_files_that_collide_or_misname_a_group_are_errors(fresh, tmp_path):
+    (tmp_path / "zz_room").mkdir()
+    for name in ("__init__", "one", "two"):
+        (tmp_path / "zz_room" / f"{name}.py").write_text("def twin(): pass\n")
+    fresh.syspath_prepend(str(tmp_path))
+    with pytest.raises(ImportError, match=r"^zz_room\.two: it defines 'twin', which zz_room\.one"):
+        face.parts("zz_room")
+    with pytest.raises(UnknownName, match="no 'Optimizers' in groups of parts; did you mean Opti"):
+        parts.Part("Optimizers", "torch.optim.Adam", "steps")
+    for name in [name for name in sys.modules if name.startswith("zz_room")]:
+        fresh.delitem(sys.modules, name)
 
 
 BROKEN = {

@@ -9,8 +9,10 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from functools import cache
+from types import ModuleType
 from typing import Any
 
+from .parts import Part
 from .registry import collect, modules
 
 
@@ -40,26 +42,37 @@ def show(room: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
 def parts(room: str) -> dict[str, Any]:
     """The public functions and classes that the files of a room define, by name.
 
-    Raises ImportError where two files define the same name, or one the name of a file.
+    Raises ImportError where two files define the same name, or one the name of a file; a plug-in
+    that does so is left out with a LeftOut warning.
     """
-    found: dict[str, Any] = dict.fromkeys(_files(room))
-    for module in modules(room):
-        for name, thing in vars(module).items():
-            own = inspect.isroutine(thing) or inspect.isclass(thing)
-            if name.startswith("_") or not own or thing.__module__ != module.__name__:
-                continue
-            if name in found:
-                raise ImportError(
-                    f"{room}: {name} in {module.__name__} is also {found[name] or 'a file'}"
-                )
-            found[name] = thing
-    return {name: thing for name, thing in found.items() if thing is not None}
+    found: dict[str, Any] = {}
+    home = {name: f"the file {name}.py of {room}" for name in _files(room)}
+    for module, plugin in modules(room):
+        defined = _defined(module)
+        if taken := [name for name in defined if name in home]:
+            error = ImportError(f"it defines {taken[0]!r}, which {home[taken[0]]} has")
+            if plugin is None:
+                raise ImportError(f"{module.__name__}: {error}")
+            plugin.leave_out(error)
+            continue
+        found |= defined
+        home |= dict.fromkeys(defined, plugin.name if plugin else module.__name__)
+    return found
+
+
+def _defined(module: ModuleType) -> dict[str, Any]:
+    """The public functions and classes that a file itself defines."""
+    return {
+        name: thing for name, thing in vars(module).items()
+        if (inspect.isroutine(thing) or inspect.isclass(thing))
+        and not name.startswith("_") and thing.__module__ == module.__name__
+    }  # fmt: skip
 
 
 @cache
 def _named(room: str) -> set[str]:
     """The names of a room that the catalogue of parts has; helpers can be reached but not seen."""
-    listed = ", ".join(part.where for part in collect(room, "PARTS").values()).split(", ")
+    listed = ", ".join(part.where for part in collect(room, "PARTS", Part).values()).split(", ")
     return {dotted.rpartition(".")[2] for dotted in listed} & set(parts(room))
 
 

@@ -6,6 +6,7 @@ of PyTorch that belong beside them. docs/parts.md is written from it, and a test
 
 from dataclasses import dataclass
 
+from .errors import UnknownName
 from .registry import collect
 
 ROOMS = ("nn", "optim", "data", "data.augment", "doctor")  # where parts are
@@ -38,6 +39,11 @@ class Part:
     about: str  # one line: the definition, or what to mind
     notes: str = ""  # the numbers of the notes that name it
 
+    def __post_init__(self) -> None:
+        """UnknownName for a group that the page has not: the part would be in no list."""
+        if self.group not in GROUPS:
+            raise UnknownName(self.group, GROUPS, "groups of parts")
+
 
 def catalogue() -> dict[str, dict[str, Part]]:
     """The group -> its parts, in the order of the page; those of a group in that of their names.
@@ -45,12 +51,7 @@ def catalogue() -> dict[str, dict[str, Part]]:
     >>> catalogue()["Layers and shapes"]["DropConnect"].where
     'sn.nn.DropConnect'
     """
-    found: dict[str, Part] = {}
-    for room in ROOMS:
-        for name, part in collect(f"snellen.{room}", "PARTS").items():
-            if name in found:
-                raise ValueError(f"two files have a part called {name!r}; rename one")
-            found[name] = part
+    found = collect(tuple(f"snellen.{room}" for room in ROOMS), "PARTS", Part)
     ordered = sorted(found.items(), key=lambda item: item[0].lower())
     groups = {group: {n: p for n, p in ordered if p.group == group} for group in GROUPS}
     return {group: parts for group, parts in groups.items() if parts}

@@ -57,20 +57,22 @@ class Plugin:
 
 
 @cache
-def collect(room: str, attribute: str, kind: type = object) -> dict[str, Any]:
-    """Merge the dict called `attribute` of every file of `room`, its values of that kind.
+def collect(room: str | tuple[str, ...], attribute: str, kind: type = object) -> dict[str, Any]:
+    """Merge the dict called `attribute` of every file of a room, or of several as if they were one.
 
     A key `whose:name` answers to `name` as well. Two files of the room with the same key raise
-    UsageError; a plug-in that has another's key, or is broken, is left out with a LeftOut warning.
+    UsageError, values that are not of that kind too; a plug-in that has another's key, or is
+    broken, is left out with a LeftOut warning.
 
     >>> "classify" in collect("snellen.tasks", "TASKS")
     True
     """
     found: dict[str, Any] = {}
     home: dict[str, str] = {}
-    for module in _own(room):
+    rooms = (room,) if isinstance(room, str) else room
+    for module in (module for one in rooms for module in _own(one)):
         _add(found, home, _declared(module, attribute, kind), module.__name__)
-    for plugin in (*_files(room), *_packages(room)):
+    for plugin in (p for one in rooms for p in _sound(*_files(one), *_packages(one))):
         try:
             _add(found, home, _declared(plugin.load(), attribute, kind), plugin.name)
         except (Exception, SystemExit) as error:  # foreign code, of which nothing is known
@@ -100,20 +102,26 @@ def unknown(name: str, known: Iterable[str], room: str) -> UnknownName:
     return UnknownName(name, known, room.rpartition(".")[2], broken)
 
 
-def modules(room: str) -> Iterator[ModuleType]:
-    """Every file of a room, its own first, then those of the user's folders that can be loaded.
+def modules(room: str) -> Iterator[tuple[ModuleType, Plugin | None]]:
+    """Every file of a room, its own first, then those of the user's folders that can be loaded,
+    with whom to leave out where one of these cannot be used.
 
-    >>> "snellen.tasks.classify" in [module.__name__ for module in modules("snellen.tasks")]
+    >>> ("snellen.tasks.classify", None) in [(m.__name__, p) for m, p in modules("snellen.tasks")]
     True
     """
-    yield from _own(room)
-    for plugin in _files(room):
+    yield from ((module, None) for module in _own(room))
+    for plugin in _sound(*_files(room)):
         try:
             module = plugin.load()
         except (Exception, SystemExit) as error:
             plugin.leave_out(error)
         else:
-            yield module
+            yield module, plugin
+
+
+def _sound(*plugins: Plugin) -> Iterator[Plugin]:
+    """Those that have not been left out before: what is left out is left out as a whole."""
+    return (plugin for plugin in plugins if plugin.name not in left_out.get(plugin.room, {}))
 
 
 def _own(room: str) -> Iterator[ModuleType]:
