@@ -5,6 +5,7 @@ from typing import Any
 
 from _doctor_scripts import script
 
+LAST, TABLE = ("loss-output-activation",), ("loss-shape-broadcast",)
 RATE, HELD, SIGN = ("lr-too-high",), ("optim-missing-params",), ("loss-sign-flipped",)
 
 WARMED = """
@@ -64,6 +65,28 @@ for epoch in range(3):
         optimizer.step()
 """
 
+FITTED = """
+net = nn.Sequential(nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 64)LAST)
+x = (x - x.mean(0)) / (x.std(0) + 1e-6)
+optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+for step in range(120):
+    a = x[torch.randint(0, len(x), (64,))]
+    optimizer.zero_grad()
+    F.mse_loss(OUT, a).backward()
+    optimizer.step()
+"""
+ROBUST = """
+net, far = mlp(64, 32, 1), y.float() / 5 - 1
+optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+for step in range(120):
+    k = torch.randint(0, len(x), (64,))
+    error = net(x[k])SHAPE - far[k]
+    loss = torch.where(error.abs() < 1, 0.5 * error * error, error.abs() - 0.5).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
 
 def made(code: str, **words: str) -> Callable[[], Any]:
     """A script with its words put in."""
@@ -76,10 +99,16 @@ MET_FAULTY: dict[str, tuple[tuple[str, ...], Callable[[], Any]]] = {
     "met: rate, after a warm-up, mixup": (RATE, made(WARMED, RATE="3.0")),
     "met: student, teacher's optimiser": (HELD, made(DISTILLED, WHOSE="teacher")),
     "met: vae, minus the error": (SIGN, made(CODED, SIGN="-")),
+    "met: coder, sigmoid last": (LAST, made(FITTED, LAST=", nn.Sigmoid()", OUT="net(a)")),
+    "met: coder, tanh in the loop": (LAST, made(FITTED, LAST="", OUT="net(a).tanh()")),
+    "met: huber by hand, a table": (TABLE, made(ROBUST, SHAPE="")),
     "met: trunk in its own variable": (HELD, made(TRUNK, HELD="head.parameters()")),
 }
 MET_HEALTHY: dict[str, Callable[[], Any]] = {
     "met: warm-up, mixup": made(WARMED, RATE="3e-3"),
+    "met: coder": made(FITTED, LAST="", OUT="net(a)"),
+    "met: coder, tanh scaled": made(FITTED, LAST=", nn.Tanh()", OUT="12 * net(a)"),
+    "met: huber by hand": made(ROBUST, SHAPE="[:, 0]"),
     "met: student and teacher": made(DISTILLED, WHOSE="student"),
     "met: vae": made(CODED, SIGN=""),
     "met: trunk and head": made(TRUNK, HELD="[*trunk.parameters(), *head.parameters()]"),

@@ -3,11 +3,12 @@
 from ..chart import Chart
 from ..check import Check
 from ..finding import Finding
+from ..reach import MARGIN, REACH
 from ._cases import training
 from ._readings import CROSS_ENTROPY, activation_of, finite, place, short
 
-CALLS = 5
-REACH = {"sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, None)}
+CALLS, BEYOND = 5, 0.05
+REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
 class OutputActivation(Check):
@@ -25,14 +26,34 @@ class OutputActivation(Check):
                 "params-no-grad", "gen-underfit")  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:
-        """Only where the last layer of the forward pass is such an activation."""
+        """What is behind the loss's argument decides; the last layer where no call tells."""
         last = list(chart.layers.values())[-1] if chart.layers else None
-        if last is None or activation_of(last) not in REACH:
-            return None
-        said = _of_logits(chart, activation_of(last)) or _of_targets(chart, activation_of(last))
+        layer = activation_of(last) if last is not None else ""
+        behind = _behind(chart)
+        name = layer if behind is None else behind
+        said = _received(chart)
+        if not said and name in REACH:
+            said = _of_logits(chart, name) or (_of_targets(chart, name) if behind is None else "")
         if not said:
             return None
-        return self.finding(said, where=place(last), confidence=0.85)
+        where = place(last) if last is not None and layer == name else {"operation": name}
+        return self.finding(said, where=where, confidence=0.85)
+
+
+def _behind(chart: Chart) -> str | None:
+    """The activation whose values the loss calls received, "" for none; None where none tells."""
+    names = [r["made_by"] for r in chart.loss_calls if "made_by" in r]
+    return max(names, key=names.count, default=None)
+
+
+def _received(chart: Chart) -> str:
+    """A regression of an activation's values against targets that lie beyond its reach."""
+    rows = [r for r in chart.loss_calls if r.get("function") in REGRESSION
+            and r.get("made_by") in REACH and (r.get("beyond") or 0) > BEYOND]  # fmt: skip
+    low, high = (finite(r.get(f"wanted_{end}") for r in rows) for end in ("min", "max"))
+    if len(low) < CALLS or len(high) < CALLS:
+        return ""
+    return _apart(min(low), max(high), rows[-1]["made_by"])
 
 
 def _of_logits(chart: Chart, activation: str) -> str:
@@ -71,20 +92,23 @@ def _of_targets(chart: Chart, activation: str) -> str:
     rows = [r for r in chart.batches.get("train", ()) if "float" in str(r.get("target_dtype"))]
     low = finite(r.get("target_min") for r in rows)
     high = finite(r.get("target_max") for r in rows)
-    floor, ceiling = REACH[activation]
     if len(low) < CALLS or not high or chart.facts.get("targets") == "class":
         return ""
-    below, above = min(low) < floor - 0.05, ceiling is not None and max(high) > ceiling + 0.05
-    if not below and not above:
+    floor, ceiling = REACH[activation]
+    if min(low) >= floor - MARGIN and (ceiling is None or max(high) <= ceiling + MARGIN):
         return ""
+    return _apart(min(low), max(high), activation)
+
+
+def _apart(low: float, high: float, activation: str) -> str:
+    """What is wanted beside what can be had."""
+    floor, ceiling = REACH[activation]
     reach = f"{floor:g} to {ceiling:g}" if ceiling is not None else f"{floor:g} and more"
-    return (
-        f"targets run from {short(min(low))} to {short(max(high))}, but {activation} gives {reach}"
-    )
+    return f"targets run from {short(low)} to {short(high)}, but {activation} gives {reach}"
 
 
 def sick() -> list[Chart]:
-    """ReLU on the logits; a tanh that is to reach 12."""
+    """ReLU on the logits; a tanh that is to reach 12; a sigmoid of the loop's own."""
     relu = {"last": {"facts": {"kind": "ReLU", "activation": "relu"}}}
     tanh = {"last": {"facts": {"kind": "Tanh", "activation": "tanh"}}}
     far = {"target_dtype": "float32", "target_min": -3.0, "target_max": 12.0}
@@ -93,7 +117,11 @@ def sick() -> list[Chart]:
     sigmoid = {"last": {"facts": {"kind": "Sigmoid", "activation": "sigmoid"}}}
     unit = {"input_min": 0.01, "input_max": 0.97, "row_sum_min": 0.1, "row_sum_max": 0.5}
     bce = {**unit, "function": "binary_cross_entropy_with_logits", "classes": None}
-    return [training(layers=relu, loss_call={"input_min": 0.0, "input_max": 0.9}),
+    told = {"function": "mse_loss", "classes": None, "made_by": "sigmoid", "beyond": 0.6,
+            "wanted_min": -2.1, "wanted_max": 1.9}  # fmt: skip
+    return [training(layers=sigmoid, facts=facts, loss_call=told),
+            training(facts=facts, loss_call=told),
+            training(layers=relu, loss_call={"input_min": 0.0, "input_max": 0.9}),
             training(layers=softmax, loss_call=unit),
             training(layers=sigmoid, loss_call=bce, facts={"classes": None}),
             training(layers=tanh, batch=far, facts=facts,
@@ -101,13 +129,17 @@ def sick() -> list[Chart]:
 
 
 def healthy() -> list[Chart]:
-    """An autoencoder of [0, 1]; a counter whose targets are positive; logits."""
+    """An autoencoder of [0, 1], or scaled after its sigmoid; a counter; noise around 0; logits."""
     sigmoid = {"last": {"facts": {"kind": "Sigmoid", "activation": "sigmoid"}}}
     relu = {"last": {"facts": {"kind": "ReLU", "activation": "relu"}}}
     unit = {"target_dtype": "float32", "target_min": 0.0, "target_max": 1.0}
     facts = {"targets": "value", "classes": None, "loss_fn": "MSELoss"}
     mse = {"function": "mse_loss", "classes": None}
+    far = {**unit, "target_min": -3.0, "target_max": 12.0}
+    noisy = {**mse, "made_by": "relu", "beyond": 0.02, "wanted_min": -0.2, "wanted_max": 9.0}
     return [training(layers=sigmoid, batch=unit, facts=facts, loss_call=mse),
+            training(layers=sigmoid, batch=far, facts=facts, loss_call={**mse, "made_by": ""}),
+            training(layers=relu, batch=far, facts=facts, loss_call=noisy),
             training(layers=relu, batch={**unit, "target_max": 40.0}, facts=facts, loss_call=mse),
             training()]  # fmt: skip
 

@@ -30,7 +30,8 @@ batch       min, max, mean, std, absmax, nonfinite_rows, whole_numbers, dtype, s
             floats also target_mean, target_std
 loss_call   function, input_shape, target_shape, input_dtype, target_dtype, input_min, input_max,
             row_sum_min, row_sum_max, target_min, target_max, reduction, value, classes, error,
-            outside {row of the batch: label} where it raised
+            outside {row of the batch: label} where it raised; made_by (the activation behind
+            the outputs), and of the targets beside it beyond (share), wanted_min, wanted_max
 nonfinite   what (loss | gradient | weight | input | activation), module, parameter, operation
 probe       named, of a few steps and of the end; values besides last, network:
             additivity  error, layers (in series), rank, widths [input, output]

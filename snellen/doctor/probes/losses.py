@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..calls import CLASS_LOSSES, LOSSES
 from ..labels import IGNORED
+from ..reach import told
 from ._measure import summary, target_facts
 from ._probe import Feed, Probe
 
@@ -53,6 +54,7 @@ class Losses(Probe):
         values["weighted"] = any(isinstance(w, Tensor) for w in heavy)
         values["cosines"] = is_cosine(x)
         values["target_counts"] = counted(target)
+        values |= told(x, target)
         self.eyes.emit("loss_call", self.eyes.step, values=values)
         if error is None:
             more = {k: v.detach() if isinstance(v, Tensor) else v for k, v in more.items()}

@@ -1,7 +1,7 @@
 """A loss written by hand that compares (N, 1) with (N,): a table of every output with every target.
 
-Seen in the autograd graph: between the last mean or sum and a difference or a product lies nothing
-but what works element by element, and the result is N x N of N outputs.
+Seen in the autograd graph: between the last mean or sum and a difference or a product lie N x N
+values made of N outputs, by whatever function works element by element.
 """
 
 from typing import Any
@@ -16,11 +16,9 @@ from .inputs import target_of
 TURNS, LEAST, DEEP = (1, 5), 3, 8
 REDUCED = ("MeanBackward0", "SumBackward0")
 PAIRED = {"SubBackward0": "-", "MulBackward0": "*", "RsubBackward1": "-"}
-THROUGH = (
-    "PowBackward0", "AbsBackward0", "NegBackward0", "SqrtBackward0", "LogBackward0", "DivBackward0",
-    "AddBackward0", "MulBackward0", "SubBackward0", "LogCoshBackward0",
-    "ClampMinBackward0", "ReluBackward0", "RsubBackward1",
-)  # fmt: skip
+# What gives N x N of N x N and yet mixes its rows: tables of pairs are meant there.
+MIXING = ("MmBackward", "BmmBackward", "Addmm", "Baddbmm", "Linear", "Softmax", "LogSoftmax",
+          "Cdist", "EuclideanDist", "Cumsum", "Sort", "Gather", "Index", "LinalgInv")  # fmt: skip
 
 
 class Tables(Probe):
@@ -65,14 +63,28 @@ def _pair(node: Any, size: int, target: list[int] | None) -> dict[str, Any] | No
             sides = [n for n, _ in part.next_functions]
             given = [_shape(side) for side in sides if side is not None]
             lone = len(given) == 1 and _shape(part) == [size, size] != given[0]
-            if lone and part.name() in PAIRED and _is_known(given[0], size, target):
+            if (
+                lone
+                and not _is_weighed(part, size)
+                and part.name() in PAIRED
+                and _is_known(given[0], size, target)
+            ):
                 wanted = [size] if given[0] == [size, 1] else [size, 1]
                 return {"operation": PAIRED[part.name()], "input": given[0], "target": wanted,
                         "known": target == wanted}  # fmt: skip
-            if part.name() in THROUGH and _shape(part) == [size, size]:
+            if _shape(part) == [size, size] and not part.name().startswith(MIXING):
                 following += [side for side in sides if side is not None]
-        below = following
+        below = [*dict.fromkeys(following)]
     return None
+
+
+def _is_weighed(node: Any, size: int) -> bool:
+    """A product with a table that was one before: a kernel, a mask of who outlived whom."""
+    try:
+        other = getattr(node, "_saved_other", None) if node.name() == "MulBackward0" else None
+    except RuntimeError:  # freed, or changed in place since
+        return False
+    return isinstance(other, Tensor) and other.numel() == size * size
 
 
 def _is_of_pairs(node: Any, size: int) -> bool:
