@@ -31,6 +31,12 @@ def check_labels(scores_BK: Tensor, labels_B: Tensor) -> Tensor:
     return labels_B.long()  # as an index PyTorch reads uint8 as a mask
 
 
+def check_floats(x: Tensor, what: str) -> None:
+    """A tensor of floats, else UsageError; `what` names it, as in "scores"."""
+    if not x.is_floating_point():
+        raise UsageError(f"{what} of {x.dtype}; floats are wanted: use .float()")
+
+
 def check_weight(features_BD: Tensor, weight_KD: Tensor) -> None:
     """Features and class vectors of one width, else UsageError."""
     if features_BD.ndim != 2 or weight_KD.ndim != 2 or features_BD.shape[1] != weight_KD.shape[1]:
@@ -55,15 +61,15 @@ def widen(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def margin_loss(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
-    """Cross-entropy of logits that a margin has changed, mean over the batch.
+def margin_loss(logits_BK: Tensor, labels_B: Tensor, reduction: str) -> Tensor:
+    """Cross-entropy of logits that a margin has changed: mean, sum or none.
 
     Not F.cross_entropy: with a margin the first loss is not ln K, and who watches calls of that
     function (the doctor) would take these logits for the network's and be alarmed.
     """
     logits_BK = widen(logits_BK)
     right_B = logits_BK.gather(1, labels_B[:, None])[:, 0]
-    return (logits_BK.logsumexp(1) - right_B).mean()
+    return reduce(logits_BK.logsumexp(1) - right_B, reduction)
 
 
 def holds(flags: Tensor) -> bool:

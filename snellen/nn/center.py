@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import UsageError
+from ..core.numbers import check_counts, check_shares
 from ..core.parts import Part
 from ._labels import check_labels, check_reduction, check_weight, reduce, widen
 
@@ -30,7 +30,7 @@ class CenterLoss(nn.Module):
     c_j -= alpha * sum over the class of (c_j - x) / (1 + n_j). A class that is not in the batch
     rests, as do all under no_grad; a sample that is not finite moves nothing. The centres stay in
     float32 at least, whatever the module is cast to: sums of many features need its digits.
-    Raises UsageError for shapes and labels that do not fit.
+    Raises UsageError for shapes, labels and settings that do not fit.
 
     >>> loss = CenterLoss(classes=2, width=1, alpha=0.5)
     >>> loss(torch.tensor([[2.0], [4.0]]), torch.tensor([0, 0]))
@@ -46,8 +46,8 @@ class CenterLoss(nn.Module):
         self, classes: int, width: int, alpha: float = 0.5, *, reduction: str = "mean"
     ) -> None:
         super().__init__()
-        if not 0 <= alpha <= 1:
-            raise UsageError(f"alpha={alpha} of the center loss must be between 0 and 1")
+        check_counts(classes=classes, width=width)
+        check_shares(alpha=alpha)
         check_reduction(reduction)
         self.alpha, self.reduction = alpha, reduction
         self.register_buffer("centers_KD", torch.zeros(classes, width))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core.errors import UsageError
+from ..core.numbers import check_counts, check_positive, check_rates
 from ..core.parts import Part
 from ._labels import check_labels, margin_loss, widen
 from .angles import cosines
@@ -30,20 +30,21 @@ def am_softmax(
     *,
     margin: float = MARGIN,
     scale: float = SCALE,
+    reduction: str = "mean",
 ) -> Tensor:
     """cosines_BK, labels_B -> cross-entropy of scale * (cos - margin for the right class).
 
-    The mean over the batch. `sn.nn.cosines(features_BD, weight_KD)` makes the cosines. Raises
-    UsageError for shapes and labels that do not fit.
+    The mean over the batch (`reduction`: sum, none). `sn.nn.cosines(features_BD, weight_KD)` makes
+    the cosines. Raises UsageError for shapes and labels that do not fit.
 
     >>> am_softmax(torch.tensor([[0.8, 0.8]]), torch.tensor([0]), margin=0.5, scale=2.0)
     tensor(1.3133)
     """
-    if not (margin >= 0 and scale > 0):
-        raise UsageError(f"margin={margin}, scale={scale}; a margin from 0 up and a scale above 0")
+    check_rates(margin=margin)
+    check_positive(scale=scale)
     labels_B = check_labels(cosines_BK, labels_B)
     lower_BK = margin * F.one_hot(labels_B, cosines_BK.shape[1])
-    return margin_loss(scale * (widen(cosines_BK) - lower_BK), labels_B)
+    return margin_loss(scale * (widen(cosines_BK) - lower_BK), labels_B, reduction)
 
 
 class CosineLinear(nn.Module):
@@ -56,6 +57,8 @@ class CosineLinear(nn.Module):
 
     def __init__(self, in_features: int, out_features: int, scale: float = SCALE) -> None:
         super().__init__()
+        check_counts(in_features=in_features, out_features=out_features)
+        check_positive(scale=scale)
         self.in_features, self.out_features, self.scale = in_features, out_features, scale
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
         nn.init.kaiming_normal_(self.weight, nonlinearity="linear")

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ..core.errors import UsageError
 from ..core.parts import Part
-from ._labels import check_labels, check_same, holds, reduce
+from ._labels import check_floats, check_labels, check_same, holds, reduce
 from .losses import Loss
 
 PARTS = {
@@ -33,6 +33,7 @@ def focal_loss(
     >>> focal_loss(logits_BK, torch.tensor([0, 0]), reduction="none")
     tensor([0.0011, 0.1733])
     """
+    check_floats(logits_BK, "scores")
     labels_B = check_labels(logits_BK, labels_B)
     right_B = logits_BK.log_softmax(1).gather(1, labels_B[:, None])[:, 0]
     return reduce(_focal(right_B, gamma), reduction)
@@ -55,6 +56,7 @@ def focal_logistic(
     >>> focal_logistic(torch.zeros(1, 2), torch.tensor([[1, 0]]), alpha=0.5)  # 2 * 1/2 * 1/4 * ln 2
     tensor(0.1733)
     """
+    check_floats(scores_BA, "scores")
     check_same(scores_BA, labels_BA, "scores and labels")
     if not holds((labels_BA == 0) | (labels_BA == 1)):
         raise UsageError("labels must be 0 or 1; of signs +1 and -1 make (y + 1) / 2")

@@ -7,6 +7,7 @@ their distance the loss is zero, whatever the scores: [10, -100, -100] is no bet
 
 from torch import Tensor
 
+from ..core.numbers import check_rates
 from ..core.parts import Part
 from ._labels import check_labels, reduce
 from .losses import Loss
@@ -32,7 +33,7 @@ def multiclass_hinge(
     """scores_BK, labels_B -> sum over j != y of max(0, s_j - s_y + delta).
 
     The mean over the batch, or what `reduction` says (sum, none: one for each sample). Raises
-    UsageError for shapes and labels that do not fit.
+    UsageError for shapes and labels that do not fit and for a delta below 0.
 
     >>> import torch
     >>> scores_BK = torch.tensor([[10.0, -100.0, -100.0], [10.0, 9.0, 9.0], [0.0, 0.0, 0.0]])
@@ -62,6 +63,7 @@ def _shortfalls(scores_BK: Tensor, labels_B: Tensor, delta: float) -> Tensor:
     Not F.multi_margin_loss times K: on the CPU that has no half precision, and who watches calls of
     it (the doctor) would hear a loss K times smaller than the one that is trained.
     """
+    check_rates(delta=delta)
     labels_B = check_labels(scores_BK, labels_B)
     labels_B1 = labels_B[:, None]
     short_BK = (scores_BK - scores_BK.gather(1, labels_B1) + delta).clamp(min=0)

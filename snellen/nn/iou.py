@@ -7,6 +7,7 @@ in the wrong order) or is not finite overlaps with nothing: 0, never NaN. Note 0
 import torch
 from torch import Tensor
 
+from ..core.errors import UsageError
 from ..core.parts import Part
 
 SEEING = "Detection and segmentation"
@@ -27,6 +28,7 @@ def box_area(boxes_N4: Tensor) -> Tensor:
     >>> box_area(torch.tensor([[1.0, 1, 3, 4], [3, 3, 1, 9]])).tolist()
     [6.0, 0.0]
     """
+    _check_boxes(boxes_N4, boxes_N4.ndim)
     sides = (boxes_N4[..., 2:] - boxes_N4[..., :2]).clamp(min=0)
     return torch.nan_to_num(sides[..., 0] * sides[..., 1], nan=0.0, posinf=torch.inf)
 
@@ -34,11 +36,14 @@ def box_area(boxes_N4: Tensor) -> Tensor:
 def box_iou(boxes_N4: Tensor, others_M4: Tensor, crowd_M: Tensor | None = None) -> Tensor:
     """boxes_N4, others_M4 -> iou_NM.
 
-    Where crowd_M is true the other is a crowd: the share of the box that lies in it counts.
+    Where crowd_M is true the other is a crowd: the share of the box that lies in it counts. Raises
+    UsageError for boxes that are not of four columns.
 
     >>> box_iou(torch.tensor([[0.0, 0, 2, 2]]), torch.tensor([[1.0, 0, 3, 2], [0, 0, 2, 2]]))
     tensor([[0.3333, 1.0000]])
     """
+    _check_boxes(boxes_N4, 2)
+    _check_boxes(others_M4, 2)
     boxes_N4, others_M4 = _floats(boxes_N4), _floats(others_M4)
     (x, y, X, Y), (u, v, U, V) = boxes_N4[:, None].unbind(2), others_M4[None].unbind(2)
     wide_NM = (torch.minimum(X, U) - torch.maximum(x, u)).clamp(min=0)
@@ -52,6 +57,7 @@ def aligned_iou(boxes_N4: Tensor, others_N4: Tensor) -> Tensor:
     >>> aligned_iou(torch.tensor([[0.0, 0, 2, 2]]), torch.tensor([[1.0, 0, 3, 2]]))
     tensor([0.3333])
     """
+    _check_aligned(boxes_N4, others_N4)
     low = torch.maximum(boxes_N4[:, :2], others_N4[:, :2])
     high = torch.minimum(boxes_N4[:, 2:], others_N4[:, 2:])
     shared_N = (high - low).clamp(min=0).prod(1)
@@ -66,6 +72,7 @@ def aligned_giou(boxes_N4: Tensor, others_N4: Tensor) -> Tensor:
     >>> aligned_giou(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([[3.0, 0, 4, 1]]))
     tensor([-0.5000])
     """
+    _check_aligned(boxes_N4, others_N4)
     low = torch.minimum(boxes_N4[:, :2], others_N4[:, :2])
     high = torch.maximum(boxes_N4[:, 2:], others_N4[:, 2:])
     hull_N = (high - low).clamp(min=0).prod(1)
@@ -84,6 +91,20 @@ def mask_iou(masks_NHW: Tensor, others_MHW: Tensor, crowd_M: Tensor | None = Non
     """
     one, other = masks_NHW.flatten(1).float(), others_MHW.flatten(1).float()
     return _ratio(one @ other.T, one.sum(1)[:, None], other.sum(1)[None], crowd_M)
+
+
+def _check_boxes(boxes: Tensor, axes: int) -> None:
+    if boxes.ndim != axes or not axes or boxes.shape[-1] != 4:
+        raise UsageError(
+            f"boxes of shape {tuple(boxes.shape)}; (N, 4) is wanted, each x1, y1, x2, y2"
+        )
+
+
+def _check_aligned(boxes_N4: Tensor, others_N4: Tensor) -> None:
+    _check_boxes(boxes_N4, 2)
+    _check_boxes(others_N4, 2)
+    if len(boxes_N4) != len(others_N4):
+        raise UsageError(f"{len(boxes_N4)} boxes and {len(others_N4)} others; rows are paired")
 
 
 def _ratio(shared: Tensor, area: Tensor, other: Tensor, crowd: Tensor | None = None) -> Tensor:

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import UsageError
+from ..core.numbers import check_counts, check_rates
 from ..core.parts import Part
-from ._labels import check_labels, check_weight, margin_loss
+from ._labels import check_labels, check_reduction, check_weight, margin_loss
 from .angles import psi
 
 PARTS = {
@@ -29,12 +30,14 @@ def l_softmax(
     *,
     margin: int = 2,
     mix: float | Tensor = 0.0,
+    reduction: str = "mean",
 ) -> Tensor:
     """features_BD, class vectors weight_KD, labels_B -> loss, mean over the batch.
 
-    `mix` is the papers' lambda: the right class's psi becomes (mix * cos + psi) / (1 + mix). With
-    many classes a training starts with a large one and lets it fall. Raises UsageError for shapes,
-    labels and margins that do not fit.
+    `reduction` gives the sum instead, or none: one for each sample. `mix` is the papers' lambda:
+    the right class's psi becomes (mix * cos + psi) / (1 + mix). With many classes a training starts
+    with a large one and lets it fall. Raises UsageError for shapes, labels and margins that do not
+    fit.
 
     >>> features_BD, weight_KD = torch.tensor([[2.0, 0.0]]), torch.eye(2)
     >>> l_softmax(features_BD, weight_KD, torch.tensor([0]), margin=4)
@@ -51,11 +54,14 @@ def l_softmax(
     length_B1 = (length_B * torch.linalg.vector_norm(right_BD, dim=1))[:, None]
     harder_B1 = length_B1 * (psi(cos_B1, margin) - cos_B1) / (1 + mix)
     logits_BK = logits_BK.to(harder_B1.dtype)  # autocast halves a product's precision only
-    return margin_loss(logits_BK.scatter_add(1, labels_B[:, None], harder_B1), labels_B)
+    logits_BK = logits_BK.scatter_add(1, labels_B[:, None], harder_B1)
+    return margin_loss(logits_BK, labels_B, reduction)
 
 
 class LSoftmax(nn.Module):
     """features_BD, labels_B -> loss; holds the class vectors. `logits` is for prediction.
+
+    Raises UsageError for counts and a margin that are not whole numbers from 1 up.
 
     >>> loss = LSoftmax(classes=3, width=8, margin=2)
     >>> x_BD = torch.ones(4, 8)
@@ -63,15 +69,27 @@ class LSoftmax(nn.Module):
     (torch.Size([]), torch.Size([4, 3]))
     """
 
-    def __init__(self, classes: int, width: int, margin: int = 2, *, mix: float = 0.0) -> None:
+    def __init__(
+        self,
+        classes: int,
+        width: int,
+        margin: int = 2,
+        *,
+        mix: float = 0.0,
+        reduction: str = "mean",
+    ) -> None:
         super().__init__()
-        self.margin, self.mix = margin, mix
+        check_counts(classes=classes, width=width, margin=margin)
+        check_rates(mix=mix)
+        check_reduction(reduction)
+        self.margin, self.mix, self.reduction = margin, mix, reduction
         self.weight_KD = nn.Parameter(torch.empty(classes, width))
         nn.init.kaiming_normal_(self.weight_KD, nonlinearity="linear")
 
     def forward(self, features_BD: Tensor, labels_B: Tensor) -> Tensor:
         """features_BD, labels_B -> loss."""
-        return l_softmax(features_BD, self.weight_KD, labels_B, margin=self.margin, mix=self.mix)
+        return l_softmax(features_BD, self.weight_KD, labels_B, margin=self.margin, mix=self.mix,
+                         reduction=self.reduction)  # fmt: skip
 
     def logits(self, features_BD: Tensor) -> Tensor:
         """features_BD -> logits_BK without the margin."""

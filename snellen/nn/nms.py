@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import UsageError
+from ..core.numbers import check_positive, check_rates, check_shares
 from ..core.parts import Part
 from .iou import box_iou
 
@@ -29,12 +30,13 @@ def non_maximum_suppression(
 
     A row goes where its overlap with a better one that stays is above `iou`; with `labels_N` only
     rows of the same class compete. Equal scores: the earlier row wins. Rows whose score or box is
-    not finite never stay. Raises UsageError where the shapes do not fit.
+    not finite never stay. Raises UsageError where the shapes do not fit or `iou` is outside [0, 1].
 
     >>> boxes = torch.tensor([[0.0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10]])
     >>> non_maximum_suppression(boxes, torch.tensor([0.5, 0.9, 0.8])).tolist()
     [1, 2]
     """
+    check_shares(iou=iou)
     _refuse_misfits(boxes_N4, scores_N, labels_N)
     order = _best_first(boxes_N4, scores_N)
     boxes = boxes_N4[order]
@@ -54,13 +56,16 @@ def soft_suppression(
     """boxes_N4, scores_N -> rows best first, and their lowered scores (arXiv:1704.04503).
 
     Instead of being dropped, a box that overlaps a better one by iou has its score multiplied by
-    exp(-iou^2 / sigma); rows that fall under `least` are left out.
+    exp(-iou^2 / sigma); rows that fall under `least` are left out. Raises UsageError where the
+    shapes do not fit, sigma is not above 0 or `least` is below it.
 
     >>> boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10], [20, 0, 30, 10]])
     >>> rows, scores = soft_suppression(boxes, torch.tensor([0.9, 0.8, 0.7]))
     >>> rows.tolist(), round(scores[2].item(), 4)
     ([0, 2, 1], 0.1083)
     """
+    check_positive(sigma=sigma)
+    check_rates(least=least)
     _refuse_misfits(boxes_N4, scores_N, None)
     left = _best_first(boxes_N4, scores_N)
     scores = scores_N.clone()

@@ -43,8 +43,10 @@ class SpatialPyramidPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x_BCHW -> (B, C * sum of l * l)."""
-        if x.ndim != 4:
-            raise UsageError(f"x of shape {tuple(x.shape)}; maps (B, C, H, W) are wanted")
+        if x.ndim != 4 or 0 in x.shape[1:]:
+            raise UsageError(
+                f"x of shape {tuple(x.shape)}; maps (B, C, H, W) are wanted, of 1 pixel at least"
+            )
         return torch.cat([F.adaptive_max_pool2d(x, level).flatten(1) for level in self.levels], 1)
 
     def extra_repr(self) -> str:

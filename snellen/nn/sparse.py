@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import UsageError
+from ..core.numbers import check_counts, check_rates
 from ..core.parts import Part
 
 PARTS = {
@@ -27,18 +28,20 @@ def sparse_fan_in_(
     """weight_OI* -> the same tensor, k normal values of deviation `std` in each row, else zeros.
 
     A row is all that one output hears: of a convolution, channels and kernel. Raises UsageError
-    where a row has fewer than k places.
+    where a row has fewer than k places, and for a deviation below 0.
 
     >>> weight = sparse_fan_in_(torch.empty(4, 100), k=10)
     >>> (weight != 0).sum(1)
     tensor([10, 10, 10, 10])
     """
+    check_rates(std=std)
+    check_counts(k=k)
     if weight.ndim < 2:
         raise UsageError(
             f"a weight of shape {tuple(weight.shape)}; (outputs, inputs, ...) is wanted"
         )
     rows = weight.flatten(1)
-    if not 1 <= k <= rows.shape[1]:
+    if k > rows.shape[1]:
         raise UsageError(
             f"a fan-in of {k} for a weight of shape {tuple(weight.shape)}; "
             f"1 to {rows.shape[1]} is possible"
