@@ -1,5 +1,6 @@
 """Pictures with things in them: what COCO, VOC and YOLO have in common once they are read."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,6 +28,7 @@ class Thing:
     ignored: bool = False  # COCO's crowds, VOC's difficult ones
     outline: Any = None  # polygons or run lengths, in COCO's form
     keypoints: tuple[float, ...] = ()  # x, y, visibility for each joint
+    area: float | None = None  # in pixels, as COCO says it: that of the outline
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,15 @@ class BoxSet(SampleSet):
         """Boxes, classes and key points; the file's head is read where coordinates are shares."""
         things = self.record(i).things
         ignored = [thing.ignored for thing in things]
+        areas = [float("nan") if thing.area is None else thing.area for thing in things]
         joints_NK3 = _joints(things, self.num_joints)
         return Target(
             labels=torch.tensor([thing.label for thing in things], dtype=torch.int64),
             boxes_N4=torch.tensor([thing.box for thing in things]).float().reshape(-1, 4),
             ignored_N=torch.tensor(ignored) if any(ignored) else None,
+            areas_N=None
+            if all(map(math.isnan, areas))
+            else torch.tensor(areas, dtype=torch.float64),
             keypoints_NK2=None if joints_NK3 is None else joints_NK3[..., :2],
             visibility_NK=None if joints_NK3 is None else joints_NK3[..., 2].long(),
         )

@@ -11,7 +11,9 @@ from ..core.errors import DataError, shortlist
 from .sample import VOID, Sample, Target
 from .source import Part, SampleSet
 
-OF_THINGS = ("boxes_N4", "ignored_N", "masks_NHW", "keypoints_NK2", "visibility_NK")
+OF_THINGS = (
+    "boxes_N4", "ignored_N", "areas_N", "masks_NHW", "keypoints_NK2", "visibility_NK",
+)  # fmt: skip
 
 
 class Relabelled(SampleSet):

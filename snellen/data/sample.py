@@ -36,6 +36,7 @@ class Target:
     labels: Tensor | None = None  # labels_N, a class for each box or mask
     boxes_N4: Tensor | None = None  # float, xyxy, half-open
     ignored_N: Tensor | None = None  # bool: neither to be found nor missed (crowds, difficult)
+    areas_N: Tensor | None = None  # float, as the data say them, NaN where they do not
     masks_NHW: Tensor | None = None  # bool, one a thing
     semantic_HW: Tensor | None = None  # int64, a class for each pixel, VOID where none
     keypoints_NK2: Tensor | None = None  # float x, y

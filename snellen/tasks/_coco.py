@@ -2,11 +2,13 @@
 
 import contextlib
 import io
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..data.sample import Prediction, Target
 from .coco_results import coco_results, flat_joints, run_lengths, xywh
@@ -107,15 +109,16 @@ class CocoScores(Metric):
         assert target.labels is not None
         boxes = xywh(target.boxes_N4)
         ignored = target.ignored_N if target.ignored_N is not None else np.zeros(len(boxes), bool)
+        areas = _areas(target, target.masks_NHW if self.kind != "bbox" else None)
         truths = [
             {
                 "image_id": self.images,
                 "category_id": int(label),
                 "bbox": box,
-                "area": box[2] * box[3],
+                "area": area,
                 "iscrowd": int(crowd),
             }
-            for box, label, crowd in zip(boxes, target.labels, ignored, strict=True)
+            for box, area, label, crowd in zip(boxes, areas, target.labels, ignored, strict=True)
         ]
         if self.kind == "bbox":
             return truths
@@ -130,14 +133,21 @@ class CocoScores(Metric):
             points = torch.zeros(count, len(self.sigmas), 2)
             seen = torch.zeros(count, len(self.sigmas))
         labelled = (seen > 0).sum(1).tolist()
-        found: list[dict[str, Any]] = [
-            {"keypoints": row, "num_keypoints": num}
-            for row, num in zip(flat_joints(points, seen), labelled, strict=True)
-        ]
-        if target.masks_NHW is not None:  # COCO's area is that of the outline
-            areas = target.masks_NHW.flatten(1).sum(1).tolist()
-            found = [f | {"area": area} for f, area in zip(found, areas, strict=True)]
-        return found
+        rows = zip(flat_joints(points, seen), labelled, strict=True)
+        return [{"keypoints": row, "num_keypoints": num} for row, num in rows]
+
+
+def _areas(target: Target, masks_NHW: Tensor | None) -> list[float]:
+    """COCO's area of each thing: what the data say, else that of its mask, else of its box."""
+    assert target.boxes_N4 is not None
+    boxes = xywh(target.boxes_N4)
+    own = [w * h for _, _, w, h in boxes]
+    if masks_NHW is not None:
+        own = masks_NHW.flatten(1).sum(1).tolist()
+    if target.areas_N is None:
+        return own
+    said = target.areas_N.double().tolist()
+    return [a if math.isnan(b) else b for a, b in zip(own, said, strict=True)]
 
 
 def _outlines(target: Target) -> list[dict[str, Any]]:
@@ -146,6 +156,4 @@ def _outlines(target: Target) -> list[dict[str, Any]]:
     masks_NHW = target.masks_NHW
     if masks_NHW is None:
         masks_NHW = torch.zeros(len(target.labels), 1, 1, dtype=torch.bool)
-    areas = masks_NHW.flatten(1).sum(1).tolist()
-    rows = zip(run_lengths(masks_NHW), areas, strict=True)
-    return [{"segmentation": runs, "area": area} for runs, area in rows]
+    return [{"segmentation": runs} for runs in run_lengths(masks_NHW)]

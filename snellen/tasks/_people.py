@@ -29,14 +29,15 @@ def people_of(target: Target, person: int, joints: int) -> Target:
     labels = torch.full((many,), person) if target.labels is None else target.labels
     rows = labels == person
     ignored = torch.zeros(many, dtype=torch.bool) if target.ignored_N is None else target.ignored_N
-    masks = target.masks_NHW
+    more = {name: value[rows] for name, value in target.given().items()
+            if name in ("areas_N", "masks_NHW")}  # fmt: skip
     return Target(
         labels=labels[rows],
         boxes_N4=(around(points, there) if boxes is None else boxes.float())[rows],
         ignored_N=ignored.bool()[rows],
-        masks_NHW=None if masks is None else masks[rows],
         keypoints_NK2=points[rows],
         visibility_NK=seen[rows],
+        **more,
     )
 
 

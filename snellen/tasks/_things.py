@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ..data.relabel import OF_THINGS
 from ..data.sample import Prediction, Sample, Target
 
 SHOWN = 0.3  # the least score that is drawn
@@ -24,8 +25,7 @@ def of_known_classes(sample: Sample, count: int) -> Sample:
     rows = (labels >= 0) & (labels < count)
     if bool(rows.all()):
         return sample
-    things = ("labels", "boxes_N4", "ignored_N", "masks_NHW")
-    kept = {k: v[rows] for k, v in sample.target.given().items() if k in things}
+    kept = {k: v[rows] for k, v in sample.target.given().items() if k in ("labels", *OF_THINGS)}
     return replace(sample, target=replace(sample.target, **kept))
 
 

@@ -187,6 +187,17 @@ def joints_of(
     return tuple(float(v) for v in joints)
 
 
+def area_of(entry: Mapping[str, Any]) -> float | None:
+    """The area that an annotation says, None where that is none.
+
+    >>> area_of({"area": 12}), area_of({"area": 0}), area_of({})
+    (12.0, None, None)
+    """
+    area = entry.get("area")
+    is_one = are_numbers([area]) and 0 < area < 1e300  # type: ignore[operator]
+    return float(area) if is_one else None  # type: ignore[arg-type]
+
+
 def skeleton_of(document: Document, notes: Notes) -> Skeleton | None:
     """The joints of the first category that has any; bones count from 1 in the file."""
     for line, entry in entries(document, "categories", notes):

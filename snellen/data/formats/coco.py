@@ -20,6 +20,7 @@ from ._assemble import Listing, assemble
 from ._captions import open_captions
 from ._coco import (
     Entry,
+    area_of,
     brief,
     by_part,
     entries,
@@ -172,7 +173,8 @@ def _thing(
         message = f"annotation {id} has iscrowd {brief(entry['iscrowd'])}, not 0 or 1; read as 0"
         notes.add("label-broken-entry", message, line, harm="suspect")
     points = joints_of(entry, line, notes, joints.get(key_of(entry.get("category_id")), 0))
-    return Thing(label, kept, line, entry.get("iscrowd") == 1, _outline(entry, line, image), points)
+    return Thing(label, kept, line, entry.get("iscrowd") == 1, _outline(entry, line, image), points,
+                 area_of(entry))  # fmt: skip
 
 
 def _outline(entry: Mapping[str, Any], line: int, image: Entry) -> Any:
