@@ -124,6 +124,19 @@ def test_another_head_keeps_its_fresh_weights_and_all_others_are_equal(pretraine
 
 
 @pytest.mark.parametrize("whose", ["ours", "torchvision's"])
+@pytest.mark.parametrize("torn", ["weight", "bias"])
+def test_a_head_of_two_numbers_of_classes_is_refused(pretrained, tmp_path, whose, torn):
+    state = pretrained.state_dict() if whose == "ours" else as_torchvision(pretrained)
+    name = f"{'head.fc' if whose == 'ours' else 'fc'}.{torn}"
+    save_file({**state, name: state[name][:3].clone()}, tmp_path / "weights.safetensors")
+    for classes in (3, 5, 9):
+        net = fresh(classes)
+        with pytest.raises(DataError, match=r"head\.fc\.weight|head\.fc\.bias"):
+            load_weights(net, tmp_path / "weights.safetensors")
+        assert equal(net, fresh(classes))
+
+
+@pytest.mark.parametrize("whose", ["ours", "torchvision's"])
 def test_a_file_without_a_head_fits(pretrained, tmp_path, whose):
     state = pretrained.state_dict() if whose == "ours" else as_torchvision(pretrained)
     without = {k: v for k, v in state.items() if not k.startswith(("head.", "fc."))}

@@ -51,7 +51,7 @@ def fit_into(
 
     `allow_head`: a last layer for another number of classes (its first axis differs, or it is
     absent on either side) keeps the values that `net` has. `free` names more such tensors. Raises
-    DataError for all else.
+    DataError for all else, also where such a layer's tensors are of different numbers of classes.
 
     >>> import torch
     >>> fit_into(nn.Linear(2, 3), nn.Linear(2, 4).state_dict(), allow_head=True)
@@ -63,6 +63,7 @@ def fit_into(
     head |= set(free)
     kept = [k for k in misfit.misshapen
             if (allow_head or k in free) and own[k].shape[1:] == weights[k].shape[1:]]  # fmt: skip
+    _refuse_torn(own, weights, kept)
     strange = Misfit(
         tuple(k for k in misfit.missing if k not in head),
         tuple(k for k in misfit.unexpected if k not in head),
@@ -79,6 +80,24 @@ def fit_into(
         *(f"{k} is not in the file: left as it was" for k in misfit.missing),
         *(f"{k} of the file has no place here: not used" for k in misfit.unexpected),
     ]
+
+
+def _refuse_torn(
+    own: Mapping[str, Tensor], weights: Mapping[str, Tensor], kept: Collection[str]
+) -> None:
+    """A last layer whose tensors in the file have not one number of classes between them."""
+    for name in kept:
+        layer = name.rpartition(".")[0]
+        beside = (k for k in own if k in weights and k.rpartition(".")[0] == layer)
+        for other in beside:
+            alike = own[other].shape[:1] == own[name].shape[:1]
+            if alike and weights[other].shape[:1] != weights[name].shape[:1]:
+                shapes = [f"{k} is {_shape(weights[k])}" for k in (name, other)]
+                raise DataError(
+                    f"{' and '.join(shapes)} in the file: one layer cannot have both numbers of "
+                    "outputs; save the whole network once more",
+                    tuple(shapes),
+                )
 
 
 def _head(net: nn.Module, weights: Mapping[str, Tensor]) -> set[str]:
