@@ -217,6 +217,8 @@ def test_captions_crowds_and_names_that_change_are_said(tmp_path, shared_data):
     assert said == [
         "left out: 546 outlines, which yolo has no place for",
         "left out: 7 marks of crowds, which yolo has no place for",
+        "left out: 546 areas that are not their boxes', which yolo has no place for",
+        "left out: 80 supercategories, which yolo has no place for",
         "left out: 255 captions, which lie in files of their own",
     ]
     found = [(f"{folder}/a.png", (9, 9), []) for folder in ("one", "two")]
@@ -237,3 +239,43 @@ def test_instance_masks_become_coco_pixel_by_pixel(tmp_path, shared_data):
             one, two = source.train[i].target, back.train[i].target
             assert one.masks_NHW.equal(two.masks_NHW)
             assert one.boxes_N4.equal(two.boxes_N4)
+
+
+def test_coco_stays_coco_with_its_ids_areas_and_supercategories(tmp_path):
+    """And what other formats have no place for is said."""
+    root = write_coco(tmp_path / "coco", SCENE, ["x", "y"], lambda k, _: {"area": 10.5 + k})
+    file = root / "annotations" / "instances_train.json"
+    document = json.loads(file.read_text())
+    for i, thing in enumerate(document["annotations"]):
+        thing["id"] = 900 - i
+    document["categories"] = [{"id": 9, "name": "x", "supercategory": "letter"},
+                              {"id": 4, "name": "y"}]  # fmt: skip
+    for thing in document["annotations"]:
+        thing["category_id"] = {2: 9, 5: 4}[thing["category_id"]]
+    file.write_text(json.dumps(document))
+    source = open_path(root)
+    assert convert(source, "coco", tmp_path / "there") == []
+    there = json.loads((tmp_path / "there/annotations/instances_train.json").read_text())
+    for key in ("images", "categories"):
+        assert sorted(there[key], key=lambda e: e["id"]) == sorted(
+            document[key], key=lambda e: e["id"])  # fmt: skip
+    keys = ("id", "image_id", "category_id", "area", "bbox")
+    one, two = ([[thing[key] for key in keys] for thing in one["annotations"]]
+                for one in (document, there))  # fmt: skip
+    assert one == two
+    said = " ".join(convert(source, "voc", tmp_path / "voc"))
+    assert "3 areas that are not their boxes', which voc has no place for" in said
+    assert "1 supercategories, which voc" in said
+
+
+def test_ids_that_cannot_stay_are_numbered_anew_and_said(tmp_path):
+    root = write_coco(tmp_path / "coco", SCENE, ["x", "y"])
+    file = root / "annotations" / "instances_train.json"
+    document = json.loads(file.read_text())
+    document["annotations"][1]["id"] = document["annotations"][0]["id"]
+    file.write_text(json.dumps(document))
+    said = convert(open_path(root), "coco", tmp_path / "there")
+    assert said[-1] == "numbered anew: 3 annotations, some of whose ids are given twice"
+    there = json.loads((tmp_path / "there/annotations/instances_train.json").read_text())
+    assert [thing["id"] for thing in there["annotations"]] == [1, 2, 3]
+    assert [image["id"] for image in there["images"]] == [0, 7, 14]

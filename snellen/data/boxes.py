@@ -29,6 +29,7 @@ class Thing:
     outline: Any = None  # polygons or run lengths, in COCO's form
     keypoints: tuple[float, ...] = ()  # x, y, visibility for each joint
     area: float | None = None  # in pixels, as COCO says it: that of the outline
+    id: int | str | None = None  # as COCO says it
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Record:
     file: str | None = None  # the annotation
     line: int | None = None  # where it speaks of the image
     is_relative: bool = False  # coordinates are shares of the image's size (YOLO)
+    id: int | str | None = None  # as COCO says it
 
     def pixels(self, size: tuple[int, int]) -> "Record":
         """The same with coordinates in pixels of an image of W, H.

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from ...core import registry
 from ...core.errors import DataError, UsageError
-from ..boxes import BoxSet, Record
+from ..boxes import BoxSet, Record, Thing
 from ..formats._layout import IMAGES, part_in
 from ..source import SampleSet, Source
 
 FACTS = {"outlines": "outlines", "keypoints": "skeletons", "ignored": "marks of crowds",
-         "bones": "bones of the skeleton"}  # fmt: skip
+         "bones": "bones of the skeleton", "areas": "areas that are not their boxes'",
+         "supercategories": "supercategories"}  # fmt: skip
+COCOS = ("areas", "supercategories")  # what only COCO says
 PARTS = ("train", "val", "test")
 
 
@@ -104,7 +106,15 @@ def counts(source: Source) -> dict[str, int]:
         "keypoints": sum(any(thing.keypoints[2::3]) for thing in things),
         "ignored": sum(thing.ignored for thing in things),
         "bones": len(source.skeleton.bones) if source.skeleton else 0,
+        "areas": sum(_has_own_area(thing) for thing in things),
+        "supercategories": sum("supercategory" in kind for kind in source.categories),
     }
+
+
+def _has_own_area(thing: Thing) -> bool:
+    """Whether an area is said that its box does not tell."""
+    x1, y1, x2, y2 = thing.box
+    return thing.area is not None and abs(thing.area - (x2 - x1) * (y2 - y1)) > 1
 
 
 def renamed(found: Sequence[Item]) -> Iterator[str]:
@@ -180,8 +190,6 @@ def _free(name: str, image: str, taken: set[str]) -> str:
 def example_items(folder: Path) -> list[Item]:
     """Four drawn pictures with boxes of two classes, one empty; the contract tests read them."""
     from PIL import Image, ImageDraw
-
-    from ..boxes import Thing
 
     found = []
     (folder / "drawn").mkdir(parents=True)

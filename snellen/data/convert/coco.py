@@ -1,7 +1,7 @@
 """A source of boxes -> COCO: annotations/instances_<part>.json and images/<part>/."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +13,80 @@ from ._export import Item, example_items, items, place, renamed
 
 
 def write(source: Source, folder: Path) -> list[str]:
-    """Everything that was read: boxes, outlines, crowds, key points, empty pictures."""
+    """Everything that was read: boxes, outlines, crowds, key points, empty pictures, and COCO's own
+    ids, areas and supercategories.
+    """
     found = list(items(source))
-    write_items(found, source.classes, folder, source.skeleton)
-    return list(renamed(found))
+    anew = write_items(found, source.classes, folder, source.skeleton, source.categories)
+    return [*renamed(found), *anew]
 
 
 def write_items(
-    found: Iterable[Item], classes: Sequence[str], folder: Path, skeleton: Skeleton | None = None
-) -> None:
-    """Items -> a json for each part, ids from 1."""
-    names = [{"id": k + 1, "name": name, **_body(skeleton)} for k, name in enumerate(classes)]
-    documents: dict[str, dict[str, list]] = {}
-    for item in found:
-        fresh: dict[str, list] = {"images": [], "annotations": [], "categories": names}
-        document = documents.setdefault(item.part, fresh)
-        image_id = len(document["images"]) + 1
-        width, height = item.size
-        document["images"].append(
-            {"id": image_id, "file_name": item.name, "width": width, "height": height}
-        )
-        for thing in item.record.things:
-            head = {"id": len(document["annotations"]) + 1, "image_id": image_id}
-            document["annotations"].append({**head, **annotation(thing)})
-        place(item.record.image, folder / "images" / item.part / item.name)
+    found: Sequence[Item], classes: Sequence[str], folder: Path,
+    skeleton: Skeleton | None = None, categories: Sequence[Mapping[str, Any]] = (),
+) -> list[str]:  # fmt: skip
+    """Items -> a json for each part; which of the ids that they had are other ones now."""
+    kinds = categories or [{}] * len(classes)
+    anew = Renumbered()
+    class_ids = anew.ids("categories", [kind.get("id") for kind in kinds])
+    names = [{**kind, "id": id, "name": name, **_body(skeleton)}
+             for kind, id, name in zip(kinds, class_ids, classes, strict=True)]  # fmt: skip
     (folder / "annotations").mkdir(parents=True)
-    for part, document in documents.items():
+    for part in dict.fromkeys(item.part for item in found):
+        its = [item for item in found if item.part == part]
+        document = {**_entries(its, class_ids, anew), "categories": names}
         file = folder / "annotations" / f"instances_{part}.json"
         file.write_text(as_lines(document), encoding="utf-8")
+        for item in its:
+            place(item.record.image, folder / "images" / part / item.name)
+    return list(anew.said())
+
+
+def _entries(
+    its: Sequence[Item], class_ids: Sequence[Any], anew: "Renumbered"
+) -> dict[str, list[Any]]:
+    """The images and annotations of a part."""
+    image_ids = anew.ids("images", [item.record.id for item in its])
+    thing_ids = iter(anew.ids("annotations", [t.id for item in its for t in item.record.things]))
+    return {
+        "images": [
+            {"id": id, "file_name": item.name, "width": item.size[0], "height": item.size[1]}
+            for id, item in zip(image_ids, its, strict=True)
+        ],
+        "annotations": [
+            {"id": next(thing_ids), "image_id": id, "category_id": class_ids[thing.label],
+             **annotation(thing)}
+            for id, item in zip(image_ids, its, strict=True) for thing in item.record.things
+        ],
+    }  # fmt: skip
+
+
+class Renumbered:
+    """Ids as they were where each is there once, else from 1; counts what is numbered anew.
+
+    >>> anew = Renumbered()
+    >>> anew.ids("images", [7, 4]), anew.ids("images", [7, 7]), anew.ids("images", [None])
+    ([7, 4], [1, 2], [1])
+    >>> list(anew.said())
+    ['numbered anew: 2 images, some of whose ids are given twice']
+    """
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+
+    def ids(self, of: str, given: Sequence[Any]) -> list[Any]:
+        """Ids that were given, None where none was -> ids to be written."""
+        known = [id for id in given if id is not None]
+        if len(set(known)) == len(given):
+            return known
+        if known:
+            self.counts[of] = self.counts.get(of, 0) + len(given)
+        return list(range(1, len(given) + 1))
+
+    def said(self) -> Iterator[str]:
+        """A line for each kind of what has other ids now."""
+        for of, count in self.counts.items():
+            yield f"numbered anew: {count} {of}, some of whose ids are given twice"
 
 
 def annotation(thing: Thing) -> dict[str, Any]:
@@ -50,10 +96,10 @@ def annotation(thing: Thing) -> dict[str, Any]:
     [1.0, 2.0, 3.0, 4.0]
     """
     x1, y1, x2, y2 = thing.box
+    own = outline_area(thing.outline) if thing.outline else (x2 - x1) * (y2 - y1)
     said: dict[str, Any] = {
-        "category_id": thing.label + 1,
         "bbox": [x1, y1, x2 - x1, y2 - y1],
-        "area": outline_area(thing.outline) if thing.outline else (x2 - x1) * (y2 - y1),
+        "area": own if thing.area is None else thing.area,
         "iscrowd": int(thing.ignored),
         "segmentation": thing.outline or [],
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 from ...core.errors import DataError
 from ..boxes import BoxSet
 from ..source import Source
-from ._export import items, parts_of, place, renamed
+from ._export import COCOS, items, parts_of, place, renamed
 
 BOXES = ("path", "label", "x1", "y1", "x2", "y2", "split")
 
@@ -49,4 +49,4 @@ def _labels(source: Source, folder: Path) -> Iterator[list]:
 
 
 WRITERS = {"csv": write}
-LOSES = {"csv": ("outlines", "keypoints", "ignored")}
+LOSES = {"csv": ("outlines", "keypoints", "ignored", *COCOS)}

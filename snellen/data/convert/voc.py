@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 from ...core.errors import DataError
 from ..boxes import Thing
 from ..source import Source
-from ._export import Item, example_items, items, place, renamed
+from ._export import COCOS, Item, example_items, items, place, renamed
 
 UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # for XML
 
@@ -88,4 +88,4 @@ def write_example(folder: Path) -> Path:
 
 
 WRITERS = {"voc": write}
-LOSES = {"voc": ("outlines", "keypoints")}
+LOSES = {"voc": ("outlines", "keypoints", *COCOS)}

@@ -15,7 +15,7 @@ import yaml
 from ..boxes import BoxSet, Thing
 from ..sample import Skeleton
 from ..source import Source
-from ._export import PARTS, Item, counts, example_items, items, parts_of, place, renamed
+from ._export import COCOS, PARTS, Item, counts, example_items, items, parts_of, place, renamed
 
 EXACT = 1e-6  # pixels that a polygon's hull may differ from its box
 
@@ -168,8 +168,9 @@ def _lost(source: Source) -> tuple[str, ...]:
     return LOST[kind_of(source)]
 
 
-LOST = {"box": ("outlines", "keypoints", "ignored"), "pose": ("outlines", "ignored", "bones"),
-        "seg": ("keypoints", "ignored", "run lengths")}  # fmt: skip
+LOST = {"box": ("outlines", "keypoints", "ignored", *COCOS),
+        "pose": ("outlines", "ignored", "bones", *COCOS),
+        "seg": ("keypoints", "ignored", "run lengths", *COCOS)}  # fmt: skip
 WRITERS = {
     "yolo": write,
     "yolo-box": partial(write_as, "box"),

@@ -44,6 +44,7 @@ class Entry:
     size: Size | None
     line: int
     notes: Notes
+    id: Any = None
     things: list[Thing] = field(default_factory=list)
     num_read: int = 0
     is_measured: bool = False
@@ -72,7 +73,7 @@ def images_of(document: Document, notes: Notes, media: Media) -> dict[Any, Entry
                 notes.add("label-size-wrong", message, line, harm="suspect")
             if path is None:
                 _missing(name, line, notes)
-            images[id] = path and Entry(path, size, line, Notes(notes.file))  # type: ignore
+            images[id] = path and Entry(path, size, line, Notes(notes.file), id)  # type: ignore
             if path and size is None:
                 measure(images[id], notes)  # type: ignore
     return images

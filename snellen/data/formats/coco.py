@@ -72,12 +72,14 @@ class Numbering:
     """Class names in the order of their ids in the first file; those of other files follow."""
 
     names: list[str] = field(default_factory=list)
+    kinds: list[dict[str, Any]] = field(default_factory=list)  # id and supercategory of each
     skeleton: Skeleton | None = None
     listed: set[str] = field(default_factory=set)  # pictures that some json names
 
     def of(self, document: Document, notes: Notes) -> dict[int, int]:
         """The categories of a file -> {id: class number}."""
         table: dict[int, str] = {}
+        above: dict[int, dict[str, str]] = {}
         for line, entry in entries(document, "categories", notes):
             id, name = entry.get("id"), entry.get("name")
             if not isinstance(id, int) or not isinstance(name, str) or not name.strip():
@@ -89,10 +91,13 @@ class Numbering:
                     message = f"the class {name!r} begins or ends with a blank; read without"
                     notes.add("class-name-blanks", message, line, harm="harmless")
                 table[id] = name.strip()
+                group = entry.get("supercategory")
+                above[id] = {"supercategory": group} if group and isinstance(group, str) else {}
                 self._same_name(table, id, line, notes)
         for id in sorted(table):
             if table[id] not in self.names:
                 self.names.append(table[id])
+                self.kinds.append({"id": id, **above[id]})
         return {id: self.names.index(name) for id, name in table.items()}
 
     def _same_name(self, table: dict[int, str], id: int, line: int, notes: Notes) -> None:
@@ -110,7 +115,8 @@ def open_files(
     listings = {part: read_instances(file, path, part, whole)
                 for part, file in by_part(path, files).items()}  # fmt: skip
     source = assemble(path, Coco.name, whole.names, listings, unlisted(whole.listed))
-    return replace(source, skeleton=whole.skeleton, variants=variants or {})
+    return replace(source, skeleton=whole.skeleton, categories=tuple(whole.kinds),
+                   variants=variants or {})  # fmt: skip
 
 
 def read_instances(file: Path, root: Path, part: str, whole: Numbering) -> Listing:
@@ -137,7 +143,8 @@ def read_instances(file: Path, root: Path, part: str, whole: Numbering) -> Listi
     listing = Listing(problems=notes.found)
     for there in images.values():
         if there is not None:
-            record = Record(there.path, tuple(there.things), there.size, str(file), there.line)
+            record = Record(there.path, tuple(there.things), there.size, str(file), there.line,
+                            id=there.id)  # fmt: skip
             done = finish(record, there.num_read, there.notes)
             listing.take(done, there.notes.found)
     empty = [Path(record.image).name for record in listing.records if not record.things]
@@ -174,7 +181,7 @@ def _thing(
         notes.add("label-broken-entry", message, line, harm="suspect")
     points = joints_of(entry, line, notes, joints.get(key_of(entry.get("category_id")), 0))
     return Thing(label, kept, line, entry.get("iscrowd") == 1, _outline(entry, line, image), points,
-                 area_of(entry))  # fmt: skip
+                 area_of(entry), key_of(id))  # fmt: skip
 
 
 def _outline(entry: Mapping[str, Any], line: int, image: Entry) -> Any:
