@@ -5,6 +5,7 @@ pycocotools' own, from the file.
 import contextlib
 import io
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -114,3 +115,38 @@ def test_without_a_word_of_the_data_areas_are_of_masks_and_boxes():
         scores = CocoScores(["a"], kind)
         scores.update([Prediction()], [target])
         assert scores.truths[0]["area"] == area
+
+
+def test_a_box_inside_a_crowd_or_a_difficult_thing_is_left_out_however_small():
+    """As docs/formats.md says; by VOC's own rule it would be false."""
+    boxes = torch.tensor([[0.0, 0, 9, 9], [40, 40, 90, 90]])
+    target = Target(labels=torch.tensor([0, 0]), boxes_N4=boxes,
+                    ignored_N=torch.tensor([False, True]))  # fmt: skip
+    found = torch.tensor([[50.0, 50, 60, 60], [60, 60, 70, 70], [0, 0, 9, 9]])
+    scores = CocoScores(["a"])
+    said = Prediction(labels=torch.zeros(3, dtype=torch.int64), boxes_N4=found,
+                      scores_N=torch.tensor([0.9, 0.8, 0.7]))  # fmt: skip
+    scores.update([said], [target])
+    assert scores.compute()["mAP50-95"] == 1.0
+
+
+def test_other_threads_may_print_while_pycocotools_counts(capsys, monkeypatch):
+    """And what pycocotools says is in the table, not on the screen."""
+    from pycocotools.cocoeval import COCOeval
+
+    counted = COCOeval.accumulate
+
+    def beside(self, *args):
+        other = threading.Thread(target=lambda: print("from another thread"))
+        other.start()
+        other.join()
+        counted(self, *args)
+
+    monkeypatch.setattr(COCOeval, "accumulate", beside)
+    scores, target = CocoScores(["a"]), Target(labels=torch.tensor([0]),
+                                               boxes_N4=torch.tensor([[0.0, 0, 4, 4]]))  # fmt: skip
+    scores.update([Prediction(**target.given(), scores_N=torch.ones(1))], [target])
+    assert scores.compute()["mAP50"] == 1.0
+    assert capsys.readouterr().out == "from another thread\n"
+    assert len(scores.table.splitlines()) == 12
+    assert "Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all" in scores.table

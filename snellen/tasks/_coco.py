@@ -1,9 +1,10 @@
 """COCO's scores, counted by pycocotools: mean average precision of boxes, masks or key points."""
 
-import contextlib
-import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -75,11 +76,12 @@ class CocoScores(Metric):
         return zero | {name: round(float(v), 12) for name, v in scores.items() if v >= 0}
 
     def _evaluate(self) -> Any:
+        import pycocotools.coco
+        import pycocotools.cocoeval
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
 
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said):
+        with _hearing(pycocotools.coco, pycocotools.cocoeval) as said:
             truth = COCO()
             truth.dataset = {
                 "images": [  # pycocotools asks for sizes, which run lengths hold themselves
@@ -98,10 +100,9 @@ class CocoScores(Metric):
                 evaluation.params.kpt_oks_sigmas = np.array(self.sigmas)
             evaluation.evaluate()
             evaluation.accumulate()
-            said.seek(0)
-            said.truncate()
+            said.clear()
             evaluation.summarize()
-        self.table = said.getvalue()
+        self.table = "".join(said)
         return evaluation
 
     def _truths(self, target: Target) -> list[dict[str, Any]]:
@@ -135,6 +136,30 @@ class CocoScores(Metric):
         labelled = (seen > 0).sum(1).tolist()
         rows = zip(flat_joints(points, seen), labelled, strict=True)
         return [{"keypoints": row, "num_keypoints": num} for row, num in rows]
+
+
+_heard: ContextVar[list[str] | None] = ContextVar("what pycocotools says", default=None)
+
+
+@contextmanager
+def _hearing(*modules: ModuleType) -> Iterator[list[str]]:
+    """What modules print in this thread, in place of standard output, which is everyone's."""
+
+    def tell(*words: Any, **how: Any) -> None:
+        lines = _heard.get()
+        if lines is None:
+            print(*words, **how)
+        else:
+            lines.append(" ".join(map(str, words)) + "\n")
+
+    for module in modules:
+        module.print = tell  # type: ignore[attr-defined]
+    said: list[str] = []
+    before = _heard.set(said)
+    try:
+        yield said
+    finally:
+        _heard.reset(before)
 
 
 def _areas(target: Target, masks_NHW: Tensor | None) -> list[float]:
