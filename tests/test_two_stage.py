@@ -8,7 +8,9 @@ import torch
 
 import snellen as sn
 from snellen.core.errors import UsageError
+from snellen.data.sample import Sample, Target
 from snellen.data.selective_search import search_regions
+from snellen.data.source import SampleSet, Source
 from snellen.data.superpixels import grow_superpixels
 from snellen.data.world_set import WorldSet
 from snellen.data.worlds import World
@@ -18,13 +20,28 @@ from snellen.nn.detector import Truth
 from snellen.nn.iou import box_iou
 from snellen.nn.nms import non_maximum_suppression
 from snellen.nn.pyramid import SpatialPyramidPool
+from snellen.nn.region_align import pyramid_level
 from snellen.nn.region_features import pool_regions, warp_regions
 from snellen.nn.region_joints import joint_loss, read_joints
 from snellen.nn.region_judge import fit_judge
 from snellen.nn.two_stage import TwoStage, is_region
+from snellen.tasks.detect import Detect
 
 SIZE = (64, 96)
 STYLE = TwoStage(3, ((12.0,), (24.0,)), (8, 16), before=40, keep=12, regions=16)
+
+
+class Listed(SampleSet):
+    """Samples as they are given."""
+
+    def __init__(self, samples):
+        self.samples = list(samples)
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, i):
+        return self.samples[i]
 
 
 def raw_maps(seed=0, images=2):
@@ -45,6 +62,38 @@ def test_anchors_are_those_by_hand():
     torch.testing.assert_close(first[3:4], torch.tensor(wanted[:1]))
     theirs = TwoStage(3, ((32.0,),), (16,), corner=True)._anchors([torch.zeros(1, 15, 1, 1)])
     assert theirs[0].tolist() == [[-23, -11, 23, 11], [-16, -16, 16, 16], [-11, -23, 11, 23]]
+
+
+def test_anchors_are_as_large_as_the_things_of_the_data_and_torchvisions_stay():
+    random = torch.Generator().manual_seed(0)
+    low = 200 * torch.rand(40, 1, 2, generator=random)
+    boxes = torch.cat([low, low + 90 + 30 * torch.rand(40, 1, 2, generator=random)], 2)
+    part = Listed(
+        Sample(torch.zeros(3, 320, 320, dtype=torch.uint8),
+               Target(labels=torch.zeros(1).long(), boxes_N4=box), index=i)
+        for i, box in enumerate(boxes)
+    )  # fmt: skip
+    task = Detect.from_source(Source("cells", "own", part, ("cell",)))
+    net = task.build(sn.model("faster_rcnn-small", classes=1))
+    assert task.style.as_dict() == net.head.facts.as_dict()
+    anchors = torch.cat(
+        task.style._anchors([torch.zeros(1, 1, 320 // s, 320 // s) for s in (4, 8, 16)])
+    )
+    assert box_iou(boxes[:, 0], anchors).amax(1).mean() > 0.8
+    theirs = sn.model("tv:fasterrcnn_resnet50_fpn", **row("tv:fasterrcnn_resnet50_fpn").thin)
+    assert theirs.head.style(1, task.spec["anchors"])["sides"] == [[32], [64], [128], [256], [512]]
+
+
+def test_large_regions_of_a_small_picture_are_read_from_coarse_maps():
+    for name, sides in (
+        ("faster_rcnn-small", [40, 50, 96]),
+        ("tv:fasterrcnn_resnet50_fpn", [100, 120, 224]),
+    ):
+        facts = sn.model(
+            name, classes=1, **(row(name).thin if name[:3] == "tv:" else {})
+        ).head.facts
+        boxes = torch.tensor([[[0.0, 0, side, side] for side in sides]])
+        assert pyramid_level(boxes, (4, 8, 16), facts.usual).tolist() == [[0, 1, 2]], name
 
 
 def test_proposals_are_the_best_of_each_map_without_doubles():

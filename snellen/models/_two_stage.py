@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import UsageError
+from ..nn.anchors import kmeans_anchors
 from ..nn.asked import ask
 from ..nn.detector import Style
-from ..nn.region_align import pyramid_align
+from ..nn.region_align import pyramid_align, pyramid_level
 from ..nn.two_stage import TwoStage, is_region
 from ..nn.two_stage_masks import MaskedTwoStage
 from ._parts import conv_relu, relu
@@ -137,14 +138,21 @@ class TwoStageHead(nn.Module):
 
     def grids(self, maps: Sequence[Tensor], regions: Tensor, bins: int) -> Tensor:
         """Maps of the pyramid, regions (B, P, 4) -> (B * P, C, bins, bins)."""
-        strides = self.facts.strides[: self.read]
+        facts, strides = self.facts, self.facts.strides[: self.read]
+        level = pyramid_level(regions, strides, facts.usual)
         return pyramid_align(
-            maps[: self.read], regions, bins, strides=strides, aligned=not self.facts.corner
-        ).flatten(0, 1)
+            maps[: self.read], regions, bins,
+            strides=strides, level_BP=level, aligned=not facts.corner,
+        ).flatten(0, 1)  # fmt: skip
 
     def style(self, classes: int, anchors: Mapping[str, Any]) -> dict[str, Any]:
-        """The facts of the style, whose anchors are the network's and not the data's."""
+        """The facts of the style. The sides of anchors are taken from those of the data, but
+        torchvision's stay: its weights know no others.
+        """
         facts = replace(self.facts, classes=classes)
+        if anchors and not facts.corner:
+            sizes_A2 = torch.tensor(max(anchors.values(), key=len))
+            facts = self.facts = replace(facts, sides=fitted_sides(sizes_A2, facts.sides))
         style: Style = facts if self.branch is None else self.branch.style(facts)
         return {"name": style.name, **style.as_dict()}
 
@@ -196,6 +204,23 @@ class Joints(nn.Module):
             "no task trains joints of regions; task=pose wants openpose-small or another of its "
             "family, and sn.nn.joint_loss is this network's loss for a loop of one's own"
         )
+
+
+def fitted_sides(
+    sizes_A2: Tensor, sides: Sequence[Sequence[float]]
+) -> tuple[tuple[float, ...], ...]:
+    """Widths and heights of the data's boxes, sides of each map -> as many sides that suit them.
+
+    >>> fitted_sides(torch.tensor([[4.0, 9], [5, 8], [20, 20], [90, 10]]), ((1.0,), (2.0,)))
+    ((6.0,), (20.0,))
+    """
+    count, each = sum(len(some) for some in sides), len(sides[0])
+    side_N = sizes_A2.prod(1).sqrt().unique()
+    if len(side_N) > count:
+        side_N = kmeans_anchors(side_N[:, None].expand(-1, 2), count)[0][:, 0]
+    rows = torch.linspace(0, len(side_N) - 1, count).round().long()  # too few: some of them twice
+    told = [round(side, 1) for side in side_N[rows].tolist()]
+    return tuple(tuple(told[i : i + each]) for i in range(0, count, each))
 
 
 def most_regions(boxes_BD4: Tensor) -> int:

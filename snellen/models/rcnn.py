@@ -10,8 +10,10 @@ torchvision's weights want pixels standardised as ImageNet's, a shorter side of 
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from torch import nn
+
 from ..nn.two_stage import TwoStage
-from ._columns import Block, Count
+from ._columns import Block, Count, Factor, Share
 from ._names import Named
 from ._network import Network
 from ._parts import conv_bn, he_init
@@ -39,7 +41,9 @@ class Rcnn(Row):
     picture's proposals `keep` are read, of `before` on each map; `regions` are learned from.
     Of `found` things masks are told, by convolutions as wide as `masks` (task=instances), or
     `joints` by those of `people` (task=keypoints, which is a network only). `stem`
-    "halving" is one convolution of 6x6, stride 2.
+    "halving" is one convolution of 6x6, stride 2. Regions of `usual` pixels are read from the map
+    of 16 pixels a cell, smaller ones from finer maps. `eps` is that of norms: torchvision's weights
+    were learned with norms at rest and without any, and PyTorch's want some to learn by.
     """
 
     block: Block = "bottleneck"
@@ -54,6 +58,8 @@ class Rcnn(Row):
     keep: Count = 1000
     regions: Count = 512
     corner: bool = True
+    usual: Factor = 224.0
+    eps: Share = 1e-15
     found: Count = 100
     masks: tuple[Count, ...] = (256,) * 4
     people: tuple[Count, ...] = (512,) * 8
@@ -85,6 +91,7 @@ class Rcnn(Row):
         facts = TwoStage(
             classes, self.sides, [first << i for i in range(len(self.sides))],
             before=self.before, keep=self.keep, regions=self.regions, corner=self.corner,
+            usual=self.usual,
         )  # fmt: skip
         wide = 4 if self.block == "bottleneck" else 1
         widths = [wide * self.base << i for i in range(len(self.depths))][-read:]
@@ -95,6 +102,9 @@ class Rcnn(Row):
         )
         net = he_init(Network(stages, head, channels, taps=body.stages[-read:]))
         start_faint(head)
+        for layer in net.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.eps = self.eps
         return net
 
     def _branch(self) -> Masks | Joints | None:
@@ -107,8 +117,8 @@ class Rcnn(Row):
 SMALL: dict[str, Any] = {
     "block": "basic", "depths": (1, 1, 1, 1), "base": 16, "stem": "halving", "width": 48,
     "hidden": 128, "sides": ((12.0,), (20.0,), (34.0,)), "pooled": False, "before": 100,
-    "keep": 100, "regions": 32, "corner": False, "found": 100, "masks": (32,), "input": (3, 96, 96),
-    "classes": 6,
+    "keep": 100, "regions": 32, "corner": False, "usual": 96.0, "eps": 1e-5, "found": 100,
+    "masks": (32,), "input": (3, 96, 96), "classes": 6,
 }  # fmt: skip
 MASKED: dict[str, Any] = {"task": "instances", "paper": "arXiv:1703.06870"}
 

@@ -52,17 +52,17 @@ def roi_align(
     )  # fmt: skip
 
 
-def pyramid_level(boxes_BP4: Tensor, strides: Sequence[float]) -> Tensor:
+def pyramid_level(boxes_BP4: Tensor, strides: Sequence[float], usual: float = USUAL_SIDE) -> Tensor:
     """Boxes in pixels -> the row of `strides` (powers of two, rising) that each is read from.
 
-    4 + log2 of its side over 224, rounded down: level k has cells of 2^k pixels.
+    4 + log2 of its side over `usual`, rounded down: level k has cells of 2^k pixels.
 
     >>> boxes = torch.tensor([[[0.0, 0, 112, 112], [0, 0, 224, 224], [0, 0, 900, 900]]])
     >>> pyramid_level(boxes, [4, 8, 16, 32]).tolist()
     [[1, 2, 3]]
     """
     area_BP = (boxes_BP4[..., 2:] - boxes_BP4[..., :2]).clamp(min=0).prod(-1)
-    level = USUAL_LEVEL + torch.log2(area_BP.sqrt() / USUAL_SIDE + 1e-12) + 1e-6
+    level = USUAL_LEVEL + torch.log2(area_BP.sqrt() / usual + 1e-12) + 1e-6
     first = torch.log2(torch.tensor(float(strides[0]))).round()
     return torch.nan_to_num(level - first.to(level)).floor().clamp(0, len(strides) - 1).long()
 

@@ -23,6 +23,7 @@ from .assign import BACKGROUND, sample_rois
 from .box_code import clip_boxes, decode_boxes, encode_boxes
 from .detector import Found, Style, Truth, matched
 from .nms import non_maximum_suppression
+from .region_align import USUAL_SIDE
 
 PARTS = {
     "Faster R-CNN": Part(
@@ -44,7 +45,8 @@ class TwoStage(Style):
 
     Of each map's proposals the best `before` are looked at, in all `keep` are read. `anchors` and
     `regions` of an image are learned from. `corner`: anchors sit on the corners of cells and half
-    their sides are whole pixels, as in torchvision.
+    their sides are whole pixels, as in torchvision. `usual` is the side in pixels of a region that
+    is read from the map of 16 pixels a cell; half as large ones are from that of 8.
 
     >>> style = TwoStage(2, ((8.0,), (16.0,)), (4, 8), keep=5)
     >>> truth = Truth(torch.tensor([[3.0, 4, 11, 12]]), torch.tensor([1]))
@@ -64,6 +66,7 @@ class TwoStage(Style):
     anchors: int = 256
     regions: int = 512
     corner: bool = False
+    usual: float = USUAL_SIDE
     name = "two_stage"
     told = True
 
