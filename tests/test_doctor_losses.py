@@ -99,3 +99,29 @@ def test_tables_that_are_meant_are_none():
     assert table((out * kernel).mean(), 6) is None
     assert table((out - out.T).exp().mean(), 6) is None
     assert table((out @ out.T).softmax(1).log().mean(), 6) is None
+
+
+SPIKE = """
+y = x @ torch.randn(10)
+{spoil}
+net = nn.Sequential(nn.Linear(10, 32), nn.ReLU(), nn.Linear(32, 1))
+optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+for i in range(200):
+    k = torch.arange(50) + 50 * (i % 12)
+    loss = F.{loss}
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize("loss", ["mse_loss(net(x[k])[:, 0], y[k])",
+                                  "smooth_l1_loss(y[k], net(x[k])[:, 0])"])  # fmt: skip
+@pytest.mark.parametrize("row", [77, 593])
+def test_a_huge_target_is_the_root_without_a_loader_too(row, loss, tmp_path, capsys):
+    source = SPIKE.format(spoil=f"y[{row}] = 1e5", loss=loss)
+    first, *others = found(source, tmp_path)
+    assert (first["id"], first["samples"], others) == ("data-outlier", [row % 50], [])
+    assert (first["samples_of"], first["since"] % 12) == ("batch", row // 50)
+    assert f"row {row % 50} of that batch" in first["message"]
+    assert ids(SPIKE.format(spoil="y[77] *= 3", loss=loss), tmp_path) == []

@@ -198,6 +198,7 @@ class Engine:
                 self._nonfinite("loss", feed, loss)
             elif value > self._best:
                 self.schedule.alarm(self.turn)
+                self.tell("rose", feed, loss)
             else:
                 self._best = min(self._best, 3 * abs(value) + 1e-8)
             if loss.is_cpu and math.isfinite(value):

@@ -6,6 +6,7 @@ which rows went wrong, and in which operation.
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import torch
@@ -66,11 +67,13 @@ def nodes(loss: Tensor) -> Iterator[Any]:
         todo.extend(following for following, _ in node.next_functions)
 
 
-def saved_target(loss: Tensor, batch_size: int) -> Tensor | None:
+def saved_target(loss: Tensor, batch_size: int, most: int = MOST) -> Tensor | None:
     """The target that a built-in loss saved, where its first axis is the batch."""
-    for node in nodes(loss):
+    for node in islice(nodes(loss), most):
         try:
             target = getattr(node, "_saved_target", None)
+            if target is not None and target.requires_grad:  # loss(y, net(x))
+                target = getattr(node, "_saved_self", None)
         except RuntimeError:  # freed, or changed in place since
             continue
         if isinstance(target, Tensor) and target.dim() and len(target) == batch_size:

@@ -42,14 +42,12 @@ def share_beyond(target: Tensor, activation: str) -> float:
 
 
 def told(x: Tensor, target: Tensor) -> dict[str, Any]:
-    """A loss's two arguments, in either order -> what made the outputs, and what it cannot reach.
+    """Outputs and their targets -> what made the outputs, and what of the targets it cannot reach.
 
     >>> import torch; out = torch.zeros(2, requires_grad=True).tanh()
-    >>> told(torch.tensor([0.5, 3.0]), out)
+    >>> told(out, torch.tensor([0.5, 3.0]))
     {'made_by': 'tanh', 'beyond': 0.5, 'wanted_min': 0.5, 'wanted_max': 3.0}
     """
-    if x.grad_fn is None and not target.is_complex():
-        x, target = target, x
     activation = activation_behind(x)
     if not activation or not target.is_floating_point() or not target.numel():
         return {"made_by": activation}

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..chart import Chart, Trace
 
+REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 CROSS_ENTROPY = ("cross_entropy", "crossentropyloss")
 
 

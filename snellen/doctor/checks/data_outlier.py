@@ -1,12 +1,14 @@
 """One value a hundred times the others steers the whole batch's gradient."""
 
+from collections.abc import Iterable
 from statistics import median
+from typing import Any
 
 from ..chart import Chart
 from ..check import Check
 from ..finding import Finding
-from ._cases import training
-from ._readings import finite, short
+from ._cases import answer, training
+from ._readings import REGRESSION, finite, probed, short
 
 TIMES, BATCHES = 20.0, 8
 ITEMS = "look at these items; mend them, clip the values, or use Huber loss"
@@ -34,7 +36,8 @@ class Outlier(Check):
         rows = [r for r in chart.batches.get("train", ()) if "float" in str(r.get("dtype"))]
         inputs = [(r["absmax"], r["step"], r.get("input_row")) for r in rows
                   if finite([r.get("absmax")])]  # fmt: skip
-        return self._judge("input", inputs) or self._judge("target", _targets(chart, rows))
+        return (self._judge("input", inputs) or self._judge("target", _targets(chart, rows))
+                or self._received(chart))  # fmt: skip
 
     def _judge(self, what: str, values: list[Size]) -> Finding | None:
         usual = median([v for v, _, _ in values]) if len(values) >= BATCHES else 0.0
@@ -56,6 +59,40 @@ class Outlier(Check):
             evidence={"largest": worst, "usual": usual, "batches": len(far)},
         )
 
+    def _received(self, chart: Chart) -> Finding | None:
+        """Targets that no loader dealt: what the loss received, and what made it leap up."""
+        calls, leaps = _sizes(chart.loss_calls), _sizes(probed(chart, "rises"))
+        usual = median([v for v, _, _ in calls]) if len(calls) >= BATCHES else 0.0
+        if usual <= 0 or sum(v > TIMES * usual for v, _, _ in calls) > 0.2 * len(calls):
+            return None
+        far = sorted({size for size in calls + leaps if size[0] > TIMES * usual}, key=_step)
+        if not far:
+            return None
+        size, step, row = far[0]
+        return self.finding(
+            f"a target of the batch at step {step} is {short(size)} in size,"
+            f" {short(size / usual)} times that of a usual batch ({short(usual)}): row {row} of"
+            f" that batch",
+            do=f"look at the sample in row {row} of step {step}'s batch, as your loop draws it;"
+               " mend it, clip the values, or use Huber loss",
+            samples=(row,) if row is not None else (),
+            samples_of="batch",
+            since=step,
+            confidence=0.8,
+            evidence={"largest": size, "usual": usual, "batches": len({*map(_step, far)})},
+        )  # fmt: skip
+
+
+def _step(size: Size) -> int:
+    return size[1]
+
+
+def _sizes(rows: Iterable[dict[str, Any]]) -> list[Size]:
+    """The largest target of each batch that a loss by values received."""
+    return [(r["target_size"], r["step"], r.get("target_at")) for r in rows
+            if r.get("function", REGRESSION[0]) in REGRESSION
+            and finite([r.get("target_size")])]  # fmt: skip
+
 
 def _targets(chart: Chart, rows: list[dict]) -> list[Size]:
     if chart.facts.get("targets") == "class":
@@ -67,18 +104,25 @@ def _targets(chart: Chart, rows: list[dict]) -> list[Size]:
 
 
 def sick() -> list[Chart]:
-    """A sensor that once returned 4096; a price in cents."""
+    """A sensor that once returned 4096; a price in cents; one that a loop without loader met."""
     spike = {"absmax": lambda t: 4096.0 if t == 11 else 2.8 + 0.1 * (t % 5)}
     price = {"target_dtype": "float32", "target_min": 0.1,
              "target_max": lambda t: 250.0 if t == 3 else 2.5}  # fmt: skip
     facts = {"targets": "value", "classes": None, "loss_fn": "MSELoss"}
-    return [training(batch=spike), training(batch=price, facts=facts, loss_call=_mse())]
+    received = _mse() | {"target_size": lambda t: 2.0 + 0.1 * (t % 5), "target_at": 4}
+    leap = answer("rises", 70, target_size=1e4, target_at=31)
+    return [training(batch=spike), training(batch=price, facts=facts, loss_call=_mse()),
+            training(sick=(leap,), facts=facts, loss_call=received)]  # fmt: skip
 
 
 def healthy() -> list[Chart]:
-    """Heavy tails, a few times the usual."""
+    """Heavy tails, a few times the usual; so is the target behind a loss that leapt up."""
     tails = {"absmax": lambda t: 3.0 + (9.0 if t % 7 == 0 else 0.0)}
-    return [training(batch=tails)]
+    leap = answer("rises", 70, target_size=9.0, target_at=31)
+    return [
+        training(batch=tails),
+        training(sick=(leap,), loss_call=_mse() | {"target_size": 2.0, "target_at": 4}),
+    ]
 
 
 def _mse() -> dict:

@@ -5,10 +5,9 @@ from ..check import Check
 from ..finding import Finding
 from ..reach import MARGIN, REACH
 from ._cases import training
-from ._readings import CROSS_ENTROPY, activation_of, finite, place, short
+from ._readings import CROSS_ENTROPY, REGRESSION, activation_of, finite, place, short
 
 CALLS, BEYOND = 5, 0.05
-REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
 class OutputActivation(Check):

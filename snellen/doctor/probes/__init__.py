@@ -31,7 +31,9 @@ batch       min, max, mean, std, absmax, nonfinite_rows, whole_numbers, dtype, s
 loss_call   function, input_shape, target_shape, input_dtype, target_dtype, input_min, input_max,
             row_sum_min, row_sum_max, target_min, target_max, reduction, value, classes, error,
             outside {row of the batch: label} where it raised; made_by (the activation behind
-            the outputs), and of the targets beside it beyond (share), wanted_min, wanted_max
+            the outputs), and of the targets beside it beyond (share), wanted_min, wanted_max;
+            of float targets that nothing is learnt by target_size (the largest), target_at (its
+            row)
 nonfinite   what (loss | gradient | weight | input | activation), module, parameter, operation
 probe       named, of a few steps and of the end; values besides last, network:
             additivity  error, layers (in series), rank, widths [input, output]
@@ -48,6 +50,7 @@ probe       named, of a few steps and of the end; values besides last, network:
             direction   away, counted, right, chance, is_class
             logs        least, source (softmax | sigmoid), overflows
             summed      size
+            rises       target_size, target_at (of a batch whose loss leapt up, sampled or not)
             penalty     penalty, data (norms of their gradients)
 culprit     cause (data | sample | step | label), split, samples, samples_of, paths, module,
             operation, searched, values (what is in them), field (image | target); of labels also

@@ -41,6 +41,20 @@ def bad_rows(x_B: Tensor) -> Tensor:
         else (~torch.isfinite(x_B)).nonzero().flatten().cpu()  # fmt: skip
 
 
+def farthest(target_B: Tensor) -> dict[str, Any]:
+    """Float targets that nothing is learnt by -> their largest size, and the row that has it.
+
+    >>> farthest(torch.tensor([[1.0, 2.0], [-9.0, 0.0]]))
+    {'target_size': 9.0, 'target_at': 1}
+    """
+    if not target_B.is_floating_point() or not target_B.numel() or not target_B.dim():
+        return {}
+    if target_B.requires_grad:
+        return {}
+    size_B = target_B.abs().flatten(1).amax(1) if target_B.dim() > 1 else target_B.abs()
+    return {"target_size": size_B.max().item(), "target_at": int(size_B.argmax())}
+
+
 def first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
     """The first tensor that a call received, looked for in order and one level deep."""
     for value in (*args, *kwargs.values()):

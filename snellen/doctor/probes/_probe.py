@@ -104,6 +104,9 @@ class Probe:
     def backward(self, feed: Feed, loss: Tensor) -> None:
         """Before a backward pass."""
 
+    def rose(self, feed: Feed, loss: Tensor) -> None:
+        """Before a backward pass of any step, sampled or not, whose loss leapt up."""
+
     def before_update(self, stepper: Stepper) -> None:
         """Before an optimiser's step."""
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..calls import CLASS_LOSSES, LOSSES
 from ..labels import IGNORED
 from ..reach import told
-from ._measure import summary, target_facts
+from ._measure import farthest, summary, target_facts
 from ._probe import Feed, Probe
 
 SHOWN = 16  # rows of a batch that a loss refused
@@ -54,7 +54,8 @@ class Losses(Probe):
         values["weighted"] = any(isinstance(w, Tensor) for w in heavy)
         values["cosines"] = is_cosine(x)
         values["target_counts"] = counted(target)
-        values |= told(x, target)
+        pair = (target, x) if x.grad_fn is None else (x, target)  # the user's order is free
+        values |= told(*pair) | farthest(pair[1])
         self.eyes.emit("loss_call", self.eyes.step, values=values)
         if error is None:
             more = {k: v.detach() if isinstance(v, Tensor) else v for k, v in more.items()}
