@@ -46,12 +46,20 @@ class Letterbox:
         return torch.minimum(points.clamp(min=0), limit)
 
     def fit(self, image_CHW: Tensor, inputs: Inputs) -> Tensor:
-        """image_CHW -> (channels, H, W) of the input, padded with its mean colour."""
+        """image_CHW -> (channels, H, W) of the input, padded with the mean of its statistics: with
+        what a network sees as 0 in every channel.
+        """
         image_CHW = match_channels(image_CHW, inputs.channels)
         if self.inner != self.old:
             image_CHW = resize(image_CHW, *self.inner)
-        fill = 255 * sum(inputs.mean) / len(inputs.mean) if image_CHW.dtype == torch.uint8 else 0.0
-        return self.pad(image_CHW, fill)
+        if self.inner == self.new:
+            return image_CHW
+        mean_C = torch.tensor(inputs.mean)
+        if image_CHW.dtype == torch.uint8:
+            mean_C = (255 * mean_C).round()
+        whole = mean_C.to(image_CHW.dtype)[:, None, None].repeat(1, *self.new)
+        whole[:, : self.inner[0], : self.inner[1]] = image_CHW
+        return whole
 
     def pad(self, maps: Tensor, fill: float) -> Tensor:
         """Maps (.., inner) -> (.., new), `fill` to the right and below."""
