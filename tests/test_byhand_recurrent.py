@@ -3,19 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from byhand_torch import TIGHT, numbers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snellen.byhand import coupled, gru, linear, lstm, peephole, rnn
 from snellen.byhand.activations import sigmoid
 
-TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 STEPS, SAMPLES, INPUTS, HIDDEN = 5, 2, 3, 4
 GATES = {"rnn": 1, "lstm": 4, "peephole": 4, "coupled": 3, "gru": 3}
-
-
-def numbers(*shape, seed=0):
-    return np.random.default_rng([seed, *shape]).normal(size=shape)
 
 
 def arrays_of(cell, T=STEPS, B=SAMPLES, inputs=INPUTS, H=HIDDEN):
