@@ -173,7 +173,7 @@ def test_features_are_asked_for_by_name():
      ("resnet18", {"width": 0}, "not a whole number from 1 up"),
      ("resnet18", {"width": True}, "not a whole number"),
      ("mobilenet_v2", {"dropout": 1.5}, "from 0 to 1"),
-     ("mobilenet_v2", {"width": float("nan")}, "from 0.001 up"),
+     ("mobilenet_v2", {"width": float("nan")}, "from 0.001 to 10000"),
      ("vgg11", {"norm": "yes"}, "not yes or no"),
      ("alexnet", {"groups": (7, 1, 1, 1, 1)}, "make no AlexNet"),
      ("resnet18", {"classes": True}, "classes=True"), ("resnet18", {"channels": 0}, "channels=0"),

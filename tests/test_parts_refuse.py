@@ -16,6 +16,7 @@ from snellen.data.decorrelate import principal
 from snellen.data.downsample import downsample, false_pattern
 from snellen.data.sample import Batch
 from snellen.doctor.slopes.rules import Rules
+from snellen.models import freeze_through
 
 AUGMENTS = registry.collect("snellen.data.augment", "AUGMENTS")
 
@@ -268,3 +269,150 @@ def sparse_step(make):
 def test_inputs_of_another_kind_are_refused_in_words(call, says):
     with pytest.raises(UsageError, match=says):
         call()
+
+
+SCORES, BOXES = torch.zeros(2, 3), torch.tensor([[0.0, 0, 4, 4], [1, 0, 5, 4]])
+LABELS_OF_2, POINT, NAN = torch.tensor([0, 2]), torch.ones(2), torch.nan
+
+
+def square(x):
+    return x.square().sum()
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: sn.nn.non_maximum_suppression(BOXES, SCORES[:, 0], NAN), "iou=nan"),
+        (lambda: sn.nn.non_maximum_suppression(BOXES, SCORES[:, 0], 50), "iou=50"),
+        (lambda: sn.nn.soft_suppression(BOXES, SCORES[:, 0], 0.0), "sigma=0.0"),
+        (lambda: sn.nn.soft_suppression(BOXES, SCORES[:, 0], -0.5), "sigma=-0.5"),
+        (lambda: sn.nn.soft_suppression(BOXES, SCORES[:, 0], least=NAN), "least=nan"),
+        (lambda: sn.optim.soft_threshold(POINT, NAN), "amount=nan"),
+        (lambda: sn.optim.numerical_gradient(square, POINT.double(), 0.0), "h=0.0"),
+        (lambda: sn.nn.multiclass_hinge(SCORES, LABELS_OF_2, NAN), "delta=nan"),
+        (lambda: sn.nn.squared_hinge(SCORES, LABELS_OF_2, -1.0), "delta=-1.0"),
+        (lambda: sn.nn.CosineLinear(3, 2, NAN), "scale=nan"),
+        (lambda: sn.nn.CosineLinear(3, 2, 0.0), "scale=0.0"),
+        (lambda: sn.nn.ASoftmax(3, 8, start=NAN), "start=nan"),
+        (lambda: sn.nn.annealed_mix(-10), "step=-10"),
+        (lambda: sn.nn.LSoftmax(4, 8, 2.5), "margin=2.5"),
+        (lambda: sn.nn.LSoftmax(0, 8), "classes=0"),
+        (lambda: sn.nn.CenterLoss(0, 8), "classes=0"),
+        (lambda: sn.nn.sparse_fan_in_(torch.zeros(3, 4), 2, std=NAN), "std=nan"),
+        (lambda: sn.nn.sparse_fan_in_(torch.zeros(3, 4), 2.5), "k=2.5"),
+        (lambda: sn.optim.weight_decay_of(-0.1, "lambda w^2"), "strength=-0.1"),
+        (lambda: sn.optim.elastic_net([POINT], 0.1, -0.2), "l2=-0.2"),
+        (lambda: sn.optim.look_ahead(lambda x: x, POINT, 2, lr=NAN, momentum=0.5), "lr=nan"),
+        (lambda: sn.optim.substituted(lambda x: x, POINT, 2, lr=1.0, momentum=2), "momentum=2"),
+        (lambda: sn.gradcheck(nn.Linear(2, 1), torch.ones(1, 2), seed="a"), "seed='a'"),
+        (lambda: compose(3), "augment=3"),
+    ],
+)
+def test_a_setting_that_would_give_nan_or_nothing_is_named(call, says):
+    with pytest.raises(UsageError, match=says):
+        call()
+
+
+@pytest.mark.parametrize("momentum", [1.0, 1.5, NAN, -0.1])
+@pytest.mark.parametrize(
+    "name", ["sgd", "momentum", "caffe", "nesterov", "rmsprop", "adam", "adamw"]
+)
+def test_all_optimisers_refuse_a_momentum_in_the_same_words(name, momentum):
+    with pytest.raises(UsageError, match=f"momentum={momentum}; a number from 0 up and below 1"):
+        sn.optim.build(name, WEIGHT, lr=0.1, momentum=momentum)
+
+
+@pytest.mark.parametrize("wrong", [NAN, -0.1, "a", None])
+@pytest.mark.parametrize(
+    "decay",
+    [
+        sn.optim.constant,
+        sn.optim.cosine,
+        sn.optim.onecycle,
+        sn.optim.warmup_cosine,
+        sn.optim.rising_momentum,
+        lambda time: sn.optim.step_decay(time, 10),
+        lambda time: sn.optim.exponential_decay(time, 0.1),
+        lambda time: sn.optim.inverse_decay(time, 0.1),
+    ],
+)
+def test_schedules_refuse_a_time_that_is_none(decay, wrong):
+    with pytest.raises(UsageError, match=f"={wrong!r}; a"):
+        decay(wrong)
+    assert 0 <= decay(0.5) <= 1
+
+
+def test_schedules_end_where_the_training_does():
+    for name in ("constant", "cosine", "onecycle", "warmup_cosine", "rising_momentum"):
+        with pytest.raises(UsageError, match=r"share=1\.5; a number from 0 to 1"):
+            getattr(sn.optim, name)(1.5)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: sn.nn.dice_loss(MAPS, torch.zeros(1, 4, 5).long()), r"\(1, 4, 5\)"),
+        (lambda: sn.nn.dice_loss(MAPS, torch.full((1, 4, 4), 4)), r"outside 0\.\.3"),
+        (lambda: sn.nn.dice_loss(MAPS, torch.zeros(1, 4, 4)), "float32; class numbers"),
+        (lambda: sn.nn.box_iou(BOXES[:, :3], BOXES), r"\(2, 3\); \(N, 4\)"),
+        (lambda: sn.nn.box_iou(BOXES, BOXES[0]), r"\(4,\); \(N, 4\)"),
+        (lambda: sn.nn.aligned_iou(BOXES, BOXES[:1]), "2 boxes and 1 others"),
+        (lambda: sn.nn.aligned_giou(BOXES, BOXES[None]), r"\(1, 2, 4\)"),
+        (lambda: sn.nn.box_area(torch.tensor(1.0)), r"shape \(\)"),
+        (lambda: sn.nn.focal_loss(SCORES.long(), LABELS_OF_2), "scores of torch.int64"),
+        (lambda: sn.nn.focal_logistic(SCORES.long(), SCORES), "scores of torch.int64"),
+        (lambda: sn.nn.SpatialPyramidPool()(torch.zeros(1, 2, 0, 5)), r"\(1, 2, 0, 5\)"),
+        (lambda: sn.optim.newton(torch.square, POINT), r"loss of shape \(2,\)"),
+        (lambda: sn.optim.newton(square, POINT.long()), "start is of torch.int64"),
+        (lambda: sn.optim.newton(lambda x: square(x) * NAN, POINT), "loss at step 1 is nan"),
+        (lambda: sn.optim.quasi_newton(square, POINT.long()), "start is of torch.int64"),
+        (lambda: sn.optim.random_local_search(square, POINT.long(), 3, step=1), "int64"),
+        (lambda: sn.optim.numerical_gradient(torch.square, POINT.double()), r"\(2,\)"),
+        (lambda: freeze_through(sn.model("lenet5_bn"), None), "no None in the stages"),
+    ],
+)  # fmt: skip
+def test_a_shape_or_kind_that_does_not_fit_is_named(call, says):
+    with pytest.raises(UsageError, match=says):
+        call()
+
+
+def test_one_average_holds_one_shape_and_stays_as_it_was():
+    average = sn.optim.ExponentialAverage(0.5)
+    average.add(POINT)
+    for other in (torch.ones(3), torch.ones(1, 2), 1.0):
+        with pytest.raises(UsageError, match=r"after others of \(2,\)"):
+            average.add(other)
+    assert average.count == 1
+    torch.testing.assert_close(average.add(3 * POINT), (0.25 * POINT + 1.5 * POINT) / 0.75)
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "transposed", "channels_last"])
+def test_the_numerical_gradient_is_the_slope_in_every_layout(layout):
+    x = torch.randn(2, 3, 4, 5, dtype=torch.float64)
+    x = {
+        "contiguous": x,
+        "transposed": x.permute(3, 1, 0, 2),
+        "channels_last": x.to(memory_format=torch.channels_last),
+    }[layout]
+    slope = sn.optim.numerical_gradient(lambda x: x.pow(3).sum(), x)
+    torch.testing.assert_close(slope, 3 * x**2, rtol=1e-6, atol=1e-8)
+    ones = torch.ones(2, 3, dtype=torch.float64).T
+    torch.testing.assert_close(sn.optim.numerical_gradient(square, ones), 2 * ones)
+    torch.testing.assert_close(sn.optim.newton(square, ones), 0 * ones)
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "says"),
+    [
+        ("resnet18", {"groups": 4}, "groups=4 is for bottlenecks"),
+        ("resnet18", {"base": 7}, "base=7 is for bottlenecks"),
+        ("resnet18", {"stride_on": "1x1"}, "stride_on=1x1 is for bottlenecks"),
+        ("resnet50", {"block": "basic", "stride_on": "1x1"}, "stride_on=1x1"),
+        ("legacy_seresnet18", {"groups": 4}, "groups=4 is for bottlenecks"),
+        ("resnetv2_18", {"stride_on": "1x1"}, "stride_on=1x1 is for bottlenecks"),
+        ("mobilenet_v2", {"width": torch.inf}, "width=inf is not a number"),
+    ],
+)
+def test_columns_that_would_change_nothing_or_build_nothing_are_named(name, columns, says):
+    with pytest.raises(UsageError, match=says):
+        sn.model(name, classes=4, **columns)

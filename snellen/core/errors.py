@@ -90,7 +90,7 @@ class UnknownName(UsageError, LookupError):
 
     def __init__(self, name: str, known: Iterable[str], where: str, beside: str = "") -> None:
         known = sorted(known)
-        near = nearest(name, known)
+        near = nearest(str(name), known)
         hint = f"did you mean {', '.join(near)}?" if near else f"there are: {shortlist(known)}"
         super().__init__(f"no {name!r} in {where}; {hint}{beside}")
 

@@ -61,10 +61,25 @@ def check_counts(**values: Any) -> None:
     Traceback (most recent call last):
     snellen.core.errors.UsageError: classes=2.5; a whole number from 1 up is wanted
     """
+    _check_whole(values, "a whole number from 1 up")
+    _check(values, lambda v: v >= 1, "a whole number from 1 up")
+
+
+def check_seeds(**values: Any) -> None:
+    """Whole numbers as generators take, else UsageError.
+
+    >>> check_seeds(seed="a")
+    Traceback (most recent call last):
+    snellen.core.errors.UsageError: seed='a'; a whole number of at most 63 bits is wanted
+    """
+    _check_whole(values, "a whole number of at most 63 bits")
+    _check(values, lambda v: abs(v) < 2**63, "a whole number of at most 63 bits")
+
+
+def _check_whole(values: Mapping[str, Any], wanted: str) -> None:
     for name, value in values.items():
         if isinstance(value, bool) or not hasattr(value, "__index__"):
-            _refuse(name, value, "a whole number from 1 up")
-    _check(values, lambda v: v >= 1, "a whole number from 1 up")
+            _refuse(name, value, wanted)
 
 
 def _check(values: Mapping[str, Any], fits: Callable[[float], bool], wanted: str) -> None:

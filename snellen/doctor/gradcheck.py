@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..core.numbers import check_seeds
 from ..core.parts import Part
 from ..core.seeds import untouched_rng
 from .slopes.compare import Comparison, Seen
@@ -73,12 +74,13 @@ def gradcheck(
     a dropout in train mode drops the same each time, so that its backward is checked too.
 
     Raises UsageError for what cannot be checked: complex, on the meta device, another result each
-    time, not finite, or impossible in float64.
+    time, not finite, or impossible in float64, and for a seed that is no whole number.
 
     >>> report = gradcheck(nn.Linear(3, 2), torch.ones(4, 3))
     >>> bool(report), [row.name for row in report.rows]
     (True, ['weight', 'bias', 'x'])
     """
+    check_seeds(seed=seed)
     rules, end = rules or Rules(), time.monotonic() + seconds
     rows: dict[Key, Row] = {}
     used: dict[Key, int] = {}

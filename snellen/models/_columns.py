@@ -31,7 +31,7 @@ class Within:
 Count = Annotated[int, Within(1)]
 Natural = Annotated[int, Within(0)]
 Share = Annotated[float, Within(0, 1)]
-Factor = Annotated[float, Within(0.001)]
+Factor = Annotated[float, Within(0.001, 10_000)]
 Stem = Literal["imagenet", "small"]
 Block = Literal["basic", "bottleneck"]  # of ResNets
 StrideOn = Literal["1x1", "3x3"]

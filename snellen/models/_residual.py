@@ -5,6 +5,7 @@ straight path.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -77,6 +78,21 @@ def two_3x3(cin: int, width: int, stride: int) -> nn.Sequential:
     torch.Size([1, 8, 4, 4])
     """
     return nn.Sequential(conv_bn(cin, width, 3, stride), conv_bn(width, width, 3, act=None))
+
+
+def refuse_idle(row: Any, *columns: str) -> None:
+    """ValueError where a row of basic blocks sets what bottlenecks alone have, and changes nothing.
+
+    >>> import snellen as sn
+    >>> refuse_idle(sn.models.row("resnet18"), "groups", "stride_on")
+    """
+    for word in columns:
+        value, usual = getattr(row, word), getattr(type(row), word)
+        if value != usual:
+            raise ValueError(
+                f"{word}={value} is for bottlenecks of 1x1, 3x3 and 1x1; its blocks are of two 3x3 "
+                f"and would stay as they are; say {word}={usual}, or leave it out"
+            )
 
 
 def bottleneck(

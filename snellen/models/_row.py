@@ -69,7 +69,7 @@ class Row(ABC):
         sizes = classes or self.classes, channels or self.input[0]
         try:
             net = self.build(*sizes)
-        except (RuntimeError, ValueError, ZeroDivisionError) as error:
+        except (RuntimeError, ValueError, ArithmeticError) as error:
             if not self._fails_without_memory(*sizes):
                 raise
             raise UsageError(f"these columns make no {self.family}: {error}") from error
@@ -81,7 +81,7 @@ class Row(ABC):
         try:
             with torch.device("meta"):
                 self.build(classes, channels)
-        except (RuntimeError, ValueError, ZeroDivisionError):
+        except (RuntimeError, ValueError, ArithmeticError):
             return True
         return False
 

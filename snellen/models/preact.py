@@ -15,7 +15,7 @@ from ._columns import Count, Stem, StrideOn
 from ._names import Named
 from ._network import Network
 from ._parts import conv_bn, he_init, pooled_head, relu
-from ._residual import D50, D101, D152, residual_stages
+from ._residual import D50, D101, D152, refuse_idle, residual_stages
 from ._row import Row
 
 
@@ -67,6 +67,8 @@ class PreAct(Row):
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
+        if self.expansion == 1:
+            refuse_idle(self, "stride_on")
         size, stride = (3, 1) if self.stem == "small" else (7, 2)
         conv = nn.Conv2d(channels, self.width, size, stride, size // 2, bias=False)
         pool = [] if self.stem == "small" else [nn.MaxPool2d(3, 2, 1)]

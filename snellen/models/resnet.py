@@ -16,7 +16,17 @@ from ._columns import Block, Count, Shortcut, Stem, StrideOn
 from ._names import Named
 from ._network import Network
 from ._parts import he_init, image_stem, pooled_head
-from ._residual import D50, D101, D152, Residual, bottleneck, residual_stages, skip_over, two_3x3
+from ._residual import (
+    D50,
+    D101,
+    D152,
+    Residual,
+    bottleneck,
+    refuse_idle,
+    residual_stages,
+    skip_over,
+    two_3x3,
+)
 from ._row import Row
 
 TORCHVISION = "conv1 bn1 layer#.#.(conv# bn# downsample.#) fc"
@@ -46,6 +56,8 @@ class ResNet(Row):
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
+        if self.block == "basic":
+            refuse_idle(self, "groups", "base", "stride_on")
         stem = image_stem(channels, self.width, self.stem)
         stages, cin = residual_stages(partial(_block, row=self), self.width, self.depths)
         return he_init(Network({"stem": stem, **stages}, pooled_head(cin, classes), channels))

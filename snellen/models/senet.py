@@ -15,7 +15,17 @@ from ._columns import Count, Share, Stem, StrideOn
 from ._names import Named
 from ._network import Network
 from ._parts import SqueezeExcite, conv_bn, he_init, image_stem, pooled_head, relu
-from ._residual import D50, D101, D152, Residual, bottleneck, residual_stages, skip_over, two_3x3
+from ._residual import (
+    D50,
+    D101,
+    D152,
+    Residual,
+    bottleneck,
+    refuse_idle,
+    residual_stages,
+    skip_over,
+    two_3x3,
+)
 from ._row import Row
 
 
@@ -55,6 +65,8 @@ class SENet(Row):
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BK."""
+        if self.block == "basic":
+            refuse_idle(self, "groups", "base", "stride_on")
         cin = self.width * (2 if self.block == "double" else 1)
         stages, cin = residual_stages(partial(_block, row=self), self.width, self.depths, cin=cin)
         head = pooled_head(cin, classes, self.dropout)

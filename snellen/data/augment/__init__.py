@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def compose(words: str | None) -> Augment:
     """'affine+flip' -> one augmentation that does both, in this order; off and none do nothing.
 
-    Raises UnknownName with the nearest right word, UsageError where one is missing or off is
-    joined to others.
+    Raises UnknownName with the nearest right word, UsageError where one is missing, off is joined
+    to others, or they are no text.
 
     >>> compose("flip+crop").name
     'flip+crop'
@@ -25,6 +25,8 @@ def compose(words: str | None) -> Augment:
     from ...core.errors import UsageError
     from ._base import Chain
 
+    if not isinstance(words, str | None):
+        raise UsageError(f"augment={words!r}; words are wanted, as 'flip+affine', or 'off'")
     names = [word.strip() for word in (words or "off").split("+")]
     if len(names) > 1 and {"", "off", "none"} & set(names):
         raise UsageError(
