@@ -10,6 +10,7 @@ from snellen.core import registry
 from snellen.core.errors import DataError, UsageError
 from snellen.data import scaling, splits
 from snellen.data.augment import compose
+from snellen.data.augment.noise import Noise
 from snellen.data.augment.views import ten_crops
 from snellen.data.balance import class_weights
 from snellen.data.decorrelate import principal
@@ -306,6 +307,8 @@ def square(x):
         (lambda: sn.optim.substituted(lambda x: x, POINT, 2, lr=1.0, momentum=2), "momentum=2"),
         (lambda: sn.gradcheck(nn.Linear(2, 1), torch.ones(1, 2), seed="a"), "seed='a'"),
         (lambda: compose(3), "augment=3"),
+        (lambda: Noise(NAN), "std=nan"),
+        (lambda: Noise(mean=torch.inf), "mean=inf"),
     ],
 )
 def test_a_setting_that_would_give_nan_or_nothing_is_named(call, says):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor, device
 
+from ...core.numbers import check_finite, check_rates
 from ...core.parts import Part
 from ..sample import Batch
 from ._base import Augment, keep_type, reach
@@ -16,7 +17,7 @@ class Noise(Augment):
     """Each pixel of each sample gets a normal draw of its own.
 
     `mean` and `std` are shares of the range of the pixels: 255 for uint8, a sample's own for
-    floats.
+    floats. Raises UsageError for a deviation below 0, and where either is no finite number.
 
     >>> x = torch.full((1, 1, 64, 64), 100, dtype=torch.uint8)
     >>> batch = Batch(x, {}, torch.tensor([0]), torch.tensor([[64, 64]]))
@@ -28,6 +29,8 @@ class Noise(Augment):
     name = "noise"
 
     def __init__(self, std: float = SHARE, *, mean: float = 0.0) -> None:
+        check_rates(std=std)
+        check_finite(mean=mean)
         self.std, self.mean = std, mean
         self.about = "Gaussian noise, a twentieth of the range"
 
