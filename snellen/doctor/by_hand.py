@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..core.wide import wide
 from .patient import Patient, is_lazy
 from .probes._probe import Own, Stepper
 
@@ -124,8 +125,8 @@ def _rate(candidate: Candidate) -> float | None:
         if g is not None and p.shape == kept.shape]  # fmt: skip
     if not pairs:
         return None
-    delta = torch.cat([d.flatten().double() for d, _ in pairs])
-    grad = torch.cat([g.flatten().double() for _, g in pairs])
+    delta = torch.cat([wide(d.flatten()) for d, _ in pairs])
+    grad = torch.cat([wide(g.flatten()) for _, g in pairs])
     product, size = float(delta @ grad), float(grad @ grad)
     straight = product < -STRAIGHT * (size * float(delta @ delta)) ** 0.5  # not where one is NaN
     return float(f"{-product / size:.3g}") if straight else None

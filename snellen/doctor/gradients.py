@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..core.wide import wide
+
 
 def gradient_norm(params: list[Tensor]) -> float:
     """The L2 norm over all gradients, 0.0 where there is none.
@@ -24,7 +26,7 @@ def gradient_norm(params: list[Tensor]) -> float:
     if not math.isinf(norm):
         return norm
     # The squares of finite gradients beyond 1e19 overflow, and the step they make is the culprit.
-    return math.sqrt(sum(float(g.double().square().sum()) for g in dense))
+    return math.sqrt(sum(float(wide(g).square().sum()) for g in dense))
 
 
 def has_gradients(params: list[Any]) -> bool:

@@ -21,7 +21,7 @@ def check_labels(scores_BK: Tensor, labels_B: Tensor) -> Tensor:
             f"labels of {labels_B.dtype}; class numbers are whole: use labels.long(), "
             "or labels.argmax(1) where they are one-hot"
         )
-    if labels_B.numel() and _can_look(labels_B):
+    if labels_B.numel() and can_look(labels_B):
         low, high = labels_B.aminmax()
         if low < 0 or high >= scores_BK.shape[1]:
             raise UsageError(
@@ -74,10 +74,10 @@ def margin_loss(logits_BK: Tensor, labels_B: Tensor, reduction: str) -> Tensor:
 
 def holds(flags: Tensor) -> bool:
     """Whether all are true; taken on trust where a look would wait for another device."""
-    return not _can_look(flags) or bool(flags.all())
+    return not can_look(flags) or bool(flags.all())
 
 
-def _can_look(x: Tensor) -> bool:
+def can_look(x: Tensor) -> bool:
     """Whether values can be read at no cost: elsewhere one would wait, or break what compiles."""
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
 

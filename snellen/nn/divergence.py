@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..core.errors import UsageError
 from ..core.parts import Part
-from ._labels import check_same, holds
+from ._labels import can_look, check_same, holds
 
 PARTS = {
     "Information entropy": Part(
@@ -82,6 +82,8 @@ def _check_distribution(p_BK: Tensor, name: str) -> None:
         raise UsageError(
             f"{name} of {p_BK.dtype} with shape {tuple(p_BK.shape)}; shares are wanted"
         )
+    if not can_look(p_BK):
+        return
     slack = 4 * p_BK.shape[-1] * torch.finfo(p_BK.dtype).eps  # each share is rounded once
     sums_B = p_BK.detach().double().sum(-1)
     if not (holds(p_BK >= 0) and holds((sums_B - 1).abs() <= slack)):

@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..core.errors import UsageError
 from ..core.parts import Part
+from ..core.wide import wide
 
 PARTS = {
     "Batch norm's population statistics": Part(
@@ -31,18 +32,28 @@ PARTS = {
 
 
 class _Moments:
-    """Sums over batches of the inputs of one normalisation, per channel, in float64."""
+    """Mean and squared deviations of the inputs of one normalisation, per channel, over batches.
+
+    Each batch's are computed in its own precision and merged in float64 (Chan et al. 1979).
+    """
 
     def __init__(self) -> None:
         self.count = 0
-        self.sum_C = self.square_C = torch.zeros(())
+        self.mean_C = self.square_C = torch.zeros((), dtype=torch.float64)
 
     def __call__(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
         x = args[0].detach()
         axes = [axis for axis in range(x.ndim) if axis != 1]
-        self.sum_C = self.sum_C.to(x.device) + x.sum(axes, dtype=torch.float64)
-        self.square_C = self.square_C.to(x.device) + x.double().square().sum(axes)
-        self.count += x.numel() // x.shape[1]
+        num = x.numel() // x.shape[1]
+        if not num:
+            return
+        x = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        var_C, mean_C = map(wide, torch.var_mean(x, axes, correction=0))
+        apart_C, total = mean_C - self.mean_C.to(mean_C.device), self.count + num
+        self.mean_C = mean_C - apart_C * (self.count / total)
+        between_C = apart_C.square() * (self.count * num / total)
+        self.square_C = self.square_C.to(var_C.device) + num * var_C + between_C
+        self.count = total
 
 
 @torch.no_grad()
@@ -105,7 +116,5 @@ def _set(norm: _BatchNorm, gathered: _Moments) -> None:
     count = gathered.count
     if count < 2 or norm.running_mean is None or norm.running_var is None:
         return
-    mean_C = gathered.sum_C / count
-    var_C = (gathered.square_C / count - mean_C.square()).clamp(min=0) * count / (count - 1)
-    norm.running_mean.copy_(mean_C)
-    norm.running_var.copy_(var_C)
+    norm.running_mean.copy_(gathered.mean_C)
+    norm.running_var.copy_(gathered.square_C / (count - 1))

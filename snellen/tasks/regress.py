@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import DataError, UnknownName, UsageError
+from ..core.wide import wide
 from ..data.columns import ordered
 from ..data.inputs import Inputs
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
+from ._spread import spread_rows
 from .drawing import draw_lines
 from .heads import full
 from .task import Metric, Task
@@ -132,11 +134,13 @@ class Regress(Task):
 
     def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """The mean over all known numbers, in units of their spread; of bins, cross-entropy."""
-        out, values_BV = full(net(batch.x)), batch.y["values"].double()
-        known_BV = ~values_BV.isnan()
+        out, known_BV = full(net(batch.x)), ~batch.y["values"].isnan()
+        values_BV = wide(batch.y["values"])
         if "bins" in self.spec:
             columns = zip(self._choices(out), self._shares(values_BV), strict=True)
-            loss_BV = torch.stack([F.cross_entropy(c, s, reduction="none") for c, s in columns], 1)
+            loss_BV = torch.stack(
+                [F.cross_entropy(c, s.to(c), reduction="none") for c, s in columns], 1
+            )
         else:
             true_BV = self._standardised(values_BV).nan_to_num(0.0).to(out)
             loss_BV = self._loss()(out, true_BV, reduction="none")
@@ -145,7 +149,7 @@ class Regress(Task):
 
     def decode(self, out: Tensor, batch: Batch) -> list[Prediction]:
         """Raw numbers -> values_V in their own units."""
-        out = out.detach().double().cpu()
+        out = out.detach().cpu().double()
         if "bins" in self.spec:
             pairs = zip(self._choices(out), self.points(), strict=True)
             values_BV = torch.stack([c.softmax(1) @ points for c, points in pairs], 1)
@@ -235,8 +239,8 @@ def known(given: Tensor | None, count: int) -> Tensor:
 def gather(train: SampleSet, count: int) -> Tensor:
     """values_NV of all samples, or of some where each costs reading a picture."""
     cheap = len(train) > 0 and train.target(0) is not None
-    step = 1 if cheap else max(1, len(train) // LOOKS)
-    targets = (train.target(i) if cheap else train[i].target for i in range(0, len(train), step))
+    rows = range(len(train)) if cheap else spread_rows(len(train), LOOKS)
+    targets = (train.target(i) if cheap else train[i].target for i in rows)
     return torch.stack([known(None if t is None else t.values_V, count) for t in targets])
 
 

@@ -122,7 +122,7 @@ class Loop:
             batch = replace(batch.to(self.compute.device), step=self.position.step)
             batch = self.augment(batch, self.generator)
             if DROPPED in batch.y:  # things that were moved out of their pictures, per picture
-                losses["things_dropped"] = batch.y[DROPPED].double().mean().item()
+                losses["things_dropped"] = batch.y[DROPPED].float().mean().item()
         batch = self.compute.ready(self.task, batch)
         for (phase, optimiser), lrs in zip(self.optimisers, self.base_lr, strict=True):
             if self.position.step % phase.every:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...core.seeds import rng_state, seed_everything, set_rng_state, untouched_rng
+from ...core.wide import has_float64
 from ..slopes.compare import Comparison, Place, Seen
 from ..slopes.rules import WRONG, Rules
 from ..slopes.subject import Leaf, Subject
@@ -26,6 +27,8 @@ def look(case: Case) -> dict[str, Any] | None:
     """A network with a batch -> the parameters whose gradients are not the loss's slopes."""
     live, end = case.live, time.monotonic() + case.seconds
     if live is None or live.size < 2:
+        return None
+    if not all(has_float64(p.device.type) for p in live.net.parameters()):
         return None
     twin = calm_copy(live.net, torch.float64)
     if twin is None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...core.wide import wide
 from .. import graph
 from ._replay import WEIGHTED, Replay, only_output
 
@@ -26,7 +27,7 @@ def additivity(replay: Replay, net: nn.Module) -> dict[str, Any] | None:
     four = torch.cat([a, b, a + b, torch.zeros_like(a)])
     rest, kwargs = replay.args[1:], replay.kwargs
     found = [t for t in _outputs(net, lambda: net(four, *rest, **kwargs)) if len(t) == len(four)]
-    errors = [error for t in found if (error := _error(t.double())) is not None]
+    errors = [error for t in found if (error := _error(wide(t))) is not None]
     if not errors:
         return None
     values: dict[str, Any] = {"error": min(errors)}

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...core.wide import wide
 from ..loader import tensors_of
 from ._replay import Replay
 
@@ -34,7 +35,7 @@ def modes(replay: Replay, net: nn.Module) -> dict[str, Any] | None:
              if a.is_floating_point()]  # fmt: skip
     if not pairs or not all(torch.isfinite(b).all() for _, b in pairs):
         return None
-    values["gap"] = max(_gap(a.double(), b.double()) for a, b in pairs)
+    values["gap"] = max(_gap(wide(a), wide(b)) for a, b in pairs)
     losses = [replay.loss(out, replay.size) for out in (still, moving)]
     if losses[0] is not None and losses[1] is not None:
         values |= {"loss_eval": losses[0].mean().item(), "loss_train": losses[1].mean().item()}

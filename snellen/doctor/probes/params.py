@@ -1,6 +1,7 @@
 """What the optimiser did to each parameter: norms of weight, gradient and update, and whether it
 changed at all. Fused over all parameters: a loop over them would cost ten times as much."""
 
+from functools import reduce
 from typing import Any
 
 import torch
@@ -117,7 +118,8 @@ def _norms(tensors: list[Tensor], order: float) -> list[float]:
         return []
     small = [t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in tensors]
     norms = torch._foreach_norm(small, order)
-    return torch.stack([n.double().to(norms[0].device) for n in norms]).tolist()
+    kind = reduce(torch.promote_types, (n.dtype for n in norms))
+    return torch.stack([n.to(norms[0].device, kind) for n in norms]).tolist()
 
 
 def _weights(norms: list[float], rows: list[dict[str, Any]]) -> None:

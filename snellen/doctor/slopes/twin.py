@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from ...core.errors import UsageError
 from ...core.seeds import set_rng_state
+from ...core.wide import has_float64, wide
 from ..patient import HOOKS, is_lazy
 from .subject import Leaf
 
@@ -45,7 +46,7 @@ def mapped(value: Any, change: Callable[[Tensor, str], Any], name: str = "x") ->
 def double(value: Tensor, name: str = "") -> Tensor:
     """A float tensor -> a copy in float64; any other -> a copy."""
     detached = value.detach().clone(memory_format=torch.contiguous_format)
-    return detached.double() if value.is_floating_point() else detached
+    return wide(detached) if value.is_floating_point() else detached
 
 
 class Twins:
@@ -215,6 +216,8 @@ def _prepare(twin: nn.Module, wide: bool) -> None:
     for p in twin.parameters():
         p.grad = None
     if wide:
+        if not all(has_float64(t.device.type) for t in [*twin.parameters(), *twin.buffers()]):
+            twin.cpu()
         twin.to(torch.float64)
         for m in twin.modules():  # tensors that are neither parameters nor buffers
             m.__dict__.update({k: double(v) for k, v in m.__dict__.items()
