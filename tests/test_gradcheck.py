@@ -345,6 +345,20 @@ def test_few_data_points_lie_beside_the_kinks_that_many_have():
     assert not sn.gradcheck(net, x, y, loss_fn=hinge, rules=Rules(step=1e-2, rows=None))
 
 
+def test_the_report_says_how_many_of_how_many_rows_it_looked_at():
+    """This backward is wrong from row 10 on, which eight rows do not show."""
+    late = function("Late", torch.square,
+                    lambda g, x: 2 * g * x * (torch.arange(len(x)) < 10)[:, None])  # fmt: skip
+    x, y = torch.randn(24, 3), torch.randn(24, 3)
+    report = sn.gradcheck(late, x, y, loss_fn=F.mse_loss)
+    assert report
+    assert "8 of 24 rows were looked at: Rules(rows=None) looks at all" in str(report)
+    assert report.as_dict()["notes"] == list(report.notes)
+    whole = sn.gradcheck(late, x, y, loss_fn=F.mse_loss, rules=Rules(rows=None, numbers=99))
+    assert not whole
+    assert "rows were" not in str(whole)
+
+
 def test_a_dropout_that_is_off_hides_what_is_wrong_with_it():
     module, x, *_ = WRONG["dropout-scale"]()
     assert not sn.gradcheck(module, x)

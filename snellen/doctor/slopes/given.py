@@ -31,8 +31,10 @@ class Given:
         self.module = self.twins.of(module)
         self.loss_fn = self.twins.of(loss_fn)
         self.inputs: list[Leaf] = []
-        self.x, self.target = (self._wide(part, name) for part, name in zip(
-            _few(given, rules.rows), ("x", "target"), strict=True))  # fmt: skip
+        (x, target), looked = _few(given, rules.rows)
+        if looked:
+            self.notes.append(f"{looked} were looked at: Rules(rows=None) looks at all")
+        self.x, self.target = self._wide(x, "x"), self._wide(target, "target")
         self.x = mapped(self.x, self._leaf)
         every = [m for twin in self.twins.twins.values() for m in twin.modules()]
         shares = [m.__dict__.get("p") for m in every]
@@ -168,13 +170,15 @@ def _arrays(value: Any) -> Any:
     return value
 
 
-def _few(given: tuple[Any, Any], rows: int | None) -> tuple[Any, Any]:
-    """The first rows, where x and target are tensors of one length: then it is a batch."""
+def _few(given: tuple[Any, Any], rows: int | None) -> tuple[tuple[Any, Any], str]:
+    """The first rows, where x and target are tensors of one length: then it is a batch. And how
+    many of how many rows that are, where it is not all.
+    """
     x, target = map(_arrays, given)
     both = isinstance(x, Tensor) and isinstance(target, Tensor) and x.dim() and target.dim()
     if rows is None or not both or len(x) != len(target) or len(x) <= rows:
-        return x, target
-    return x[:rows], target[:rows]
+        return (x, target), ""
+    return (x[:rows], target[:rows]), f"{rows} of {len(x)} rows"
 
 
 def _flat(out: Any, what: str) -> Tensor:
