@@ -13,8 +13,14 @@ from snellen.data.sample import Prediction, Sample, Target
 from snellen.data.source import SampleSet, Source
 from snellen.data.world_set import WorldSet
 from snellen.data.worlds import World
+from snellen.nn.asked import ask
+from snellen.nn.detector import Truth
+from snellen.nn.two_stage import TwoStage
+from snellen.nn.two_stage_masks import MaskedTwoStage
 from snellen.tasks._coco import CocoScores
+from snellen.tasks._things import mean_boxes
 from snellen.tasks.detect import Detect
+from snellen.tasks.instances import Instances
 
 WIDE = World(height=48, width=80, fewest=1, most=4)
 
@@ -152,6 +158,19 @@ def test_real_cells_survive_the_round_trip(shared_data):
     assert metric.compute()["mAP50-95"] > Detect.ceiling
 
 
+class Listed(SampleSet):
+    """Samples as they are given."""
+
+    def __init__(self, samples):
+        self.samples = samples
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, i):
+        return self.samples[i]
+
+
 class Shifted(SampleSet):
     """Drawn scenes whose classes are numbered from `first`."""
 
@@ -193,3 +212,49 @@ def test_classes_that_nobody_knows_are_named_and_the_rest_is_learned(task, model
 def test_where_no_class_is_known_the_data_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"no box of scenes has a class in 0\.\.5: they have 6\.\."):
         sn.train(numbered_from(6), task="detect", epochs=1, project=tmp_path, quiet=True)
+
+
+def test_what_lies_in_the_padding_is_no_answer(task):
+    """A picture of 48 x 96 in an input of 64 x 96: below 48 there is nothing."""
+    boxes = torch.tensor([[10.0, 20, 40, 60], [10.0, 20, 40, 48], [50.0, 50, 80, 62]])
+    sure = [Truth(boxes[:, [0, 1, 2, 3]], torch.tensor([1, 1, 2]))]
+    batch = task.encode([Sample(image(48, 96), Target())])
+    (found,) = task.decode(task.style.oracle(sure, (64, 96)), batch)
+    assert found.labels.tolist() == [1]  # two boxes that the frame's edge makes one
+    torch.testing.assert_close(found.boxes_N4, boxes[1:2], atol=0.02, rtol=1e-3)
+
+
+NONE = Target(labels=torch.zeros(0, dtype=torch.int64), boxes_N4=torch.zeros(0, 4))
+
+
+@pytest.mark.parametrize("kind", [Detect, Instances])
+def test_the_baseline_without_things_to_learn_scores_nothing(kind, task):
+    style = MaskedTwoStage(TwoStage(6, ((8.0,),), (8,)))
+    whole = kind({**task.spec, "style": {"name": style.name, **style.as_dict()}})
+    empty = Listed([Sample(image(8, 8), replace(NONE, masks_NHW=torch.zeros(0, 8, 8).bool()))] * 3)
+    assert whole.baseline(empty) == {"mAP50-95": 0.0}
+
+
+def test_the_mean_box_is_of_things_that_can_be_learned():
+    boxes = torch.tensor([[1.0, 1, 5, 5], [float("nan"), 1, 5, 5], [0, 0, 90, 90], [3, 3, 7, 7]])
+    crowd = torch.tensor([False, False, True, False])
+    target = Target(labels=torch.tensor([1, 1, 1, 9]), boxes_N4=boxes, ignored_N=crowd)
+    found = mean_boxes([target, NONE], 3)
+    assert (found.labels.tolist(), found.boxes_N4.tolist()) == ([1], [[1.0, 1.0, 5.0, 5.0]])
+    assert len(mean_boxes([NONE], 3).boxes_N4) == 0
+
+
+def test_boxes_are_told_by_the_limits_of_the_style(task):
+    """Two boxes of a class that overlap by .55, and a faint one."""
+    boxes = torch.tensor([[0.0, 0, 40, 40], [0.0, 0, 40, 22], [60, 10, 90, 40]])
+    truth = Truth(boxes, torch.tensor([1, 1, 2]))
+    batch = task.encode([Sample(image(64, 96), Target())])
+    for limits, count in (((0.005, 0.6), 3), ((0.005, 0.5), 2), ((0.05, 0.6), 2)):
+        style = TwoStage(6, ((8.0,),), (8,), keep=8, score=limits[0], overlap=limits[1])
+        assert style.limits == limits
+        kind = Detect({**task.spec, "style": {"name": style.name, **style.as_dict()}})
+        raw = style.oracle([truth], (64, 96))
+        raw[-2][0, 2] = torch.tensor([0.98, 0, 0, 0.02, 0, 0, 0]).clamp(min=1e-9).log()
+        assert len(kind.decode(raw, batch)[0].labels) == count, limits
+        asked = ask(style, raw, (64, 96), count=8)[0]
+        assert int((asked[:, 4] > 0).sum()) == count, limits

@@ -118,6 +118,16 @@ def test_facts_are_plain_and_masks_missing_teach_nothing():
     assert len(again.decode(again.oracle([bare], SIZE), SIZE, 0.5)[0].labels_N) == 1
 
 
+def test_a_mask_that_reaches_into_the_padding_keeps_its_place(task):
+    """A picture of 48 x 96 in an input of 96 x 96; the box goes down to 60."""
+    mask = disc((40, 40), 18, (96, 96))
+    truth = truth_of(mask, labels=[3])
+    batch = task.encode([Sample(torch.zeros(3, 48, 96, dtype=torch.uint8), Target())])
+    (found,) = task.decode(task.boxes.style.oracle([truth], (96, 96)), batch)
+    assert mask_iou(found.masks_NHW, mask[None, :48])[0, 0] > 0.97
+    assert found.boxes_N4[0, 3] == 48
+
+
 def test_two_touching_things_of_a_class_are_two(task):
     left, right = torch.zeros(2, 96, 96, dtype=torch.bool)
     left[20:60, 10:40], right[20:60, 40:70] = True, True

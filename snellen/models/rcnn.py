@@ -43,7 +43,8 @@ class Rcnn(Row):
     `joints` by those of `people` (task=keypoints, which is a network only). `stem`
     "halving" is one convolution of 6x6, stride 2. Regions of `usual` pixels are read from the map
     of 16 pixels a cell, smaller ones from finer maps. `eps` is that of norms: torchvision's weights
-    were learned with norms at rest and without any, and PyTorch's want some to learn by.
+    were learned with norms at rest and without any, and PyTorch's want some to learn by. `score`
+    and `overlap` of boxes that are told, as `sn.nn.TwoStage` has them.
     """
 
     block: Block = "bottleneck"
@@ -60,6 +61,8 @@ class Rcnn(Row):
     corner: bool = True
     usual: Factor = 224.0
     eps: Share = 1e-15
+    score: Share = 0.05
+    overlap: Share = 0.5
     found: Count = 100
     masks: tuple[Count, ...] = (256,) * 4
     people: tuple[Count, ...] = (512,) * 8
@@ -91,7 +94,7 @@ class Rcnn(Row):
         facts = TwoStage(
             classes, self.sides, [first << i for i in range(len(self.sides))],
             before=self.before, keep=self.keep, regions=self.regions, corner=self.corner,
-            usual=self.usual,
+            usual=self.usual, score=self.score, overlap=self.overlap,
         )  # fmt: skip
         wide = 4 if self.block == "bottleneck" else 1
         widths = [wide * self.base << i for i in range(len(self.depths))][-read:]
@@ -128,6 +131,6 @@ TABLE = {  #                           parameters  multiply-adds
         59_190_378, 483_470_127_616, task="keypoints", classes=1, paper="arXiv:1703.06870"
     ),
     "tv:maskrcnn_resnet50_fpn": Rcnn(44_454_513, 187_586_351_616, **MASKED),
-    "faster_rcnn-small": Rcnn(725_810, 105_008_192, **SMALL),
+    "faster_rcnn-small": Rcnn(725_810, 105_008_192, **SMALL, score=0.005, overlap=0.6),
     "mask_rcnn-small": Rcnn(744_025, 473_801_792, **SMALL, **MASKED),
 }

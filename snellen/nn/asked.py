@@ -16,8 +16,7 @@ PARTS = {
         "the best boxes of Faster R-CNN, or regions of true things, to be asked for more", "003",
     )
 }  # fmt: skip
-DOUBLE = 0.5  # overlap of boxes of a class that say the same
-LEAST, CANDIDATES = 0.05, 1000  # score of a thing that is asked about; of how many the best
+CANDIDATES = 1000  # that compete in an image
 
 
 def ask(
@@ -40,7 +39,7 @@ def ask(
     if told is not None:
         asked = regions.new_zeros(len(regions), max(1, regions.shape[1] // 4), 6)
         for image, truth in enumerate(told):
-            match = matched(regions[image], truth, *REGION, best_for_each=False)
+            match = matched(regions[image], truth, REGION, best_for_each=False)
             rows = (match >= 0).nonzero()[: asked.shape[1], 0]
             asked[image, : len(rows), :4] = regions[image, rows]
             asked[image, : len(rows), 4] = 1.0
@@ -49,10 +48,10 @@ def ask(
     asked = regions.new_zeros(len(regions), count, 6)
     if asked.is_meta:
         return asked
-    for image, one in enumerate(style.decode(raw, size, LEAST)):
+    for image, one in enumerate(style.decode(raw, size, style.score)):
         best = one.scores_N.topk(min(CANDIDATES, len(one.scores_N))).indices
         box, score, label = one.boxes_N4[best], one.scores_N[best], one.labels_N[best]
-        rows = non_maximum_suppression(box, score, DOUBLE, labels_N=label)[:count]
+        rows = non_maximum_suppression(box, score, style.overlap, labels_N=label)[:count]
         rows_R6 = torch.cat([box[rows], score[rows, None], label[rows, None].float()], 1)
         asked[image, : len(rows)] = rows_R6
     return asked

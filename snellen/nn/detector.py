@@ -56,19 +56,20 @@ class Found:
 
 
 def matched(
-    boxes_N4: Tensor, truth: Truth, high: float, low: float, *, best_for_each: bool = True
+    boxes_N4: Tensor, truth: Truth, ends: tuple[float, float], *, best_for_each: bool = True
 ) -> Tensor:
     """Reference boxes -> match_N of `assign_by_iou` into the sound objects of an image.
 
-    Background of which a share of `low` or more lies in what is to be ignored is neither: a crowd's
+    `ends` are the overlaps (high, low): a thing's from, nothing's below. Background of which a share of `low` or more lies in what is to be ignored is neither: a crowd's
     box holds many things.
 
     >>> import torch
     >>> boxes = torch.tensor([[0.0, 0, 4, 4], [20, 0, 24, 4], [40, 0, 44, 4]])
     >>> truth = Truth(boxes[:2], torch.tensor([3, 3]), torch.tensor([False, True]))
-    >>> matched(boxes, truth, 0.5, 0.5).tolist()
+    >>> matched(boxes, truth, (0.5, 0.5)).tolist()
     [0, -2, -1]
     """
+    high, low = ends
     here_M4 = truth.sound().boxes_N4.float().to(boxes_N4.device)
     match_N = assign_by_iou(box_iou(boxes_N4, here_M4), high, low, best_for_each=best_for_each)
     if truth.ignored_N is not None and truth.ignored_N.any():
@@ -101,6 +102,13 @@ class Style(ABC):
 
     name: ClassVar[str]
     told: ClassVar[bool] = False
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least score of a box that is told, and the overlap from which two boxes of a class
+        tell the same thing. Scores of COCO gain from faint boxes too.
+        """
+        return 0.005, 0.6
 
     @abstractmethod
     def as_dict(self) -> dict[str, Any]:

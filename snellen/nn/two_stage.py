@@ -46,7 +46,8 @@ class TwoStage(Style):
     Of each map's proposals the best `before` are looked at, in all `keep` are read. `anchors` and
     `regions` of an image are learned from. `corner`: anchors sit on the corners of cells and half
     their sides are whole pixels, as in torchvision. `usual` is the side in pixels of a region that
-    is read from the map of 16 pixels a cell; half as large ones are from that of 8.
+    is read from the map of 16 pixels a cell; half as large ones are from that of 8. Boxes are told
+    from `score` on, and of those of a class that overlap by `overlap` the best.
 
     >>> style = TwoStage(2, ((8.0,), (16.0,)), (4, 8), keep=5)
     >>> truth = Truth(torch.tensor([[3.0, 4, 11, 12]]), torch.tensor([1]))
@@ -67,8 +68,15 @@ class TwoStage(Style):
     regions: int = 512
     corner: bool = False
     usual: float = USUAL_SIDE
+    score: float = 0.05
+    overlap: float = 0.5
     name = "two_stage"
     told = True
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Score and overlap."""
+        return self.score, self.overlap
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -81,7 +89,7 @@ class TwoStage(Style):
         maps, regions, logits, codes = self.split(raw)
         where, labels, wanted = [], [], []
         for region_P4, truth in zip(regions, truths, strict=True):
-            match_P = matched(region_P4, truth, *REGION, best_for_each=False)
+            match_P = matched(region_P4, truth, REGION, best_for_each=False)
             where.append((match_P >= BACKGROUND) & is_region(region_P4))
             labels.append(labels_of(match_P, truth))
             boxes_P4 = boxes_of(match_P, truth)
@@ -148,7 +156,7 @@ class TwoStage(Style):
         for image, truth in enumerate(truths):
             boxes = torch.cat([regions_BP4[image], truth.sound().boxes_N4.to(drawn)])
             boxes = boxes[is_region(boxes)]
-            match = matched(boxes, truth, *REGION, best_for_each=False)
+            match = matched(boxes, truth, REGION, best_for_each=False)
             rows = torch.cat(sample_rois(match, self.regions, REGION_SHARE))
             drawn[image, : len(rows)] = boxes[rows]
         return drawn
@@ -163,7 +171,7 @@ class TwoStage(Style):
         score, code = (torch.cat(some, 1) for some in zip(*map(self._flat, maps), strict=True))
         rows, things, wanted = [], [], []
         for image, truth in enumerate(truths):
-            match = matched(anchors, truth, *ANCHOR)
+            match = matched(anchors, truth, ANCHOR)
             positive, negative = sample_rois(match, self.anchors, ANCHOR_SHARE)
             rows.append(torch.cat([positive, negative]) + image * len(anchors))
             things.append(positive + image * len(anchors))
@@ -187,7 +195,7 @@ class TwoStage(Style):
         for m, a, anchors in zip(maps, count, self._anchors(maps), strict=True):
             m[:, :a] = -SURE
             for image, truth in enumerate(truths):
-                match = matched(anchors, truth, *ANCHOR)
+                match = matched(anchors, truth, ANCHOR)
                 code = encode_boxes(boxes_of(match, truth), anchors)
                 said = torch.where(match >= 0, SURE, -SURE).view(*m.shape[2:], a)
                 code = torch.where(match[:, None] >= 0, code, 0)

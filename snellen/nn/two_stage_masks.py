@@ -57,6 +57,11 @@ class MaskedTwoStage(Style):
         assert isinstance(self.boxes, TwoStage)
         return self.boxes
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Those of the boxes."""
+        return self.first.limits
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return {"boxes": self.first.as_dict(), "found": self.found, "size": self.size}
@@ -68,7 +73,7 @@ class MaskedTwoStage(Style):
         for asked_D6, masks_DMM, truth in zip(asked.float(), masks, truths, strict=True):
             if truth.masks_NHW is None:
                 continue
-            match = matched(asked_D6[:, :4], truth, *REGION, best_for_each=False)
+            match = matched(asked_D6[:, :4], truth, REGION, best_for_each=False)
             same = labels_of(match, truth) == 1 + asked_D6[:, 5].long()
             rows = (same & (match >= 0)).nonzero()[:, 0]
             sound = truth.sound()

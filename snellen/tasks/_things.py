@@ -6,8 +6,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ..data.letterbox import Letterbox
 from ..data.relabel import OF_THINGS
 from ..data.sample import Prediction, Sample, Target
+from ..nn.box_code import clip_boxes
+from ..nn.detector import Found, Truth
+from ..nn.iou import box_area
 
 SHOWN = 0.3  # the least score that is drawn
 
@@ -30,18 +34,38 @@ def of_known_classes(sample: Sample, count: int) -> Sample:
 
 
 def mean_boxes(targets: Sequence[Target], count: int) -> Prediction:
-    """Targets -> the mean box of each of `count` classes, scored by how often it occurs.
+    """Targets -> the mean box of each of `count` classes, scored by how often it occurs; of
+    those to be learned.
 
     >>> target = Target(labels=torch.tensor([1]), boxes_N4=torch.tensor([[0.0, 0, 4, 2]]))
     >>> mean_boxes([target], 3).boxes_N4.tolist()
     [[0.0, 0.0, 4.0, 2.0]]
     """
-    boxes = torch.cat([t.boxes_N4 for t in targets if t.boxes_N4 is not None])
-    labels = torch.cat([t.labels for t in targets if t.labels is not None])
-    known = [k for k in range(count) if bool((labels == k).any())]
-    mean = torch.stack([boxes[labels == k].mean(0) for k in known])
-    share = torch.tensor([float((labels == k).sum()) for k in known]) / max(len(labels), 1)
-    return Prediction(labels=torch.tensor(known), boxes_N4=mean, scores_N=share)
+    sound = [
+        Truth(t.boxes_N4, t.labels, t.ignored_N).sound()
+        for t in targets
+        if t.boxes_N4 is not None and t.labels is not None
+    ]
+    boxes = torch.cat([torch.zeros(0, 4), *(t.boxes_N4.float() for t in sound)])
+    labels = torch.cat([torch.zeros(0, dtype=torch.int64), *(t.labels_N for t in sound)])
+    known = torch.tensor([k for k in range(count) if bool((labels == k).any())], dtype=torch.int64)
+    mean = [boxes[labels == k].mean(0) for k in known]
+    share_N = (labels == known[:, None]).sum(1) / max(len(labels), 1)
+    boxes_N4 = torch.stack(mean) if mean else boxes[:0]
+    return Prediction(labels=known, boxes_N4=boxes_N4, scores_N=share_N)
+
+
+def in_picture(found: Found, frame: Letterbox) -> Found:
+    """What was found, without the boxes of which no part lies in the picture.
+
+    >>> boxes = torch.tensor([[2.0, 2, 60, 8], [2.0, 50, 6, 60]])
+    >>> found = Found(boxes, torch.ones(2), torch.tensor([3, 4]))
+    >>> in_picture(found, Letterbox((40, 64), (64, 64))).labels_N
+    tensor([3])
+    """
+    rows = box_area(clip_boxes(found.boxes_N4, frame.inner)) > 0
+    masks_NMM = None if found.masks_NMM is None else found.masks_NMM[rows]
+    return Found(found.boxes_N4[rows], found.scores_N[rows], found.labels_N[rows], masks_NMM)
 
 
 def shown(target: Target, names: Sequence[str]) -> tuple[Tensor, list[str]]:

@@ -19,17 +19,18 @@ from ..data.letterbox import Letterbox
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ..nn.anchors import kmeans_anchors
+from ..nn.box_code import clip_boxes
 from ..nn.detector import Found, Style, Truth
 from ..nn.nms import non_maximum_suppression
 from ..nn.yolo_v3 import YoloV3
 from ._coco import CocoScores
 from ._framed import common_size, framed, frames_of, input_hw, spread
-from ._things import mean_boxes, of_known_classes, shown
+from ._things import in_picture, mean_boxes, of_known_classes, shown
 from .drawing import draw_lines
 from .task import Metric, Task
 
 LIMIT, MULTIPLE = 320, 32  # of the input's sides, in pixels
-LEAST, OVERLAP, MOST = 0.005, 0.6, 100  # of a box that is said: score; overlap; how many an image
+MOST = 100  # boxes that are said of an image
 CANDIDATES = 1000  # that compete in an image: an untrained network has one in each slot
 COUNTS = (9, 5)  # anchors that styles ask for
 
@@ -46,7 +47,7 @@ class Detect(Task):
     score = "mAP50-95"
     default_model = "yolov3-small"
     usual = {"augment": "flip", "samples": 30_000, "batch": 32, "lr": 3e-3, "clip": 10.0}
-    ceiling = 0.97  # things of a class that overlap by more than OVERLAP are told as one
+    ceiling = 0.97  # things of a class that overlap by more than the style allows are told as one
 
     @property
     def classes(self) -> list[str]:
@@ -139,8 +140,10 @@ class Detect(Task):
 
     def decode(self, out: Any, batch: Batch) -> list[Prediction]:
         """Raw maps -> the best boxes of each image, class by class without doubles."""
-        found = self.style.decode(_floats(out), input_hw(batch), LEAST)
-        return [_told(one, frame) for one, frame in zip(found, frames_of(batch), strict=True)]
+        least, overlap = self.style.limits
+        found = self.style.decode(_floats(out), input_hw(batch), least)
+        pairs = zip(found, frames_of(batch), strict=True)
+        return [_told(in_picture(one, frame), frame, overlap) for one, frame in pairs]
 
     def metric(self) -> Metric:
         """COCO's table."""
@@ -204,10 +207,8 @@ def _truth(sample: Sample, frame: Letterbox) -> Truth:
                 "and judged on pictures with boxes"
             )
         return Truth(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
-    boxes_N4 = frame.there(target.boxes_N4)
-    high, wide = frame.inner
-    limit = boxes_N4.new_tensor([wide, high, wide, high])
-    return Truth(torch.minimum(boxes_N4.clamp(min=0), limit), target.labels, target.ignored_N)
+    boxes_N4 = clip_boxes(frame.there(target.boxes_N4), frame.inner)
+    return Truth(boxes_N4, target.labels, target.ignored_N)
 
 
 def _ignored(truth: Truth) -> Tensor:
@@ -215,12 +216,13 @@ def _ignored(truth: Truth) -> Tensor:
     return none if truth.ignored_N is None else truth.ignored_N
 
 
-def _told(found: Found, frame: Letterbox) -> Prediction:
+def _told(found: Found, frame: Letterbox, overlap: float) -> Prediction:
     best = found.scores_N.topk(min(CANDIDATES, len(found.scores_N))).indices
     boxes, scores, labels = (
         value[best].cpu() for value in (found.boxes_N4, found.scores_N, found.labels_N)
     )
-    rows = non_maximum_suppression(boxes, scores, OVERLAP, labels_N=labels)[:MOST]
+    boxes = clip_boxes(boxes, frame.inner)
+    rows = non_maximum_suppression(boxes, scores, overlap, labels_N=labels)[:MOST]
     return Prediction(labels=labels[rows], boxes_N4=frame.back(boxes[rows]), scores_N=scores[rows])
 
 

@@ -23,8 +23,8 @@ from ..nn.two_stage import TwoStage
 from ..nn.two_stage_masks import MaskedTwoStage
 from ._coco import CocoScores
 from ._framed import frames_of, input_hw, spread
-from ._things import mean_boxes, of_known_classes, shown
-from .detect import LEAST, Detect
+from ._things import in_picture, mean_boxes, of_known_classes, shown
+from .detect import Detect
 from .drawing import COLOURS, as_pixels, draw_lines
 from .task import Metric, Task
 
@@ -106,8 +106,10 @@ class Instances(Task):
     def decode(self, out: Any, batch: Batch) -> list[Prediction]:
         """Raw -> the things of each image, masks in the picture's pixels."""
         raw = [value.float() for value in out]
-        found = self.boxes.style.decode(raw, input_hw(batch), LEAST)
-        return [_told(one, frame) for one, frame in zip(found, frames_of(batch), strict=True)]
+        style = self.boxes.style
+        found = style.decode(raw, input_hw(batch), style.limits[0])
+        pairs = zip(found, frames_of(batch), strict=True)
+        return [_told(in_picture(one, frame), frame) for one, frame in pairs]
 
     def metric(self) -> Metric:
         """COCO's table of masks."""
@@ -160,10 +162,13 @@ def _masks(sample: Sample, size: tuple[int, int]) -> Tensor:
 
 def _told(found: Found, frame: Letterbox) -> Prediction:
     assert found.masks_NMM is not None
-    boxes = frame.back(found.boxes_N4.cpu())
-    masks = paste_masks(found.masks_NMM.cpu(), boxes, frame.old)
-    return Prediction(labels=found.labels_N.cpu(), boxes_N4=boxes, scores_N=found.scores_N.cpu(),
-                      masks_NHW=masks)  # fmt: skip
+    boxes = found.boxes_N4.cpu()
+    high, wide = (old / inner for old, inner in zip(frame.old, frame.inner, strict=True))
+    whole = boxes * boxes.new_tensor([wide, high, wide, high])  # a mask is one of the whole box
+    return Prediction(
+        labels=found.labels_N.cpu(), boxes_N4=frame.back(boxes), scores_N=found.scores_N.cpu(),
+        masks_NHW=paste_masks(found.masks_NMM.cpu(), whole, frame.old),
+    )  # fmt: skip
 
 
 def _tinted(image_CHW: Tensor, masks_NHW: Tensor) -> Tensor:
