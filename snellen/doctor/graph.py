@@ -26,23 +26,50 @@ SICK = {  # node -> what it saved, and where that makes the result or its gradie
     "AcosBackward0": ("_saved_self", lambda t: t.abs() >= 1),
     "AsinBackward0": ("_saved_self", lambda t: t.abs() >= 1),
 }
+RECEIVED, INPUT = ("_saved_self", "_saved_other"), "'s input"
 
 
 def guilty_rows(loss: Tensor, batch_size: int) -> tuple[list[int], str]:
     """A loss with its graph -> the rows of the batch whose values went wrong, and the operation.
 
-    Of all such nodes the one nearest to the inputs decides. ([], "") where no node tells.
+    Of all such nodes the one nearest to the inputs decides. Where it received what was not finite,
+    and nothing in the graph made that, it is "pow's input". ([], "") where no node tells.
 
     >>> p = torch.tensor([[0.5], [0.0]], requires_grad=True)
     >>> guilty_rows((-torch.log(p * 1)).mean(), 2)
     ([1], 'log')
+    >>> guilty_rows(((p - torch.tensor([[1.0], [0.0]]).log()) ** 2).mean(), 2)
+    ([1], "pow's input")
     """
     best: tuple[list[int], str] = ([], "")
     for node in nodes(loss):
         rows = _rows(node, batch_size)
         if rows and len(rows) < max(2, batch_size):
-            best = rows, operation(node)
+            best = rows, operation(node) if node.name() in SICK else _origin(node)
     return best
+
+
+def _origin(node: Any) -> str:
+    """What made the values that a node received: the node before, where its own were finite."""
+    side = next((i for i, t in enumerate(_received(node)) if _is_bad(t)), 0)
+    before = node.next_functions[side][0] if side < len(node.next_functions) else None
+    while before is not None and before.name() in VIEWS:
+        before = before.next_functions[0][0]
+    given = _received(before) if before is not None else []
+    known = bool(given) and all(isinstance(t, Tensor) and not _is_bad(t) for t in given)
+    return operation(before) if known else operation(node) + INPUT
+
+
+def _received(node: Any) -> list[Any]:
+    """What a node saved of its arguments, None where it did not need one."""
+    try:
+        return [getattr(node, name) for name in RECEIVED if hasattr(node, name)]
+    except RuntimeError:  # freed, or changed in place since
+        return []
+
+
+def _is_bad(t: Any) -> bool:
+    return isinstance(t, Tensor) and not bool(torch.isfinite(t).all())
 
 
 def operation(node: Any) -> str:
@@ -132,11 +159,20 @@ def _classes(node: Any, batch_size: int) -> Tensor | None:
 
 
 def _rows(node: Any, batch_size: int) -> list[int]:
-    name, test = SICK.get(node.name(), ("_saved_self", lambda t: ~torch.isfinite(t)))
-    try:
-        value = getattr(node, name, None)
-    except RuntimeError:
-        return []
+    known = SICK.get(node.name())
+    pairs = [known] if known else [(name, lambda t: ~torch.isfinite(t)) for name in RECEIVED]
+    for name, test in pairs:
+        try:
+            rows = _where(test, getattr(node, name, None), batch_size)
+        except RuntimeError:  # freed, or changed in place since
+            continue
+        if rows:
+            return rows
+    return []
+
+
+def _where(test: Any, value: Any, batch_size: int) -> list[int]:
+    """The rows of a saved tensor, where its first axis is the batch, that a test finds."""
     if not isinstance(value, Tensor) or not value.is_floating_point() or not value.dim():
         return []
     if len(value) != batch_size:

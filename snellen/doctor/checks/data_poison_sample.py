@@ -43,7 +43,7 @@ class PoisonSample(Check):
             return self.finding(
                 (_far(len(samples), *size) if size else _alone(len(samples), culprit))
                 + left_out(culprit),
-                do=FAR if size else self.do if where else UNNAMED,
+                do=FAR if size else self.do if where and not _is_outside(operation) else UNNAMED,
                 where=where,
                 samples=samples,
                 samples_of=culprit.get("samples_of") or culprit.get("split") or "train",
@@ -53,6 +53,11 @@ class PoisonSample(Check):
                 evidence={"values": culprit.get("values"), "searched": culprit.get("searched")},
             )
         return None
+
+
+def _is_outside(operation: str | None) -> bool:
+    """Whether the operation only received what was not finite: of the targets, not of the net."""
+    return bool(operation and operation.endswith("'s input"))
 
 
 def _alone(count: int, culprit: dict[str, Any]) -> str:

@@ -34,9 +34,11 @@ class ParamsNoGrad(Check):
         total = sum(t.facts.get("numel") or 1 for t in mine)
         if not without or (size < SHARE * total and len(without) < SHARE * len(mine)):
             return None
+        every = [t for t in chart.params.values() if t.facts.get("requires_grad", True)
+                 and t.facts.get("in_optimizer", True)]  # fmt: skip
         return self.finding(
-            f"{len(without)} of {len(mine)} trainable weights got no gradient in any step,"
-            f" {without[0].name} first",
+            f"{sum(map(_never, every))} of {len(every)} trainable parameters got no gradient in"
+            f" any step, {without[0].name} first",
             where=parameter_place(without[0]),
             confidence=0.75,
             evidence={"weights": [trace.name for trace in without][:20]},

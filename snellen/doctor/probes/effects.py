@@ -1,7 +1,7 @@
 """Parameters that move the loss and never get a gradient: somewhere the graph was cut.
 
-Those without a gradient so far are all moved a little at once; where that changes the result, some
-are moved singly, to name them.
+Those without a gradient so far are all moved a little at once; where that changes the result, the
+last in the order of the forward pass are moved singly, to name them.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ def effects(replay: Replay, net: nn.Module) -> dict[str, Any] | None:
     if before is None or not torch.isfinite(before).all():
         return None
     effect = {name: _change(before, result({name: moved[name]}))
-              for name in [*moved][:SINGLY]}  # fmt: skip
+              for name in [*moved][-SINGLY:]}  # fmt: skip
     prefix = replay.patient.prefix
     return {"silent": [prefix + n for n in silent][:64], "count": len(silent),
             "numel": sum(p.numel() for p in silent.values()), "effect": _change(
@@ -59,7 +59,14 @@ def _silent(replay: Replay) -> dict[str, Tensor]:
         silent = all(r["grad_none"] or (zero and r.get("grad_norm") == 0) for r in rows)
         if len(rows) >= SAMPLINGS and p.requires_grad and len(norms) == 1 and silent:
             found[name] = p
-    return found
+    return dict(sorted(found.items(), key=lambda item: _turn(replay, item[0])))
+
+
+def _turn(replay: Replay, name: str) -> int:
+    """When the layer of a parameter is called in a forward pass; -1 where none is known."""
+    layers = [*replay.eyes.chart.layers]
+    layer = (replay.patient.prefix + name).rpartition(".")[0]
+    return layers.index(layer) if layer in layers else -1
 
 
 def _change(before: Tensor, after: Tensor | None) -> float:
