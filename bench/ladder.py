@@ -68,7 +68,7 @@ def fit(look: Look, samples: list[Sample], regions: list[Tensor], classes: int) 
         overlap, row = box_iou(boxes, true).max(1)
         matches.append((boxes, overlap, labels[row], true[row]))
     boxes, overlap, label, wanted = (torch.cat(part) for part in zip(*matches, strict=True))
-    return fit_judge(torch.cat(features), boxes, (overlap, label, wanted), classes)
+    return fit_judge(torch.cat(features), boxes, (overlap, label, wanted), classes=classes)
 
 
 def judge(
@@ -78,7 +78,7 @@ def judge(
     metric, seconds = CocoScores(names), 0.0
     for sample, boxes in zip(samples, regions, strict=True):
         start = time.process_time()
-        found = judges.find(look(sample.image_CHW[None], boxes), boxes, sample.size, LEAST)
+        found = judges.find(look(sample.image_CHW[None], boxes), boxes, sample.size, least=LEAST)
         rows = non_maximum_suppression(found.boxes_N4, found.scores_N, 0.3, labels_N=found.labels_N)
         seconds += time.process_time() - start
         said = Prediction(labels=found.labels_N[rows], boxes_N4=found.boxes_N4[rows],

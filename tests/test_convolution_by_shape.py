@@ -45,8 +45,8 @@ def test_output_and_gradients_are_the_convolutions(kernel, stride, dilation, pad
     grad = torch.randn(wanted.shape, generator=generator, dtype=torch.float64)
     to_x, to_weight = torch.autograd.grad(wanted, (x, weight), grad)
     close = {"atol": 1e-10, "rtol": 1e-10}
-    torch.testing.assert_close(matrix_conv(x, weight, bias, geometry), wanted, **close)
-    torch.testing.assert_close(input_gradient(size, weight, grad, geometry), to_x, **close)
+    torch.testing.assert_close(matrix_conv(x, weight, bias, geometry=geometry), wanted, **close)
+    torch.testing.assert_close(input_gradient(size, weight, grad, geometry=geometry), to_x, **close)
     torch.testing.assert_close(weight_gradient(x, grad, geometry), to_weight, **close)
 
 
@@ -64,7 +64,7 @@ def test_the_spread_gradient_is_the_depthwise_one(kernel, stride, dilation, size
     out = F.conv2d(x, weight, None, stride, padding, dilation, 4)
     grad = torch.randn_like(out)
     (wanted,) = torch.autograd.grad(out, x, grad)
-    torch.testing.assert_close(spread_gradient(size, weight, grad, geometry), wanted)
+    torch.testing.assert_close(spread_gradient(size, weight, grad, geometry=geometry), wanted)
 
 
 def one_step(net, x, *, bf16):

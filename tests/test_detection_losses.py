@@ -152,7 +152,7 @@ def test_ssd_is_the_papers_loss_in_a_loop():
     scales, ratios, cells = (0.15, 0.35, 0.7), ((2.0,), (2.0, 3.0)), ((8, 12), (4, 6))
     raw = [noise(IMAGES, 4 * 8, 8, 12, seed=3), noise(IMAGES, 6 * 8, 4, 6, seed=4)]
     truth = [*truths(6, 4)[:2], Truth(torch.zeros(0, 4), torch.zeros(0).long())]
-    default = default_boxes(cells, scales, ratios, SIZE, clip=True)
+    default = default_boxes(cells, scales, ratios, image=SIZE, clip=True)
     told = []  # of each image: code and logits of each default box, in their order
     for image in range(IMAGES):
         rows = []

@@ -206,7 +206,7 @@ def test_ssd_has_8732_boxes():
     maps = [(38, 38), (19, 19), (10, 10), (5, 5), (3, 3), (1, 1)]
     scales = [0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05]
     ratios = [[2], [2, 3], [2, 3], [2, 3], [2], [2]]
-    found = anchors_file.default_boxes(maps, scales, ratios, (300, 300))
+    found = anchors_file.default_boxes(maps, scales, ratios, image=(300, 300))
     assert found.shape == (8732, 4)
     first = box_code.centres(found[:4])
     torch.testing.assert_close(first[:, :2], torch.full((4, 2), 300 / 76))

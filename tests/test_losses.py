@@ -163,11 +163,11 @@ def test_gaussian_kl_is_torch_distributions_and_the_autoencoders():
     std, std2 = torch.rand(2, 5, 3, dtype=torch.float64) + 0.1
     one, other = torch.distributions.Normal(mean, std), torch.distributions.Normal(mean2, std2)
     want = torch.distributions.kl_divergence(one, other).sum(1)
-    torch.testing.assert_close(sn.nn.gaussian_kl(mean, std, mean2, std2), want)
+    torch.testing.assert_close(sn.nn.gaussian_kl(mean, std, mean2_D=mean2, std2_D=std2), want)
     zero, unit = torch.zeros(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
-    prior = sn.nn.gaussian_kl(mean, std, zero, unit)
+    prior = sn.nn.gaussian_kl(mean, std, mean2_D=zero, std2_D=unit)
     torch.testing.assert_close(prior, -0.5 * (1 + 2 * std.log() - mean**2 - std**2).sum(1))
-    assert (sn.nn.gaussian_kl(mean, std, mean, std).abs() < 1e-12).all()
+    assert (sn.nn.gaussian_kl(mean, std, mean2_D=mean, std2_D=std).abs() < 1e-12).all()
 
 
 # Focal --------------------------------------------------------------------------------------------
@@ -219,7 +219,8 @@ OF_X = {  # a scalar of x_43
         x, WEIGHT[Y].to(x.dtype), torch.tensor([1, 0, 0, 1]), margin=3.0),
     "entropy": lambda x: sn.nn.entropy(x.softmax(1)).sum(),
     "kl": lambda x: sn.nn.kl_divergence(x.softmax(1), x.flip(1).softmax(1)).sum(),
-    "gaussian kl": lambda x: sn.nn.gaussian_kl(x, x.exp(), x.flip(0), x.flip(1).exp()).sum(),
+    "gaussian kl": lambda x: sn.nn.gaussian_kl(
+        x, x.exp(), mean2_D=x.flip(0), std2_D=x.flip(1).exp()).sum(),
     "l-softmax": lambda x: sn.nn.l_softmax(x, WEIGHT.to(x.dtype), Y, margin=3),
     "a-softmax": lambda x: sn.nn.a_softmax(x, WEIGHT.to(x.dtype), Y, margin=4, mix=2.0),
     "am-softmax": lambda x: sn.nn.am_softmax(sn.nn.cosines(x, WEIGHT.to(x.dtype)), Y),
@@ -276,7 +277,8 @@ WRONG = {
     "logits for shares": (lambda: sn.nn.entropy(X), "softmax"),
     "negative share": (lambda: sn.nn.entropy(torch.tensor([1.5, -0.5])), "negative"),
     "whole shares": (lambda: sn.nn.entropy(torch.tensor([0, 1])), "torch.int64"),
-    "no spread": (lambda: sn.nn.gaussian_kl(X, X * 0, X, X.exp()), "exp"),
+    "no spread": (lambda: sn.nn.gaussian_kl(
+        X, X * 0, mean2_D=X, std2_D=X.exp()), "exp"),
     "pairs": (lambda: sn.nn.contrastive_loss(X, X, torch.ones(3)), r"\(3,\)"),
     "same as sign": (lambda: sn.nn.contrastive_loss(X, X, torch.tensor([1, -1])), "0..1"),
     "margin 1.5": (lambda: sn.nn.l_softmax(X, X, torch.tensor([0, 1]), margin=1.5), "margin=1.5"),

@@ -35,7 +35,7 @@ class GatedCell(nn.Module):
         return f"{self.input_size}, {self.hidden_size}"
 
 
-def states(x: Tensor, given: Any, cell: GatedCell, count: int) -> tuple[Tensor, ...]:
+def states(x: Tensor, given: Any, cell: GatedCell, *, count: int) -> tuple[Tensor, ...]:
     """x_BI or x_I, the states that were given -> them, or `count` of zeros: (B, H) or (H,).
 
     Raises UsageError where shapes do not fit: a state of one row would else serve every row.

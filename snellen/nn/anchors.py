@@ -77,8 +77,8 @@ def default_boxes(
     maps: Sequence[tuple[int, int]],
     scales: Sequence[float],
     ratios: Sequence[Sequence[float]],
-    image: tuple[int, int] = (1, 1),
     *,
+    image: tuple[int, int] = (1, 1),
     steps: Sequence[float] = (),
     clip: bool = False,
 ) -> Tensor:

@@ -52,7 +52,9 @@ def assign_by_iou(
     return match_N
 
 
-def hard_negatives(loss_BN: Tensor, match_BN: Tensor, ratio: float = 3.0, least: int = 0) -> Tensor:
+def hard_negatives(
+    loss_BN: Tensor, match_BN: Tensor, ratio: float = 3.0, *, least: int = 0
+) -> Tensor:
     """loss_BN of the background class, match_BN (>= 0 an object) -> bool_BN: negatives to learn.
 
     Of each image's background rows the `ratio` x positives with the largest loss, `least` where

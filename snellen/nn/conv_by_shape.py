@@ -144,7 +144,7 @@ class _ByShape(torch.autograd.Function):
         if groups > 1:
             return library()
         key = _key("out", x, weight, geometry)
-        return quickest.of(key, library, lambda: matrix_conv(x, weight, bias, geometry))
+        return quickest.of(key, library, lambda: matrix_conv(x, weight, bias, geometry=geometry))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -163,7 +163,7 @@ class _ByShape(torch.autograd.Function):
 
         def to_input() -> Tensor:
             way = input_gradient if groups == 1 else spread_gradient
-            return way(size, weight, grad, geometry)
+            return way(size, weight, grad, geometry=geometry)
 
         to_x = to_weight = to_bias = None
         if ctx.needs_input_grad[0]:

@@ -41,7 +41,7 @@ class CoupledLSTMCell(GatedCell):
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
         """x_BI, (h_BH, c_BH) -> (h_BH, c_BH); or one sample, without B."""
-        h, c = states(x, state, self, 2)
+        h, c = states(x, state, self, count=2)
         gates = F.linear(x, self.weight_ih, self.bias) + F.linear(h, self.weight_hh)
         f, g, o = gates.chunk(3, -1)
         kept = torch.sigmoid(f)

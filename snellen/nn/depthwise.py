@@ -12,13 +12,13 @@ from torch.nn import functional as F
 from .im2col import Geometry, Pair
 
 
-def spread_gradient(size: Pair, weight: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
+def spread_gradient(size: Pair, weight: Tensor, grad: Tensor, *, geometry: Geometry) -> Tensor:
     """weight_C1hw, the gradient at the output (B, C, H', W') -> that of the input (B, C, H, W),
     channels last. `size` is (H, W); no padding may be larger than the kernel's reach.
 
     >>> geometry = Geometry((3, 3), (2, 2), (1, 1))
     >>> ones = torch.ones(1, 1, 2, 2)
-    >>> spread_gradient((4, 4), torch.ones(1, 1, 3, 3), ones, geometry)[0, 0, 1].tolist()
+    >>> spread_gradient((4, 4), torch.ones(1, 1, 3, 3), ones, geometry=geometry)[0, 0, 1].tolist()
     [2.0, 4.0, 2.0, 2.0]
     """
     (down, right), reach = geometry.stride, geometry.reach()

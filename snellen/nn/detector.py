@@ -60,8 +60,8 @@ def matched(
 ) -> Tensor:
     """Reference boxes -> match_N of `assign_by_iou` into the sound objects of an image.
 
-    `ends` are the overlaps (high, low): a thing's from, nothing's below. Background of which a share of `low` or more lies in what is to be ignored is neither: a crowd's
-    box holds many things.
+    `ends` are overlaps: a thing from the first on, nothing below the second. Background of which
+    that share or more lies in what is to be ignored is neither: a crowd's box holds many things.
 
     >>> import torch
     >>> boxes = torch.tensor([[0.0, 0, 4, 4], [20, 0, 24, 4], [40, 0, 44, 4]])

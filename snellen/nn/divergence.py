@@ -62,13 +62,14 @@ def kl_divergence(p_BK: Tensor, q_BK: Tensor) -> Tensor:
     return (p_BK * surprise_BK).sum(-1)
 
 
-def gaussian_kl(mean_D: Tensor, std_D: Tensor, mean2_D: Tensor, std2_D: Tensor) -> Tensor:
+def gaussian_kl(mean_D: Tensor, std_D: Tensor, *, mean2_D: Tensor, std2_D: Tensor) -> Tensor:
     """D(N(mean, std^2) | N(mean2, std2^2)) for independent axes, summed over the last one.
 
     log(std2/std) + (std^2 + (mean - mean2)^2) / (2 std2^2) - 1/2. The four broadcast. Raises
     UsageError where a standard deviation is not positive.
 
-    >>> gaussian_kl(*torch.tensor([[1.0], [1.0], [0.0], [1.0]]))
+    >>> zero_D, one_D = torch.zeros(1), torch.ones(1)
+    >>> gaussian_kl(one_D, one_D, mean2_D=zero_D, std2_D=one_D)
     tensor(0.5000)
     """
     if not (holds(std_D > 0) and holds(std2_D > 0)):

@@ -48,11 +48,11 @@ class Geometry(NamedTuple):
         return down, right
 
 
-def matrix_conv(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+def matrix_conv(x: Tensor, weight: Tensor, bias: Tensor | None, *, geometry: Geometry) -> Tensor:
     """x_BCHW, weight_OChw -> (B, O, H', W'), channels last; equals `F.conv2d`.
 
     >>> x, w = torch.rand(1, 2, 5, 5), torch.rand(3, 2, 3, 3)
-    >>> got = matrix_conv(x, w, None, Geometry((3, 3), padding=(1, 1)))
+    >>> got = matrix_conv(x, w, None, geometry=Geometry((3, 3), padding=(1, 1)))
     >>> torch.allclose(got, F.conv2d(x, w, padding=1), atol=1e-5)
     True
     """
@@ -66,7 +66,7 @@ def weight_gradient(x: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
     return out.view(-1, *geometry.kernel, x.shape[1]).permute(0, 3, 1, 2)
 
 
-def input_gradient(size: Pair, weight: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
+def input_gradient(size: Pair, weight: Tensor, grad: Tensor, *, geometry: Geometry) -> Tensor:
     """The gradient at the output -> that of the input (B, C, H, W), whose (H, W) is `size`.
 
     With stride 1 it is a convolution of the turned weights; else each window's share is added up.

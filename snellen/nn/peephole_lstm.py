@@ -44,7 +44,7 @@ class PeepholeLSTMCell(GatedCell):
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
         """x_BI, (h_BH, c_BH) -> (h_BH, c_BH); or one sample, without B."""
-        h, c = states(x, state, self, 2)
+        h, c = states(x, state, self, count=2)
         gates = F.linear(x, self.weight_ih, self.bias) + F.linear(h, self.weight_hh)
         i, f, g, o = gates.chunk(4, -1)
         see_i, see_f, see_o = self.peephole

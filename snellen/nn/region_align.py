@@ -6,6 +6,7 @@ the four cells around it. So a bin is a weighted sum of cells, which PyTorch has
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -93,8 +94,9 @@ def pyramid_align(
     low, high = (boxes / stride_BP1 - 0.5 * aligned).split(2, -1)
     if not aligned:
         high = low + (high - low).clamp(min=1)
-    y, y_weight = interpolation(low[..., 1], high[..., 1], sides[level_BP, 0], size, samples)
-    x, x_weight = interpolation(low[..., 0], high[..., 0], sides[level_BP, 1], size, samples)
+    spread = partial(interpolation, bins=size, samples=samples)
+    y, y_weight = spread(low[..., 1], high[..., 1], sides[level_BP, 0])
+    x, x_weight = spread(low[..., 0], high[..., 0], sides[level_BP, 1])
     batch, regions = level_BP.shape
     first = torch.cat([sides.new_zeros(1), sides.prod(1).cumsum(0)])
     image = torch.arange(batch, device=boxes.device)[:, None] * first[-1]
@@ -112,11 +114,11 @@ def pyramid_align(
 
 
 def interpolation(
-    low: Tensor, high: Tensor, length: Tensor, bins: int, samples: int
+    low: Tensor, high: Tensor, length: Tensor, *, bins: int, samples: int
 ) -> tuple[Tensor, Tensor]:
     """Ends of an interval in cells, cells there are -> cells (.., bins, 2 samples), their weights.
 
-    >>> cells, weights = interpolation(*torch.tensor([[0.25], [2.25], [8]]), 1, 1)
+    >>> cells, weights = interpolation(*torch.tensor([[0.25], [2.25], [8]]), bins=1, samples=1)
     >>> cells.tolist(), weights.tolist()
     ([[[1, 2]]], [[[0.75, 0.25]]])
     """

@@ -17,14 +17,14 @@ PARTS = {
 
 
 def joint_loss(
-    logits_NJMM: Tensor, boxes_N4: Tensor, points_NJ2: Tensor, seen_NJ: Tensor
+    logits_NJMM: Tensor, boxes_N4: Tensor, points_NJ2: Tensor, *, seen_NJ: Tensor
 ) -> Tensor:
     """Logits of joints in boxes, where they are in pixels, visibility -> the mean cross-entropy of
     the right bin. Joints that are not labelled (0) or outside of the box teach nothing.
 
     >>> logits = torch.zeros(1, 1, 4, 4)
     >>> box, point = torch.tensor([[0.0, 0, 8, 8]]), torch.tensor([[[3.0, 5.0]]])
-    >>> round(joint_loss(logits, box, point, torch.tensor([[2]])).exp().item(), 4)
+    >>> round(joint_loss(logits, box, point, seen_NJ=torch.tensor([[2]])).exp().item(), 4)
     16.0
     """
     bins = logits_NJMM.shape[-1]

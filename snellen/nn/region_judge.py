@@ -30,7 +30,7 @@ class Judge:
         return self._ready(features_ND) @ self.svm_KE.T
 
     def find(
-        self, features_ND: Tensor, boxes_N4: Tensor, size: tuple[int, int], least: float
+        self, features_ND: Tensor, boxes_N4: Tensor, size: tuple[int, int], *, least: float
     ) -> Found:
         """Features and boxes of an image's regions -> what is there, before suppression.
 
@@ -47,7 +47,7 @@ class Judge:
 
 
 def fit_judge(
-    features_ND: Tensor, boxes_N4: Tensor, match: tuple[Tensor, Tensor, Tensor], classes: int
+    features_ND: Tensor, boxes_N4: Tensor, match: tuple[Tensor, Tensor, Tensor], *, classes: int
 ) -> Judge:
     """Features and boxes of regions, and of each the best object (overlap_N, label_N, box_N4).
 
@@ -57,7 +57,7 @@ def fit_judge(
     >>> features = torch.tensor([[0.0, 1], [0, 2], [3, 0], [4, 0]])
     >>> boxes = torch.tensor([[0.0, 0, 8, 8]] * 4)
     >>> match = torch.tensor([0.0, 0, 1, 1]), torch.zeros(4).long(), boxes + 1
-    >>> (fit_judge(features, boxes, match, 1).scores(features) > 0)[:, 0].tolist()
+    >>> (fit_judge(features, boxes, match, classes=1).scores(features) > 0)[:, 0].tolist()
     [False, False, True, True]
     """
     overlap_N, label_N, wanted_N4 = match

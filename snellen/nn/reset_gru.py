@@ -40,7 +40,7 @@ class ResetBeforeGRUCell(GatedCell):
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Tensor:
         """x_BI, h_BH -> h_BH; or one sample, without B."""
-        (h,) = states(x, None if state is None else (state,), self, 1)
+        (h,) = states(x, None if state is None else (state,), self, count=1)
         gates_hh, candidate_hh = self.weight_hh.split((2 * self.hidden_size, self.hidden_size))
         gates, candidate = F.linear(x, self.weight_ih, self.bias).split(
             (2 * self.hidden_size, self.hidden_size), -1

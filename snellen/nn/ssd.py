@@ -73,7 +73,7 @@ class Ssd(Style):
         box = F.smooth_l1_loss(code[image, slot], wanted, reduction="sum")
         missed = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
         missed = missed.view_as(labels)
-        learned = (match >= 0) | hard_negatives(missed, match, 3.0, self.least)
+        learned = (match >= 0) | hard_negatives(missed, match, 3.0, least=self.least)
         count = max(len(image), 1)
         return {"box": box / count, "class": missed[learned].sum() / count}
 
@@ -113,7 +113,7 @@ class Ssd(Style):
 
     def _default(self, cells: Sequence[tuple[int, int]], size: tuple[int, int]) -> Tensor:
         steps = self.steps if tuple(size) == NATIVE else ()
-        return default_boxes(cells, self.scales, self.ratios, size, steps=steps, clip=True)
+        return default_boxes(cells, self.scales, self.ratios, image=size, steps=steps, clip=True)
 
     def _split(self, raw: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Maps -> codes (B, N, 4) and logits (B, N, 1 + K); N as `default_boxes` orders them."""
@@ -145,7 +145,7 @@ class Ssd(Style):
         for truth in truths:
             sound = truth.sound()
             here = sound.boxes_N4.float().to(default_N4.device)
-            found = matched(default_N4, truth, 0.5, 0.5)
+            found = matched(default_N4, truth, (0.5, 0.5))
             row = torch.cat([here, here.new_zeros(1, 4)])  # the last one is for those without
             kind = torch.cat([1 + sound.labels_N.to(found.device), found.new_zeros(1)])
             match.append(found)

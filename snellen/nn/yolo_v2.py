@@ -63,7 +63,7 @@ class YoloV2(Style):
         true, mine = truth.boxes_N4[object_P], out[image, slot]
         goal = torch.zeros(out.shape[:2], device=out.device)
         goal[image, slot] = aligned_iou(boxes[image, slot], true)
-        blame = blamed(boxes, goal, truths, self.ignore)
+        blame = blamed(boxes, goal, truths, ignore=self.ignore)
         blame[image, slot] = self.found
         small = 2 - (true[:, 2:] - true[:, :2]).prod(1) / (size[0] * size[1])
         parts = {

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 
-def cut(x_BCHW: Tensor, top_B: Tensor, left_B: Tensor, size: tuple[int, int]) -> Tensor:
+def cut(x_BCHW: Tensor, top_B: Tensor, left_B: Tensor, *, size: tuple[int, int]) -> Tensor:
     """x_BCHW, the upper left corners -> (B, C, *size); the pixels are those of the picture.
 
     >>> x = torch.arange(12).view(1, 1, 3, 4)
-    >>> cut(x, torch.tensor([1]), torch.tensor([2]), (2, 2)).tolist()
+    >>> cut(x, torch.tensor([1]), torch.tensor([2]), size=(2, 2)).tolist()
     [[[[6, 7], [10, 11]]]]
     """
     windows = x_BCHW.unfold(2, size[0], 1).unfold(3, size[1], 1)

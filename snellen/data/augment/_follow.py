@@ -162,7 +162,7 @@ def _nearest(
     size, ratios = _fitted(maps_BNHW, sizes)
     if ratios != ((1, 1), (1, 1)):
         matrix_B23 = rescaled(matrix_B23.cpu(), *ratios).to(matrix_B23.device)
-    return nearest(maps_BNHW, matrix_B23, size, fill)
+    return nearest(maps_BNHW, matrix_B23, size, fill=fill)
 
 
 def _pictures(images: Any, matrix_B23: Tensor, sizes: tuple[Size, Size]) -> Any:

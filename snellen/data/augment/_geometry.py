@@ -42,7 +42,7 @@ def move_boxes(
 
 
 def sample_nearest(
-    maps_BNHW: Tensor, matrix_B23: Tensor, size: tuple[int, int], fill: int = 0
+    maps_BNHW: Tensor, matrix_B23: Tensor, size: tuple[int, int], *, fill: int = 0
 ) -> Tensor:
     """maps_BNHW -> maps_BNHW moved, each pixel from the nearest old one, `fill` from outside."""
     rows, cols = (torch.arange(n, device=maps_BNHW.device) + 0.5 for n in size)

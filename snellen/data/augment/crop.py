@@ -24,7 +24,7 @@ class Crop(Augment):
         down, right = (max(1, round(n / 8)) for n in (height, width))
         top_B = torch.randint(2 * down + 1, (len(x),), generator=generator)
         left_B = torch.randint(2 * right + 1, (len(x),), generator=generator)
-        moved = cut(F.pad(x, (right, right, down, down)), top_B, left_B, (height, width))
+        moved = cut(F.pad(x, (right, right, down, down)), top_B, left_B, size=(height, width))
         return follow(batch, moved, shifts(right - left_B, down - top_B))
 
 

@@ -46,7 +46,7 @@ class Window(Augment):
         else:
             top_B = torch.randint(height - size[0] + 1, (count,), generator=generator)
             left_B = torch.randint(width - size[1] + 1, (count,), generator=generator)
-        return follow(batch, cut(batch.x, top_B, left_B, size), shifts(-left_B, -top_B))
+        return follow(batch, cut(batch.x, top_B, left_B, size=size), shifts(-left_B, -top_B))
 
 
 def middle(size: tuple[int, int], window: tuple[int, int]) -> tuple[int, int]:
