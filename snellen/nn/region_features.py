@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from ..core.parts import Part
-from .region_align import roi_align
 from .region_pool import roi_pool
 
 SEEING = "Detection and segmentation"
@@ -30,10 +29,27 @@ PARTS = {
 def warp_regions(x_BCHW: Tensor, boxes_BP4: Tensor, size: int) -> Tensor:
     """Pictures and boxes -> each region bent to size x size, (B * P, C, size, size).
 
+    A pixel is interpolated from those around it; where a region shrinks, from as many more, so that
+    none is passed over. Nothing outside of the picture counts.
+
     >>> warp_regions(torch.zeros(2, 3, 40, 40), torch.tensor([[[0.0, 0, 9, 30]]] * 2), 16).shape
     torch.Size([2, 3, 16, 16])
     """
-    return roi_align(x_BCHW, boxes_BP4, size).flatten(0, 1)
+    (x1, y1, x2, y2), (height, width) = boxes_BP4.float().unbind(2), x_BCHW.shape[2:]
+    rows_BPSH, cols_BPSW = _shares(y1, y2, height, size), _shares(x1, x2, width, size)
+    warped = torch.einsum("bpih,bchw,bpjw->bpcij", rows_BPSH, x_BCHW.float(), cols_BPSW)
+    return warped.flatten(0, 1).to(x_BCHW.dtype)
+
+
+def _shares(low_BP: Tensor, high_BP: Tensor, length: int, size: int) -> Tensor:
+    """Ends of intervals -> the share of each of `length` pixels in each of `size`: a triangle as
+    wide as a pixel of the coarser of both grids, (B, P, size, length). Not finite: 0.
+    """
+    step_BP1 = ((high_BP - low_BP) / size)[..., None]
+    middle = low_BP[..., None] + (torch.arange(size).to(low_BP) + 0.5) * step_BP1 - 0.5
+    away = (torch.arange(length).to(low_BP) - middle[..., None]).abs()
+    shares = torch.nan_to_num(1 - away / step_BP1[..., None].clamp(min=1), neginf=0).clamp(min=0)
+    return shares / shares.sum(-1, keepdim=True).clamp(min=1e-12)
 
 
 def pool_regions(
