@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+import snellen as sn
 from snellen.data.letterbox import Letterbox, input_size
+from snellen.models import row
 from snellen.nn._cells import Cells, answering, flat, unflat
 from snellen.nn.box_code import centres
 from snellen.nn.detector import Truth
@@ -56,7 +58,7 @@ def test_a_perfect_answer_costs_nearly_nothing(reach):
     assert perfect < (1e-2 if reach == 0 else wild)
 
 
-def test_the_loss_is_the_papers_term_by_term():
+def test_the_loss_with_one_answer_an_object_term_by_term():
     """One answering anchor an object, written out in a loop over every slot."""
     one, truth, maps = style(reach=0.0), truths(3, 4), raw(1, 0.3)
     parts = one.loss(maps, truth, SIZE)
@@ -102,6 +104,17 @@ def test_the_loss_is_the_papers_term_by_term():
     expected = {"box": box, "objectness": obj, "class": cls}
     for name, value in expected.items():
         assert float(parts[name]) == pytest.approx(float(value) / answering, rel=1e-4), name
+
+
+@pytest.mark.parametrize(
+    ("name", "rules"), [("paper:yolov3_voc", (0.0, 0.5)), ("yolov3-small", (0.5, 0.7))]
+)
+def test_the_papers_networks_learn_by_the_papers_assignment(name, rules):
+    net = sn.model(name, classes=3, **row(name).thin)
+    facts = net.head.style(3, {"9": [[8.0 + i, 9.0] for i in range(9)]})
+    assert facts.pop("name") == YoloV3.name
+    one = YoloV3(**facts)
+    assert (one.reach, one.ignore) == rules
 
 
 def test_more_answer_with_reach():

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._columns import Count
+from ._columns import Count, Share
 from ._network import Network
 from ._parts import conv_bn
 from ._row import Row
@@ -27,11 +27,15 @@ RARE = -4.6  # the logit of 1 %: an untrained network should say that hardly a s
 
 @dataclass(frozen=True)
 class YoloV3(Row):
-    """`depths` and `width` are Darknet's; `stem` "halving" is one convolution of 6x6, stride 2."""
+    """`depths` and `width` are Darknet's; `stem` "halving" is one convolution of 6x6, stride 2.
+    `reach` and `ignore` are facts of `sn.nn.YoloV3`.
+    """
 
     depths: tuple[Count, ...] = (1, 2, 8, 8, 4)
     width: Count = 32
     stem: Literal["paper", "halving"] = "paper"
+    reach: Share = 0.0
+    ignore: Share = 0.5
     family = "YOLO"
     paper = "arXiv:1804.02767"
     task = "detect"
@@ -47,7 +51,8 @@ class YoloV3(Row):
             stages["stem"] = conv_bn(channels, self.width, 6, 2, padding=2, act=LEAKY)
         widths = [self.width << i for i in range(1, len(self.depths) + 1)][-SCALES:]
         first = (1 if self.stem == "paper" else 2) << (len(self.depths) - SCALES + 1)
-        head = Pyramid(widths, classes, tuple(first << i for i in range(SCALES)))
+        strides = tuple(first << i for i in range(SCALES))
+        head = Pyramid(widths, classes, strides, reach=self.reach, ignore=self.ignore)
         return Network(stages, head, channels, taps=body.stages[-SCALES:])
 
 
@@ -57,9 +62,11 @@ class Pyramid(nn.Module):
     `style` says what they mean for data with these classes and anchors.
     """
 
-    def __init__(self, widths: Sequence[int], classes: int, strides: tuple[int, ...]) -> None:
+    def __init__(
+        self, widths: Sequence[int], classes: int, strides: tuple[int, ...], **rules: float
+    ) -> None:
         super().__init__()
-        self.strides = strides
+        self.strides, self.rules = strides, rules
         self.necks, self.outs, self.routes = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         told = 0
         for width in reversed(widths):  # coarse to fine
@@ -100,6 +107,7 @@ class Pyramid(nn.Module):
             "classes": classes,
             "anchors": split,
             "strides": list(self.strides),
+            **self.rules,
         }
 
 
@@ -118,6 +126,6 @@ TABLE = {  #                       parameters  multiply-adds
     "paper:yolov3_coco": YoloV3(61_949_149, 32_932_037_632),
     "paper:yolov3_voc": YoloV3(61_626_049, 32_713_987_072, classes=20),
     "yolov3-small": YoloV3(
-        1_443_987, 119_377_152, (1, 2, 2), 24, "halving", input=(3, 96, 96), classes=6
+        1_443_987, 119_377_152, (1, 2, 2), 24, "halving", 0.5, 0.7, input=(3, 96, 96), classes=6
     ),
 }

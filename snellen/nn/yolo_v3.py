@@ -4,9 +4,13 @@ Raw: for each scale a map (B, A x (5 + K), H, W); of each anchor tx, ty, tw, th,
 classes. A box's centre lies in its cell, x = stride (column + sigmoid(tx)), and its size is the
 anchor's times exp(tw), exp(th).
 
-`reach` 0 is the paper: one anchor answers for an object, in the cell of its centre. With reach 0.5
-a centre may lie half a cell outside, and the two nearest neighbour cells and every anchor of like
+`reach` 0 is the paper's: one anchor answers for an object, in the cell of its centre. With 0.5 a
+centre may lie half a cell outside, and the two nearest neighbour cells and every anchor of like
 shape answer too: three to nine times the examples, which a short training on few images needs.
+
+The paper learns boxes by the squares of what tx .. th miss and objectness towards 1; here boxes are
+learned by 1 - GIoU and objectness towards the overlap reached, and each part is a mean over those
+who answer. Its `ignore` is 0.5; 0.7 is that of its program for COCO.
 """
 
 from collections.abc import Sequence
@@ -70,7 +74,7 @@ class YoloV3(Style):
             cls = F.binary_cross_entropy_with_logits(
                 out[image, slot, 5:].float(), onehot, reduction="sum"
             )
-        blame = blamed(boxes.detach(), goal, truths, self.ignore)
+        blame = blamed(boxes.detach(), goal, truths, ignore=self.ignore)
         obj = F.binary_cross_entropy_with_logits(out[..., 4].float(), goal, reduction="none")
         count = max(len(image), 1)
         parts = {"box": box, "objectness": (obj * blame).sum(), "class": cls}
