@@ -9,13 +9,14 @@ from ..data.inputs import Inputs
 from ..data.letterbox import Letterbox, input_size
 from ..data.sample import Batch, Sample
 from ..data.source import SampleSet
+from ._spread import spread_rows
 
 LOOKS = 300  # samples that tell sizes, anchors and baselines
 
 
 def spread(part: SampleSet) -> list[Sample]:
     """A spread of samples, enough to tell sizes."""
-    return [part[i] for i in range(0, len(part), max(1, len(part) // LOOKS))]
+    return [part[i] for i in spread_rows(len(part), LOOKS)]
 
 
 def common_size(

@@ -18,6 +18,7 @@ from ..data.source import Problem, SampleSet, Source
 from ..nn.box_head import BoxHead
 from ..nn.iou import aligned_giou, aligned_iou
 from ._one_thing import count_of, of_one_thing, thing_of
+from ._spread import spread_rows
 from .classify import Confusion
 from .drawing import draw_lines
 from .heads import end_in, full
@@ -176,8 +177,7 @@ class Localise(Task):
 
     def baseline(self, train: SampleSet) -> dict[str, float]:
         """Always the mean box, in shares of the picture, and the most frequent class."""
-        step = max(1, len(train) // LOOKS)
-        samples = [train[i] for i in range(0, len(train), step)]
+        samples = (train[i] for i in spread_rows(len(train), LOOKS))
         things = [(thing, s.size) for s in samples if (thing := thing_of(s.target))]
         if not things:
             return {"mIoU": 0.0, "accuracy": 0.0}

@@ -14,11 +14,13 @@ from torch.nn import functional as F
 
 from ..core.errors import DataError, UnknownName, UsageError
 from ..data.inputs import Inputs
-from ..data.letterbox import Letterbox, input_size
+from ..data.letterbox import Letterbox
 from ..data.sample import VOID, Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ..nn.dice import dice_loss
+from ._framed import common_size, framed, frames_of, input_hw
 from ._pixels import PixelScores
+from ._spread import spread_rows
 from .heads import full
 from .overlay import draw_map
 from .task import Metric, Task
@@ -60,9 +62,10 @@ class Segment(Task):
     @classmethod
     def from_source(cls, source: Source, imgsz: int | None = None) -> "Segment":
         """Classes from the data; the input of the pictures' size where they have one."""
-        sizes = [sample.size for sample in _looks(source.train)]
-        size = _input(sizes, imgsz)
-        inputs = replace(Inputs.of(source.train, max(size)), height=size[0], width=size[1])
+        part = source.train
+        sizes = [part[row].size for row in spread_rows(len(part), LOOKS)]
+        size = common_size(sizes, imgsz, limit=LIMIT, multiple=1)
+        inputs = replace(Inputs.of(part, max(size)), height=size[0], width=size[1])
         shrinks = any(Letterbox(old, size).inner < old for old in sizes)
         spec = {"classes": list(source.classes), "inputs": inputs.as_dict(), "shrinks": shrinks}
         return cls(spec)
@@ -114,9 +117,7 @@ class Segment(Task):
 
     def encode(self, samples: Sequence[Sample]) -> Batch:
         """Samples -> x_BCHW padded to the input, y = {"semantic": (B, H, W) of uint8}."""
-        inputs = self.inputs()
-        frames = [Letterbox(s.size, (inputs.height, inputs.width)) for s in samples]
-        x = torch.stack([f.fit(s.image_CHW, inputs) for f, s in zip(frames, samples, strict=True)])
+        frames, x = framed(samples, self.inputs())
         maps = [self._map(s, f) for s, f in zip(samples, frames, strict=True)]
         index = torch.tensor([s.index for s in samples])
         sizes = torch.tensor([s.size for s in samples])
@@ -138,17 +139,15 @@ class Segment(Task):
         logits_BKHW, true_BHW = net(batch.x), batch.y["semantic"].long()
         parts = {"loss": self._loss()(full(logits_BKHW), true_BHW)}
         for i, aux_BKhw in enumerate(getattr(net, "aux_logits", ()) if net.training else ()):
-            aux_BKHW = F.interpolate(full(aux_BKhw), _hw(batch.x), mode="bilinear")
+            aux_BKHW = F.interpolate(full(aux_BKhw), input_hw(batch), mode="bilinear")
             weight = getattr(net, "aux_weight", 0.5)
             parts[f"aux{i}"] = weight * self._loss()(aux_BKHW, true_BHW)
         return parts
 
     def decode(self, out: Tensor, batch: Batch) -> list[Prediction]:
         """logits_BKHW -> the class of each pixel of the picture, and of each class how sure."""
-        return [
-            _told(logits_KHW, Letterbox((int(size[0]), int(size[1])), _hw(out)))
-            for logits_KHW, size in zip(out.detach().float(), batch.sizes_B2.tolist(), strict=True)
-        ]
+        pairs = zip(out.detach().float(), frames_of(batch), strict=True)
+        return [_told(logits_KHW, frame) for logits_KHW, frame in pairs]
 
     def metric(self) -> Metric:
         """Counts over all pixels of the data set."""
@@ -166,13 +165,13 @@ class Segment(Task):
 
     def baseline(self, train: SampleSet) -> dict[str, float]:
         """The most frequent class everywhere."""
-        told = [sample.target.semantic_HW for sample in _looks(train)]
-        maps = [map_HW for map_HW in told if map_HW is not None]
-        seen = torch.cat([torch.zeros(0, dtype=torch.int64), *(m.flatten() for m in maps)])
-        most = seen[_known(seen, len(self.names()))].bincount(minlength=1).argmax()
-        metric = self.metric()
-        metric.update([Prediction(semantic_HW=most.expand(m.shape)) for m in maps],
-                      [Target(semantic_HW=m) for m in maps])  # fmt: skip
+        metric, count = PixelScores(self.names()), len(self.names())
+        seen_K = torch.zeros(count, dtype=torch.int64)
+        for row in spread_rows(len(train), LOOKS):
+            map_HW = train[row].target.semantic_HW
+            if map_HW is not None:
+                seen_K += map_HW[_known(map_HW, count)].bincount(minlength=count)
+        metric.counts_KK[:, seen_K.argmax()] = seen_K
         return metric.compute()
 
     @classmethod
@@ -204,22 +203,6 @@ def _known(map_HW: Tensor, count: int) -> Tensor:
 
 def _said(size: Sequence[int]) -> str:
     return "x".join(map(str, size))
-
-
-def _looks(part: SampleSet) -> list[Sample]:
-    """A spread of samples."""
-    return [part[i] for i in range(0, len(part), max(1, len(part) // LOOKS))]
-
-
-def _input(sizes: Sequence[tuple[int, int]], imgsz: int | None) -> tuple[int, int]:
-    """H, W of the input: of the pictures' shape where they have one, else a square."""
-    height, width = (max(sides) for sides in zip(*sizes, strict=True))
-    longer = imgsz or min(LIMIT, max(height, width))
-    return input_size((height, width) if len(set(sizes)) == 1 else (longer, longer), longer, 1)
-
-
-def _hw(x: Tensor) -> tuple[int, int]:
-    return x.shape[-2], x.shape[-1]
 
 
 def _told(logits_KHW: Tensor, frame: Letterbox) -> Prediction:

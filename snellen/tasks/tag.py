@@ -19,6 +19,7 @@ from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ..nn.attributes import attribute_hinge, attribute_logistic
 from ..nn.presence import PresenceHead
+from ._spread import spread_rows
 from .drawing import draw_lines
 from .heads import end_in, full
 from .task import Metric, Task
@@ -178,7 +179,7 @@ def known(given: Tensor | None, count: int) -> Tensor:
 
 def _spread(train: SampleSet, count: int) -> Any:
     """The attributes of some samples, without reading pictures where that can be."""
-    for i in range(0, len(train), max(1, len(train) // LOOKS)):
+    for i in spread_rows(len(train), LOOKS):
         target = train.target(i)
         yield known((train[i].target if target is None else target).attributes_A, count)
 
