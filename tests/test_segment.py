@@ -2,6 +2,7 @@
 
 import csv
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,42 @@ def test_all_background_does_not_look_good():
     assert baseline["accuracy"] > 0.8
     assert baseline["mIoU"] < 0.13
     assert baseline["Dice"] == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["Background", "_background_", "BACKGROUND", "void", "0", "ground"]
+)
+def test_a_ground_is_no_thing_however_its_name_is_written(name):
+    ground, things = PixelScores([name, "cat"]), PixelScores(["underground", "cat"])
+    for scores in (ground, things):
+        said, true = torch.zeros(1, 2, 4).long(), torch.tensor([[[0, 0, 0, 1], [0, 0, 0, 0]]])
+        scores.update([Prediction(semantic_HW=said[0])], [Target(semantic_HW=true[0])])
+    assert ground.compute()["Dice"] == 0
+    assert things.compute()["Dice"] > 0.4
+
+
+def test_the_baseline_holds_one_sample_at_a_time_and_reads_each_once():
+    class Watched(Few):
+        alive, most, reads = 0, 0, 0
+
+        def __getitem__(self, i):
+            sample = Sample(
+                self.held[i].image_CHW, Target(semantic_HW=self.held[i].target.semantic_HW)
+            )
+            self.reads += 1
+            self.alive += 1
+            self.most = max(self.most, self.alive)
+            weakref.finalize(sample, self.gone)
+            return sample
+
+        def gone(self):
+            self.alive -= 1
+
+    held = samples(maps(30))
+    task, part = task_on(held), Watched(held)
+    counts = torch.cat([s.target.semantic_HW.flatten() for s in held]).bincount(minlength=4)[:4]
+    assert task.baseline(part)["accuracy"] == pytest.approx(float(counts.max() / counts.sum()))
+    assert (part.reads, part.most <= 2) == (30, True)
 
 
 # Encoding -----------------------------------------------------------------------------------

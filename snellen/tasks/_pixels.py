@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from ..core.errors import DataError
+from ..data.ground import is_ground
 from ..data.sample import Prediction, Target
 from .task import Metric
-
-GROUNDS = ("background", "ground", "0")  # names of a class that is no thing; 0 by custom
 
 
 class PixelScores(Metric):
@@ -61,7 +60,7 @@ class PixelScores(Metric):
         there_K = true_K + said_K > 0
         iou_K = hits_K / (true_K + said_K - hits_K).clamp(min=1)
         dice_K = 2 * hits_K / (true_K + said_K).clamp(min=1)
-        things_K = there_K & torch.tensor([name not in GROUNDS for name in self.classes])
+        things_K = there_K & torch.tensor([not is_ground(name) for name in self.classes])
         scores = {
             "mIoU": _mean(iou_K[there_K]),
             "Dice": _mean(dice_K[things_K if things_K.any() else there_K]),
