@@ -8,6 +8,7 @@ from ...core.errors import shortlist
 from ..boxes import unwound
 from ..classes import every_label
 from ..formats._names import slips
+from ..ground import is_ground
 from ..source import Problem
 from ._album import Album
 from .classes import FEW, RATIO
@@ -26,6 +27,7 @@ def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
     if unused:
         message = f"{len(unused)} of {len(classes)} classes have no box in train: "
         yield Problem("class-empty", message + shortlist(unused, 5), "harmless", part="train")
+    yield from _slipped(np.sum([_counts(album, len(classes)) for album in albums], 0), classes)
     is_rare = (train > 0) & (train < FEW) & (train * RATIO <= train.max())
     slipped = {rare for rare, _ in slips(classes, train.tolist())}  # said by the format
     rare = [k for k in np.flatnonzero(is_rare).tolist() if k not in slipped]
@@ -45,6 +47,18 @@ def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
         if missing and album.name == "val":
             message = f"val has no box of {shortlist(missing, 5)}; nothing tells their score"
             yield Problem("class-not-in-val", message, "suspect", part=album.name)
+
+
+def _slipped(counts_K: np.ndarray, classes: Sequence[str]) -> Iterator[Problem]:
+    """Labels that count from 1: of three classes and more the first alone has no box anywhere."""
+    if len(classes) < 3 or counts_K[0] or not counts_K[1:].all() or is_ground(classes[0]):
+        return
+    message = (
+        f"class 0 ({classes[0]}) has no box in any part and each of the other {len(classes) - 1} "
+        "has: do the labels count from 1?"
+    )
+    do = "if so, every box is of the class behind its own: subtract 1, or correct the names"
+    yield Problem("label-off-by-one", message, "suspect", do=do)
 
 
 def _counts(album: Album, num_classes: int) -> np.ndarray:

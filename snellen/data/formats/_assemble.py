@@ -7,6 +7,7 @@ from pathlib import Path
 from ...core.errors import DataError, shortlist
 from ..boxes import BoxSet, Record
 from ..source import Problem, Source
+from ._axes import exchanged
 from ._folders import channels_of
 
 
@@ -45,6 +46,7 @@ def assemble(
     sets = {part: BoxSet(listing.records, channels, has_outlines=has_outlines,
                          num_joints=num_joints) for part, listing in parts.items()}  # fmt: skip
     said = [*problems, *(p for part, listing in parts.items() for p in _of_part(part, listing))]
+    said += exchanged(said, len(every_thing))
     return Source(
         str(name), format, sets["train"], tuple(classes), sets.get("val"), sets.get("test"),
         (*said, *_shared(parts)), facts(parts, channels),

@@ -15,6 +15,7 @@ from ..source import Problem
 
 ROUNDING = 1.0  # pixels beyond the edge that rounding and 0- or 1-based counting explain
 RELATIVE_ROUNDING = 2e-3  # the same in shares: a pixel of 500
+EXCHANGED = "; with x and y exchanged it would lie inside"
 PIXELS_NOT_SHARES = 2.0  # shares beyond this are pixels
 Fault = tuple[str, str, str]  # id, message, harm
 
@@ -64,16 +65,26 @@ def judge(
     over = max(a - b for a, b in ((cut[0], x1), (cut[1], y1), (x2, cut[2]), (y2, cut[3])))
     slack = RELATIVE_ROUNDING if size == (1, 1) else ROUNDING
     where = f"the image of {width:g} x {height:g}" if size != (1, 1) else "the image"
+    hint = EXCHANGED if _fits_exchanged(box, size) else ""
     if cut[0] >= cut[2] or cut[1] >= cut[3]:
-        return None, [("box-outside", f"the box {_words(raw)} lies outside {where}; it is dropped",
-                       "harmful")]  # fmt: skip
+        message = f"the box {_words(raw)} lies outside {where}; it is dropped{hint}"
+        return None, [("box-outside", message, "harmful")]
     if over > slack:
         id = "box-negative" if min(x1, y1) < -slack else "box-outside"
-        return cut, [(id, f"the box {_words(raw)} reaches out of {where}; it is cut", "harmful")]
+        message = f"the box {_words(raw)} reaches out of {where}; it is cut{hint}"
+        return cut, [(id, message, "harmful")]
     if over > slack / 100:
         message = f"the box {_words(raw)} ends {over:.2g} beyond {where}; it is cut"
         return cut, [("box-overshoot", message, "harmless")]
     return cut, []
+
+
+def _fits_exchanged(box: Box, size: tuple[float, float]) -> bool:
+    """Whether a box lies in the picture with its axes exchanged; not for squares, or shares."""
+    x1, y1, x2, y2 = box
+    width, height = size
+    fits = min(x1, y1) >= -ROUNDING and y2 <= width + ROUNDING and x2 <= height + ROUNDING
+    return fits and width != height
 
 
 def _impossible(box: Box, size: tuple[float, float] | None, raw: Box) -> str:
