@@ -17,7 +17,7 @@ from .classes import match_classes
 from .columns import ordered
 from .datasets import from_dataset
 from .mapped import from_map_dataset, from_maps
-from .source import Format, Part, SampleSet, Source
+from .source import UNLABELLED, Format, Part, SampleSet, Source
 from .splits import random_split, stratified_split
 
 OF_NUMBERS = ("tag", "regress")  # tasks of columns in place of classes
@@ -44,6 +44,9 @@ def open_data(
         data, val = data
     source = _open(data, task).of(task)
     if split and len(source.classes) == 1 and source.train.labels() is not None:
+        unlabelled = next((p for p in source.problems if p.id == UNLABELLED), None)
+        if unlabelled:
+            raise DataError(f"{unlabelled}; {unlabelled.do}")
         raise DataError(
             f"{source.name} has one class, {source.classes[0]!r}; two are the least to tell apart"
         )

@@ -40,6 +40,9 @@ PARTS = {
 }
 
 
+UNLABELLED = "label-none"  # the id of the problem that a folder of pictures says nothing of them
+
+
 class SampleSet(ABC):
     """An ordered set of samples; `self[i]` may read a file, `len` and `labels` never do."""
 

@@ -37,7 +37,8 @@ def layout(path: Path) -> str | None:
             return "yolo"
         if any(xml_folder(base) for base in bases(path)):
             return "voc"
-        return layout_of_masks(path) or _other_json(path)
+        found = layout_of_masks(path) or _other_json(path)
+        return found or ("coco" if damaged_files(path) else None)
     except PermissionError:
         return None
 
@@ -82,6 +83,15 @@ def json_files(path: Path) -> list[Path]:
             if not found and folder.name == "annotations":  # damaged ones: to be opened and named
                 found += [file for file in files[:LOOKS] if is_coco(file, words=2)]
     return found
+
+
+def damaged_files(path: Path) -> list[Path]:
+    """The first json of annotations/ where images/ lies beside and nothing else is told by it: one
+    that is empty or of another form, to be opened and named.
+    """
+    if not any((path / word).is_dir() for word in IMAGES):
+        return []
+    return sorted(p for p in (path / "annotations").glob("*.json") if p.is_file())[:1]
 
 
 def is_coco(file: Path, *, words: int = 3) -> bool:
@@ -133,12 +143,13 @@ def image_folder(base: Path) -> Path:
 
 
 def yaml_file(path: Path) -> Path | None:
-    """The yaml of a YOLO data set: data.yaml, or one that has both names and train."""
+    """The yaml of a YOLO data set: one that has both names and train, else data.yaml."""
     if path.is_file():
         return path
     files = sorted(p for p in path.iterdir() if p.suffix in YAML and p.is_file())
     files.sort(key=lambda p: p.stem != "data")
-    return next((file for file in files if _is_yolo_yaml(file)), None)
+    whole = (file for file in files if _is_yolo_yaml(file))
+    return next(whole, next((file for file in files if file.stem == "data"), None))
 
 
 def _file_layout(path: Path) -> str | None:

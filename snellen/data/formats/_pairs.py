@@ -18,6 +18,7 @@ MASKS = ("masks", "mask", "instances", "labels", "annotations", "semantic", "Seg
          "segmentation", "segmentations", "gt", "Masks", "Labels")  # fmt: skip
 BESIDE = ("annot", "_masks", "_mask", "_labels", "_label", "_gt")  # train/ and trainannot/
 ENDINGS = ("", "_mask", "_masks", "_label", "_labels", "_seg", "_gt", "_L")  # of a mask's stem
+LOOKS = 16  # heads of masks that tell what they are
 OF_THINGS = ("instances", "SegmentationObject")  # folders whose masks number things
 
 
@@ -67,17 +68,25 @@ def layout_of_masks(path: Path) -> str | None:
 def is_of_things(pair: Folders) -> bool:
     """Whether masks show things one by one: 16 bit, in a folder called so, or a folder a picture.
 
-    Class maps need no more than 8 bit.
+    Class maps need no more than 8 bit; of a few masks most decide.
     """
     if pair.masks.name in OF_THINGS or pair.masks.parent.name in OF_THINGS:
         return True
-    first = next((files[0] for files in read_masks(pair).values() if files), None)
-    if first is None:
+    files = [files[0] for files in read_masks(pair).values() if files]
+    if not files:
         return False
+    if is_folder_each(pair):
+        return True
+    deep = [is_deep(file) for file in files[:: max(1, len(files) // LOOKS)]]
+    return 2 * deep.count(True) > len(deep) - deep.count(None)
+
+
+def is_deep(mask: str) -> bool | None:
+    """Whether a mask has 16 bit or more; None where its head cannot be read."""
     try:
-        return is_folder_each(pair) or read_header(first).mode.startswith("I")
+        return read_header(mask).mode.startswith("I")
     except DataError:
-        return False
+        return None
 
 
 def is_folder_each(pair: Folders) -> bool:

@@ -22,6 +22,7 @@ class Setup:
 
     parts: dict[str, list[str]]
     names: list[str] = field(default_factory=list)
+    numbers: dict[int, int] = field(default_factory=dict)  # a file's class -> its place in names
     joints: tuple[int, int] = (0, 0)  # how many, and 2 or 3 numbers each
     skeleton: Skeleton | None = None
     problems: list[Problem] = field(default_factory=list)
@@ -39,14 +40,16 @@ def read_setup(path: Path) -> Setup:
             message = "its train is not there; the folders of images are taken as they lie"
             problems.append(Problem("path-missing", message, "harmless", str(file)))
         parts = folder_parts(root) or parts
-    names = _names(file, said, problems) or class_list(root).names
+    named = _names(file, said, problems) or dict(enumerate(class_list(root).names))
+    numbers = {number: i for i, number in enumerate(named)}
     joints = said.get("kpt_shape") or (0, 0)
     if not _is_shape(joints):
         raise DataError(f"{file} has kpt_shape {joints!r}; [joints, 2 or 3] is wanted")
     if not any(parts.values()):
         raise DataError(f"{path} has no picture in its images folders")
     skeleton = _skeleton(said, joints[0], file, problems) if joints[0] else None
-    return Setup(parts, names, (joints[0], joints[1]), skeleton, problems)
+    names = list(named.values())
+    return Setup(parts, names, numbers, (joints[0], joints[1]), skeleton, problems)
 
 
 def folder_parts(root: Path) -> dict[str, list[str]]:
@@ -135,21 +138,22 @@ def _listed(place: Path, root: Path, file: Path, problems: list[Problem]) -> lis
     return found
 
 
-def _names(file: Path | None, said: dict[str, Any], problems: list[Problem]) -> list[str]:
+def _names(file: Path | None, said: dict[str, Any], problems: list[Problem]) -> dict[int, str]:
+    """{class number: name}, in order; a dictionary may leave numbers out."""
     names = said.get("names")
     if isinstance(names, dict):
         wrong = [key for key in names if not isinstance(key, int) or not 0 <= key < 100_000]
         if wrong:
             raise DataError(f"{file}: names has the key {wrong[0]!r}; class numbers are wanted")
-        names = [names.get(k, f"class {k}") for k in range(max(names, default=-1) + 1)]
-    if names is not None and not isinstance(names, list):
+    elif names is not None and not isinstance(names, list):
         raise DataError(f"{file}: names is {names!r}; a list of class names is wanted")
     count = said.get("nc")
     if names and isinstance(count, int) and count != len(names):
         message = f"nc is {count} and names has {len(names)}; the names are taken"
         line = _line_of(file, "nc:") if file else None
         problems.append(Problem("label-class-count", message, file=str(file), line=line))
-    return [str(name) for name in names or []]
+    numbered = names if isinstance(names, dict) else dict(enumerate(names or []))
+    return {number: str(numbered[number]) for number in sorted(numbered)}
 
 
 def _skeleton(

@@ -35,7 +35,7 @@ from ._coco import (
 )
 from ._json import Document, read_json
 from ._judge import ROUNDING, Notes, finish, judge
-from ._layout import caption_files, coco_files, keypoint_files, layout
+from ._layout import caption_files, coco_files, damaged_files, keypoint_files, layout
 from ._maps import with_maps
 
 SWAPPED = ("has its corners swapped", "has a width or height below 0")  # in the words of a bbox
@@ -58,7 +58,8 @@ class Coco(Format):
         variants = {"pose": partial(open_files, path, keypoint_files(path))}
         if said := caption_files(path):
             variants["caption"] = partial(open_captions, path, said)
-        return with_maps(open_files(path, coco_files(path), variants), path)
+        files = coco_files(path) or damaged_files(path)
+        return with_maps(open_files(path, files, variants), path)
 
     def example(self, folder: Path) -> Path:
         """Four pictures of two classes, one of them empty."""

@@ -11,10 +11,11 @@ import torch
 
 from ...core.errors import DataError, shortlist
 from ..sets import FileSet
-from ..source import Format, Problem, Source
+from ..source import UNLABELLED, Format, Problem, Source
 from ._folders import Tree, any_image, channels_of, scan
 from ._index import index_file
 from ._layout import layout
+from ._pairs import PICTURES
 from ._parts import join_parts, part_of
 
 
@@ -78,7 +79,7 @@ def _one(root: Path) -> Source:
     labels = torch.tensor([label for _, label in paths], dtype=torch.int64)
     files = FileSet([file for file, _ in paths], labels, channels_of([file for file, _ in paths]))
     facts = {"images": len(files), "channels": files.channels}
-    problems = (*_problems(root, tree), *_blank_names(root, classes))
+    problems = (*_unlabelled(root, classes), *_problems(root, tree), *_blank_names(root, classes))
     return Source(str(root), "imagefolder", files, classes, problems=problems, facts=facts)
 
 
@@ -130,6 +131,18 @@ def _problems(root: Path, tree: Tree) -> Iterator[Problem]:
             + shortlist([Path(file).name for file in tree.images[""]], 3),
             file=str(root),
             do="move them into the folder of their class",
+        )
+
+
+def _unlabelled(root: Path, classes: tuple[str, ...]) -> Iterator[Problem]:
+    """Pictures in a folder that is called images, as beside labels of another format."""
+    if len(classes) == 1 and classes[0] in PICTURES:
+        yield Problem(
+            UNLABELLED,
+            f"the pictures of {classes[0]}/ have no labels that are known",
+            file=str(root),
+            do="a folder for each class, or beside it masks/ with a PNG called as each picture, "
+            "labels/ with a text file each, or annotations/ with COCO's json",
         )
 
 

@@ -5,6 +5,7 @@ images/7.png with masks/7.png of 16 bit (0 is none, 1, 2 ... are things), with m
 name.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,20 @@ import numpy as np
 from ...core.errors import DataError
 from ..boxes import BoxSet
 from ..instances import InstanceRecords
-from ..source import Format, Source
+from ..source import Format, Problem, Source
 from ._folders import channels_of
 from ._layout import layout
 from ._maps import painted
 from ._names import class_list
-from ._pairs import Folders, Pairs, is_folder_each, mask_folders, named_missing, read_pairs
+from ._pairs import (
+    Folders,
+    Pairs,
+    is_deep,
+    is_folder_each,
+    mask_folders,
+    named_missing,
+    read_pairs,
+)
 
 
 class Instances(Format):
@@ -57,22 +66,36 @@ def open_instances(path: Path, folders: list[Folders], format: str) -> Source:
     """Pairs of folders -> a source of things with masks; task=segment sees thing and ground."""
     names = class_list(path).names or ["object"]
     if len(names) > 1:
-        raise DataError(f"{path} names {len(names)} classes; masks of numbered things have one")
+        raise DataError(
+            f"{path} names {len(names)} classes; masks of numbered things have one; class maps are "
+            "to be saved as 8-bit PNGs"
+        )
     parts = read_pairs(folders)
     if not parts.get("train", Pairs()).images:
         raise named_missing(path, parts)
     is_numbered = not any(is_folder_each(pair) for pair in folders)
     every = [image for pairs in parts.values() for image in pairs.images]
+    every_mask = [mask for pairs in parts.values() for each in pairs.masks for mask in each]
     channels = channels_of(every)
     sets = {part: BoxSet(
         InstanceRecords(pairs.images, pairs.masks, is_numbered), channels, has_outlines=True)
             for part, pairs in parts.items()}  # fmt: skip
     problems = tuple(problem for pairs in parts.values() for problem in pairs.problems)
-    facts = {"images": len(every), "channels": channels, "masks": sum(
-        len(each) for pairs in parts.values() for each in pairs.masks)}  # fmt: skip
+    problems += tuple(shallow(every_mask)) if is_numbered else ()
+    facts = {"images": len(every), "channels": channels, "masks": len(every_mask)}
     source = Source(str(path), format, sets["train"], tuple(names), sets.get("val"),
                     sets.get("test"), problems, facts)  # fmt: skip
     return replace(source, variants={"segment": partial(painted, source)})
+
+
+def shallow(masks: list[str]) -> Iterator[Problem]:
+    """The masks of 8 bit among those of 16: a map of classes has perhaps slipped in."""
+    depths = {mask: is_deep(mask) for mask in masks}
+    if True in depths.values():
+        for mask, deep in depths.items():
+            if deep is False:
+                message = "has 8 bit and others here 16; its values are read as numbers of things"
+                yield Problem("mask-values", message, "suspect", mask, do="save it as they are")
 
 
 FORMATS = {"instances": Instances()}

@@ -8,7 +8,7 @@ has kpt_shape. A picture without a label file has no objects: that is the rule o
 from dataclasses import replace
 from pathlib import Path
 
-from ...core.errors import DataError
+from ...core.errors import DataError, shortlist
 from ..boxes import Record, Thing
 from ..images import is_image_name
 from ..masks import are_numbers
@@ -131,7 +131,8 @@ def _thing(words: list[str], line: int, setup: Setup, notes: Notes) -> Thing | N
         notes.add(id, message, line, harm=harm, do="correct or remove the line")
     if kept is None:
         return None
-    thing = Thing(int(label), kept, line, outline=[values] if is_polygon else None)
+    number = setup.numbers[int(label)] if setup.names else int(label)
+    thing = Thing(number, kept, line, outline=[values] if is_polygon else None)
     if is_polygon or len(values) == 4:
         return thing
     joints = _joints(values[4:], dims)
@@ -146,13 +147,20 @@ def _is_class(label: float, line: int, setup: Setup, notes: Notes) -> bool:
     if label != label or label % 1 or abs(label) > 1e6:
         message = f"class {label:g} is no whole number; the line is dropped"
         notes.add("label-out-of-range", message, line)
-    elif label < 0 or (setup.names and label >= len(setup.names)):
-        known = f"0..{len(setup.names) - 1}" if setup.names else "0, 1, ..."
+    elif label < 0 or (setup.names and label not in setup.numbers):
+        known = _known(list(setup.numbers))
         message = f"class {label:g} is none of {known}; the line is dropped"
         notes.add("label-out-of-range", message, line, do="correct it, or name the class")
     else:
         return True
     return False
+
+
+def _known(numbers: list[int]) -> str:
+    if not numbers:
+        return "0, 1, ..."
+    is_whole = numbers == list(range(len(numbers)))
+    return f"0..{len(numbers) - 1}" if is_whole else shortlist(map(str, numbers))
 
 
 def _joints(values: list[float], dims: int) -> tuple[float, ...]:

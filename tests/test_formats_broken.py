@@ -1,0 +1,97 @@
+"""Data sets whose file of labels is broken are named by it, and not taken for something else."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from snellen.cli.check import command as check
+from snellen.core.errors import DataError
+from snellen.data.formats.instances import Instances
+from snellen.data.formats.yolo import Yolo
+from snellen.data.open import open_data, open_path
+from snellen.tasks.detect import Detect
+
+
+@pytest.fixture
+def yolo(tmp_path):
+    folder = Yolo().example(tmp_path)
+    for file in (folder / "labels").rglob("*.txt"):
+        file.write_text("0 .5 .5 .2 .2\n1 .5 .5 .2 .2\n2 .5 .5 .2 .2\n")
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    (tmp_path / "images").mkdir()
+    for i in range(4):
+        Image.new("RGB", (8, 8)).save(tmp_path / "images" / f"{i}.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("names: [a, b", "line 1 is no YAML: expected ','"), ("", "holds no names")]
+)
+def test_a_broken_yaml_is_named(yolo, text, words):
+    (yolo / "data.yaml").write_text(text)
+    with pytest.raises(DataError, match=f"data.yaml.*{words}"):
+        open_path(yolo)
+
+
+def test_a_yaml_without_train_still_names_the_classes(yolo):
+    (yolo / "data.yaml").write_text("names: [a, b, c]")
+    assert open_path(yolo).classes == ("a", "b", "c")
+
+
+def test_a_class_that_the_names_leave_out_is_dropped_and_said(yolo):
+    (yolo / "data.yaml").write_text("train: images/train\nnames: {0: disc, 2: star}")
+    source = open_path(yolo)
+    assert source.classes == ("disc", "star")
+    assert {tuple(source.train.target(i).labels.tolist()) for i in range(len(source.train))} == {
+        (0, 1)
+    }
+    said = [p for p in source.problems if p.id == "label-out-of-range"]
+    assert len(said) == len(source.train)
+    assert "class 1 is none of 0, 2; the line is dropped" in said[0].message
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 20_000])
+def test_a_json_that_says_nothing_is_named(pictures, text):
+    (pictures / "annotations").mkdir()
+    (pictures / "annotations" / "boxes.json").write_text(text)
+    with pytest.raises(DataError, match=r"boxes\.json"):
+        open_path(pictures)
+
+
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_pictures_without_masks_are_said_to_have_no_labels(pictures, has_folder):
+    if has_folder:
+        (pictures / "masks").mkdir()
+    with pytest.raises(DataError, match=r"images/ have no labels.*masks/ with a PNG"):
+        open_data(pictures, task="segment")
+    told = CliRunner().invoke(check, [str(pictures)])
+    assert "error label-none" in told.output
+
+
+def test_one_shallow_mask_among_deep_ones_is_named(tmp_path):
+    folder = Instances().example(tmp_path)
+    Image.fromarray(np.zeros((12, 16), np.uint8)).save(folder / "masks" / "0.png")
+    source = open_path(folder)
+    assert source.format == "instances"
+    assert [(p.id, p.file) for p in source.problems] == [
+        ("mask-values", str(folder / "masks" / "0.png"))
+    ]
+
+
+def test_class_maps_of_16_bit_are_told_to_be_saved_as_8(tmp_path):
+    folder = Instances().example(tmp_path)
+    (folder / "classes.txt").write_text("ground\nthing\n")
+    with pytest.raises(DataError, match="8-bit PNGs"):
+        open_path(folder)
+
+
+def test_labels_without_a_box_are_nothing_to_learn(yolo):
+    for file in (yolo / "labels").rglob("*.txt"):
+        file.write_text("")
+    with pytest.raises(DataError, match="not one box is in train"):
+        Detect.from_source(open_path(yolo))
