@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from ..core.errors import DataError, UnknownName, UsageError
-from ._output import existing, writable, write_json_file
+from ._output import existing, print_json, writable, write_json_file
 from ._verbs import FAIL_ON, HELP, Verb
 
 
 @click.command(cls=Verb, context_settings={**HELP, "allow_interspersed_args": False})
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="SCRIPT.py [ARGS ...] | RUN")
-@click.option("--json", metavar="FILE", help="Write the findings as JSON.")
+@click.option("--json", metavar="FILE", help="Write the findings as JSON; - is stdout.")
 @click.option("--sarif", metavar="FILE", help="Write the findings for code review.")
 @click.option(
     "--preflight", is_flag=True, help="Examine the data and the network before the first step."
@@ -40,6 +40,9 @@ def command(
     Runs any PyTorch SCRIPT unchanged, watches it, and says what is wrong and what to do. Options
     stand before SCRIPT; what stands after it goes to the script. A RUN folder is judged again from
     what was recorded.
+
+    Exit code: 130 interrupted; 4 where a loss, gradient or weight became NaN or Inf; 1 for other
+    findings as grave as --fail-on; else the script's own, and always with --fail-on never.
     """
     if explain:
         from ..doctor.explain import explain as explanation
@@ -47,7 +50,8 @@ def command(
         click.echo(explanation(explain))
         return 0
     _must_be_checks(ignore)
-    json, sarif, page = writable(json), writable(sarif), writable(more["html"])
+    json = json if json == "-" else writable(json)
+    sarif, page = writable(sarif), writable(more["html"])
     if not words:
         raise UsageError("name a script or a run: snellen doctor train.py, snellen doctor runs/a-1")
     if os.path.isdir(words[0]):
@@ -58,6 +62,7 @@ def command(
             )
         return _judge_again(words[0], json, sarif, fail_on=fail_on, ignore=ignore)
     _must_be_script(words[0])
+    _hint(words)
     from ..doctor.script import run_script
     from ..doctor.trial import fix_trial
 
@@ -99,6 +104,17 @@ def _must_be_checks(ids: tuple[str, ...]) -> None:
             raise UnknownName(id, all_checks(), "checks")
 
 
+def _hint(words: tuple[str, ...]) -> None:
+    """An option of ours that stands behind the script is the script's; say so, it may be meant."""
+    ours = {name for option in command.params for name in option.opts if name.startswith("--")}
+    for word in words[1:]:
+        if word.partition("=")[0] in ours:
+            click.echo(
+                f"note: {word} goes to {words[0]}; an option of snellen doctor stands before it",
+                err=True,
+            )
+
+
 def _must_be_script(path: str) -> None:
     """A script is the user's word, not data: its absence is exit code 2, as with python itself."""
     try:
@@ -124,7 +140,10 @@ def _judge_again(
         raise DataError(f"{run} has no {folder.events.name}: nothing was measured in this run")
     chart = Chart.replay(read_events(folder.events))
     findings, ignored = judge(chart, ignore), silenced(chart, ignore)
-    click.echo(text(findings, steps=chart.step, ignored=ignored))
-    write_json_file(json, document(findings, ignored))
+    click.echo(text(findings, steps=chart.step, ignored=ignored), err=json == "-")
+    if json == "-":
+        print_json(document(findings, ignored), indent=2)
+    else:
+        write_json_file(json, document(findings, ignored))
     write_json_file(sarif, sarif_of(findings, ignored))
     return exit_code(0, findings, fail_on=fail_on)

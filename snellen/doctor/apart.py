@@ -3,12 +3,12 @@
 import io
 import logging
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from ..core.seeds import untouched_rng
+from .hushed import hushed
 from .snapshot import Refused, Snapshot
 
 NOTES = 20  # kinds of them
@@ -70,8 +70,7 @@ def apart(engine: Any, what: str, *roots: Any, nets: bool = True) -> Iterator[bo
 @contextmanager
 def _silent() -> Iterator[None]:
     level = logging.root.manager.disable
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
+    with hushed(), redirect_stdout(io.StringIO()):
         logging.disable(logging.CRITICAL)
         try:
             yield

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
+from .hushed import at_caller
+
 LOSSES = (
     "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss",
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div", "gaussian_nll_loss",
@@ -64,7 +66,8 @@ class Calls(TorchFunctionMode):
         if name is None:
             return func(*args, **kwargs)
         try:
-            result = func(*args, **kwargs)
+            with at_caller():
+                result = func(*args, **kwargs)
         except Exception as error:
             self.heard(name, args, kwargs, None, error)
             raise

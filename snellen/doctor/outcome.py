@@ -3,12 +3,13 @@
 Nothing here costs the script its exit code: a report that cannot be written is a note on stderr.
 """
 
+import json as notation
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from .finding import Finding
 from .ward import Closed, Ward, told
@@ -46,8 +47,11 @@ class Outcome:
 Then = Callable[[Outcome], dict[str, Any] | None]
 
 
-def print_outcome(outcome: Outcome) -> None:
-    """The findings, after the script's own output."""
+STDOUT = "-"  # as a file's name
+
+
+def print_outcome(outcome: Outcome, file: TextIO | None = None) -> None:
+    """The findings, after the script's own output; to stdout unless a file is given."""
     from .report import text
 
     def say() -> None:
@@ -55,19 +59,31 @@ def print_outcome(outcome: Outcome) -> None:
         doc, found, every = outcome.doc, outcome.findings, outcome.trainings
         steps = sum(training.chart.step for training in every)
         notes = list(dict.fromkeys(note for training in every for note in training.notes))
-        print(text(found, steps=steps, notes=notes, ignored=doc.ignored), flush=True)
+        said = text(found, steps=steps, notes=notes, ignored=doc.ignored)
+        print(said, file=file, flush=True)
 
     outcome.guarded(say)
 
 
 def write_outcome(outcome: Outcome, json: str | Path | None, sarif: str | Path | None) -> None:
-    """The files that were asked for."""
+    """The files that were asked for; `-` is stdout."""
     from ..core.files import write_json
     from .report import document
     from .sarif import write_sarif
 
     found, ignored = outcome.findings, outcome.doc.ignored
     if json:
-        outcome.guarded(write_json, Path(json), document(found, ignored) | outcome.more)
+        value = document(found, ignored) | outcome.more
+        if str(json) == STDOUT:
+            outcome.guarded(print_json, value)
+        else:
+            outcome.guarded(write_json, Path(json), value)
     if sarif:
         outcome.guarded(write_sarif, Path(sarif), found, ignored)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """JSON to stdout; NaN becomes the string 'nan'."""
+    from ..core.events import spelled
+
+    print(notation.dumps(spelled(value), indent=2), flush=True)

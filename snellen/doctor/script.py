@@ -21,7 +21,7 @@ from . import autograd
 from . import preflight as flight
 from .discover import Discovery
 from .finding import LEVELS, Finding, at_or_above
-from .outcome import Outcome, Then, print_outcome, write_outcome
+from .outcome import STDOUT, Outcome, Then, print_outcome, write_outcome
 from .ward import Ward, told
 
 HERE = str(Path(__file__).parent)
@@ -53,7 +53,7 @@ def run_script(
     doc = ScriptDoctor(ignore=tuple(ignore), preflight=preflight)
     own, interrupted = _run(doc, source, str(script), list(argv))
     outcome = Outcome(str(Path(script).resolve()), tuple(argv), doc.ward.leading(), doc.ward)
-    print_outcome(outcome)
+    print_outcome(outcome, sys.stderr if str(json) == STDOUT else None)
     for function in () if interrupted else then:
         outcome.guarded(function, outcome)
     write_outcome(outcome, json, sarif)
