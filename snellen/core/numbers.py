@@ -65,6 +65,17 @@ def check_counts(**values: Any) -> None:
     _check(values, lambda v: v >= 1, "a whole number from 1 up")
 
 
+def check_naturals(**values: Any) -> None:
+    """Whole numbers from 0 up, else UsageError.
+
+    >>> check_naturals(num_steps=-1)
+    Traceback (most recent call last):
+    snellen.core.errors.UsageError: num_steps=-1; a whole number from 0 up is wanted
+    """
+    _check_whole(values, "a whole number from 0 up")
+    _check(values, lambda v: v >= 0, "a whole number from 0 up")
+
+
 def check_seeds(**values: Any) -> None:
     """Whole numbers as generators take, else UsageError.
 

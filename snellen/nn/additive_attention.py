@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import UsageError
+from ..core.numbers import check_counts
 from ..core.parts import Part
 
 PARTS = {
@@ -35,6 +36,7 @@ class AdditiveAttention(nn.Module):
 
     def __init__(self, query_size: int, key_size: int, hidden_size: int) -> None:
         super().__init__()
+        check_counts(query_size=query_size, key_size=key_size, hidden_size=hidden_size)
         self.query = nn.Linear(query_size, hidden_size)
         self.key = nn.Linear(key_size, hidden_size, bias=False)
         self.score = nn.Linear(hidden_size, 1, bias=False)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import UsageError
+from ..core.numbers import check_positive
 from ..core.parts import Part
 from ._labels import check_same, holds, reduce
 
@@ -34,8 +35,7 @@ def contrastive_loss(
     >>> contrastive_loss(one, other, torch.tensor([True, False]), reduction="none")
     tensor([25.0000,  0.2500])
     """
-    if not margin > 0:
-        raise UsageError(f"margin={margin}; a distance above 0 is wanted")
+    check_positive(margin=margin)
     check_same(one_BD, other_BD, "the two sides of the pairs")
     if one_BD.ndim != 2 or same_B.shape != one_BD.shape[:1]:
         raise UsageError(f"pairs of shape {tuple(one_BD.shape)} and same of shape "

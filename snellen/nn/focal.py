@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.errors import UsageError
+from ..core.numbers import check_rates, check_shares
 from ..core.parts import Part
 from ._labels import check_floats, check_labels, check_same, holds, reduce
 from .losses import Loss
@@ -60,8 +61,7 @@ def focal_logistic(
     check_same(scores_BA, labels_BA, "scores and labels")
     if not holds((labels_BA == 0) | (labels_BA == 1)):
         raise UsageError("labels must be 0 or 1; of signs +1 and -1 make (y + 1) / 2")
-    if not 0 <= alpha <= 1:
-        raise UsageError(f"alpha={alpha}; a share is wanted, from 0 to 1")
+    check_shares(alpha=alpha)
     labels_BA = labels_BA.to(scores_BA.dtype)
     right_BA = F.logsigmoid((2 * labels_BA - 1) * scores_BA)
     weight_BA = alpha * labels_BA + (1 - alpha) * (1 - labels_BA)
@@ -70,8 +70,7 @@ def focal_logistic(
 
 def _focal(log_p: Tensor, gamma: float) -> Tensor:
     """log of the right answer's probability -> its loss."""
-    if not gamma >= 0:
-        raise UsageError(f"gamma={gamma}; 0 (cross-entropy) or more is wanted")
+    check_rates(gamma=gamma)
     if not gamma:
         return -log_p
     least = torch.finfo(log_p.dtype).tiny  # or the power of what misses nothing has no slope

@@ -7,6 +7,7 @@ saturates nor dies, and has k times the parameters.
 from torch import Tensor, nn
 
 from ..core.errors import UsageError
+from ..core.numbers import check_counts
 from ..core.parts import Part
 
 PARTS = {
@@ -50,8 +51,7 @@ class Maxout(nn.Module):
 
     def __init__(self, in_features: int, out_features: int, pieces: int = 2) -> None:
         super().__init__()
-        if pieces < 1:
-            raise UsageError(f"Maxout over {pieces} pieces; at least 1 is wanted, 2 is usual")
+        check_counts(in_features=in_features, out_features=out_features, pieces=pieces)
         self.pieces = pieces
         self.linear = nn.Linear(in_features, out_features * pieces)
 

@@ -7,6 +7,7 @@ attention of each attribute, what stands out somewhere.
 import torch
 from torch import Tensor, nn
 
+from ..core.numbers import check_counts, check_rates
 from ..core.parts import Part
 
 PARTS = {
@@ -25,6 +26,8 @@ class PresenceHead(nn.Linear):
     """
 
     def __init__(self, channels: int, attributes: int, share: float = 1.0) -> None:
+        check_counts(channels=channels, attributes=attributes)
+        check_rates(share=share)
         super().__init__(channels, attributes)
         self.share = share
         nn.init.normal_(self.weight, std=0.01)

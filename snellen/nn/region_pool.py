@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..core.numbers import check_counts, check_positive
 from ..core.parts import Part
 
 PARTS = {
@@ -28,6 +29,8 @@ def roi_pool(x_BCHW: Tensor, boxes_BP4: Tensor, size: int = 7, *, stride: float 
     >>> roi_pool(x, torch.tensor([[[0.0, 0, 2, 3]]]), 2)[0, 0, 0].tolist()
     [[5.0, 6.0], [13.0, 14.0]]
     """
+    check_counts(size=size)
+    check_positive(stride=stride)
     if not boxes_BP4.numel():
         return x_BCHW.new_zeros(*boxes_BP4.shape[:2], x_BCHW.shape[1], size, size)
     ends_BP4 = boxes_BP4.detach() / stride

@@ -11,6 +11,7 @@ from typing import Literal
 from torch import nn
 
 from ..core.errors import UsageError
+from ..core.numbers import check_counts, check_rates
 from ..core.parts import Part
 
 PARTS = {
@@ -35,13 +36,13 @@ def response_norm_of(
 
     `convention` says what alpha is: "paper" multiplies the sum of squares by it, "caffe" their
     mean over n. (Caffe's own AlexNet has n = 5, alpha = 1e-4, k = 1.) Raises UsageError on another
-    word, and where n < 1.
+    word, where n is no whole number from 1 up, and for a constant below 0.
 
     >>> response_norm_of("paper").alpha, response_norm_of("caffe").alpha
     (0.0005, 0.0001)
     """
     if convention not in ("paper", "caffe"):
         raise UsageError(f"convention {convention!r}; 'paper' or 'caffe' is wanted")
-    if n < 1:
-        raise UsageError(f"n={n} neighbouring maps; 1 or more is wanted")
+    check_counts(n=n)
+    check_rates(alpha=alpha, beta=beta, k=k)
     return nn.LocalResponseNorm(n, alpha * n if convention == "paper" else alpha, beta, k)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import UnknownName, UsageError
+from ..core.numbers import check_counts
 from ..core.parts import Part
 
 PARTS = {
@@ -25,7 +26,7 @@ MODES = ("constant", "reflect", "replicate", "circular")
 def same_padding(size: int, kernel: int, stride: int = 1, *, dilation: int = 1) -> tuple[int, int]:
     """The pixels to add before and behind a side of `size`, so that ceil(size / stride) come out.
 
-    Raises UsageError where one of the numbers is not positive.
+    Raises UsageError where one of the numbers is not positive or not whole.
 
     >>> same_padding(5, 2), same_padding(6, 3, 2), same_padding(7, 3, 2)
     ((0, 1), (0, 1), (1, 1))
@@ -35,6 +36,7 @@ def same_padding(size: int, kernel: int, stride: int = 1, *, dilation: int = 1) 
             f"size {size}, kernel {kernel}, stride {stride}, dilation {dilation}: "
             "each must be 1 or more"
         )
+    check_counts(kernel=kernel, stride=stride, dilation=dilation)
     reach = dilation * (kernel - 1) + 1
     total = max((-(-size // stride) - 1) * stride + reach - size, 0)
     return total // 2, total - total // 2

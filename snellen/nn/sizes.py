@@ -5,6 +5,7 @@ is refused, as the notes ask.
 """
 
 from ..core.errors import UsageError
+from ..core.numbers import check_counts
 from ..core.parts import Part
 
 PARTS = {
@@ -32,6 +33,7 @@ def conv_size(
             f"size {size}, kernel {kernel}, stride {stride}, padding {padding}, dilation "
             f"{dilation}: padding must be 0 or more, the others 1 or more"
         )
+    check_counts(size=size, kernel=kernel, stride=stride, dilation=dilation)
     room = size + 2 * padding - dilation * (kernel - 1) - 1
     said = f"a side of {size} with kernel {kernel}, stride {stride}, padding {padding}"
     if room < 0:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import UsageError
+from ..core.numbers import check_counts
 from ..core.parts import Part
 
 PARTS = {
@@ -66,6 +67,7 @@ class BilinearUp(nn.Module):
 
     def __init__(self, channels: int, stride: int = 2) -> None:
         super().__init__()
+        check_counts(channels=channels)
         if stride < 2 or stride % 2:
             raise UsageError(f"up-sampling by stride {stride}; an even one is wanted")
         self.stride = stride

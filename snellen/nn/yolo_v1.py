@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..core.numbers import check_counts, check_rates
 from ..core.parts import Part
 from .box_code import centres, corners
 from .detector import Found, Style, Truth, candidates
@@ -48,6 +49,11 @@ class YoloV1(Style):
     coord: float = 5.0
     empty: float = 0.5
     name = "yolo_v1"
+
+    def __post_init__(self) -> None:
+        """Counts are whole numbers from 1 up and weights from 0 up, else UsageError."""
+        check_counts(classes=self.classes, grid=self.grid, boxes=self.boxes)
+        check_rates(coord=self.coord, empty=self.empty)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""

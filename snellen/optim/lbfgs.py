@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import UsageError
-from ..core.numbers import check_counts
+from ..core.numbers import check_counts, check_naturals
 from ..core.parts import Part
 from ._losses import Loss, check_start, one_number
 
@@ -51,6 +51,7 @@ def quasi_newton(loss: Loss, start: Tensor, num_steps: int = 100, *, history: in
     """
     check_start(start)
     check_counts(history=history)
+    check_naturals(num_steps=num_steps)
     here = _look(loss, start.detach().clone())
     if not math.isfinite(here.value):
         raise UsageError(f"the loss is {here.value} at the start; a finite one is wanted")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..core.numbers import check_decays, check_rates
+from ..core.numbers import check_decays, check_naturals, check_rates
 from ..core.parts import Part
 
 PARTS = {
@@ -36,6 +36,7 @@ def look_ahead(
     """
     check_rates(lr=lr)
     check_decays(momentum=momentum)
+    check_naturals(num_steps=num_steps)
     x, v = start, torch.zeros_like(start)
     points = [x]
     for _ in range(num_steps):
@@ -55,6 +56,7 @@ def substituted(
     """
     check_rates(lr=lr)
     check_decays(momentum=momentum)
+    check_naturals(num_steps=num_steps)
     x, v = start, torch.zeros_like(start)
     points = [x]
     for _ in range(num_steps):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import UsageError
-from ..core.numbers import check_counts, check_positive, check_rates
+from ..core.numbers import check_counts, check_naturals, check_positive, check_rates
 from ..core.parts import Part
 from ._losses import Loss, check_start, one_number
 
@@ -74,6 +74,7 @@ def random_local_search(loss: Loss, start: Tensor, num_steps: int, *, step: floa
     """
     check_start(start)
     check_rates(step=step)
+    check_naturals(num_steps=num_steps)
     x, least = start, float(one_number(loss(start)))
     if math.isnan(least):
         raise UsageError("the loss at the start is not a number; no step could be lower")
@@ -100,6 +101,7 @@ def follow_numerical_gradient(
     tensor([ 0.5000, -0.5000], dtype=torch.float64)
     """
     check_rates(lr=lr)
+    check_naturals(num_steps=num_steps)
     x, losses = start, [float(one_number(loss(start)))]
     for _ in range(num_steps):
         x = x - lr * numerical_gradient(loss, x, h)

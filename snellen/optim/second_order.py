@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import UsageError
+from ..core.numbers import check_naturals
 from ..core.parts import Part
 from ._losses import Loss, check_start, one_number
 
@@ -29,6 +30,7 @@ def newton(loss: Loss, start: Tensor, num_steps: int = 1) -> Tensor:
     tensor([ 1., -2.])
     """
     check_start(start)
+    check_naturals(num_steps=num_steps)
     x = start
     for step in range(num_steps):
         if not one_number(value := loss(x)).isfinite():
