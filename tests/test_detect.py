@@ -216,8 +216,8 @@ def test_where_no_class_is_known_the_data_are_refused(tmp_path):
 
 def test_what_lies_in_the_padding_is_no_answer(task):
     """A picture of 48 x 96 in an input of 64 x 96: below 48 there is nothing."""
-    boxes = torch.tensor([[10.0, 20, 40, 60], [10.0, 20, 40, 48], [50.0, 50, 80, 62]])
-    sure = [Truth(boxes[:, [0, 1, 2, 3]], torch.tensor([1, 1, 2]))]
+    boxes = torch.tensor([[10.0, 30, 40, 64], [10.0, 30, 40, 48], [50.0, 50, 80, 62]])
+    sure = [Truth(boxes, torch.tensor([1, 1, 2]))]
     batch = task.encode([Sample(image(48, 96), Target())])
     (found,) = task.decode(task.style.oracle(sure, (64, 96)), batch)
     assert found.labels.tolist() == [1]  # two boxes that the frame's edge makes one
