@@ -1,6 +1,7 @@
 """The same batches for the same seed, epoch and step; nothing dropped; the global RNG untouched."""
 
 import random
+import weakref
 
 import numpy as np
 import pytest
@@ -164,3 +165,20 @@ def test_no_more_pictures_are_judged_at_once_than_are_small_or_fit_the_batch(sid
                  Streamed(Noisy(70), task, batch, 0)):  # fmt: skip
         assert {len(rows) for rows in feed.slices()[:-1]} == {most}
         assert [i for rows in feed.slices() for i in rows] == list(range(70))
+
+
+@pytest.mark.parametrize(("side", "most"), [(2, 64), (256, 16), (2048, 1)])
+def test_few_large_samples_are_whole_in_memory_while_a_part_is_read(side, most):
+    """They may hold pictures and masks of any size, of which the input is the smaller copy."""
+    inputs, alive = {**SPEC["inputs"], "height": side, "width": side}, [0, 0]
+
+    class Watched(Noisy):
+        def __getitem__(self, i):
+            sample = super().__getitem__(i)
+            alive[:] = alive[0] + 1, max(alive[1], alive[0] + 1)
+            weakref.finalize(sample.target, lambda: alive.__setitem__(0, alive[0] - 1))
+            return sample
+
+    part = Watched(2 * most + 2, noisy=False)
+    Held(part, Classify({**SPEC, "inputs": inputs}), targets=False).whole()
+    assert alive[1] <= most + 1

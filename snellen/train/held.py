@@ -16,9 +16,8 @@ from torch import Tensor
 from ..core.seeds import untouched_rng
 from ..data.sample import Batch, Sample
 from ..data.source import SampleSet
+from ..tasks.compute import at_once
 from ..tasks.task import Task
-
-CHUNK = 256  # samples encoded at once
 
 
 class Held:
@@ -46,6 +45,7 @@ class Held:
     ) -> None:
         self.part, self.task, self.each, self.targets = part, task, each, targets
         self.device = device or torch.device("cpu")
+        self.chunk = at_once(task.inputs())  # samples read and encoded at once
         self.missing = len(part)
         self._is_here_N = torch.zeros(len(part), dtype=torch.bool)
         self._rows: Batch | None = None
@@ -67,8 +67,8 @@ class Held:
     def read(self, seconds: float = math.inf) -> None:
         """Read ahead, from the first row on, for so long."""
         end = time.monotonic() + seconds
-        for low in range(0, len(self), CHUNK):
-            self._with(torch.arange(low, min(low + CHUNK, len(self))))
+        for low in range(0, len(self), self.chunk):
+            self._with(torch.arange(low, min(low + self.chunk, len(self))))
             if time.monotonic() > end:
                 return
 
@@ -82,8 +82,8 @@ class Held:
             lacking = rows[~self._is_here_N[rows]].unique().tolist()
             # tensors that are born in inference mode could not be trained on
             with untouched_rng(), torch.inference_mode(False):
-                for low in range(0, len(lacking), CHUNK):
-                    self._read(lacking[low : low + CHUNK])
+                for low in range(0, len(lacking), self.chunk):
+                    self._read(lacking[low : low + self.chunk])
         assert self._rows is not None
         return self._rows
 
