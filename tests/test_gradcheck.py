@@ -69,6 +69,13 @@ def test_a_single_wrong_element_is_named_and_not_a_pattern_of_the_others(shape, 
     assert words in said
 
 
+def test_small_numbers_that_are_wrong_beside_large_right_ones_are_no_factor_of_one():
+    sizes, factors = torch.logspace(-6, 6, 6), torch.tensor([0.5, 1, 1, 1, 1, 1])
+    used = function("Sizes", lambda x: x * sizes, lambda g, x: g * sizes * factors)
+    report = sn.gradcheck(used, torch.ones(2, 6))
+    assert "wrong where axis 1 at 0: 0.5 times the slope" in report.verdict
+
+
 def test_ctc_is_right_only_behind_log_softmax():
     """As PyTorch documents; the other half is in RIGHT."""
     x = torch.randn(6, 1, 4).log_softmax(-1)

@@ -29,9 +29,9 @@ def guess(seen: Seen, keeps: tuple[float, ...] = (), rows: int = 0) -> str:
     if float(n.abs().max()) <= 1e-9 * size:
         return "the function does not move: a straight-through estimator, or a mask forgotten"
     ratio = _ratio(a, n, size)
-    if ratio is not None:
+    if ratio is not None and abs(ratio - 1) > ALIKE:  # of 1 the large are right, small ones wrong
         return _factor(ratio, seen.grad, keeps, rows)
-    some = _part(a, n, size, seen.places)
+    some = _part(a, n, seen.places)
     clear = some if any(word in some for word in ("where", "zero", "alone")) else ""
     moved = _moved(seen) or clear or _constant(a, n, seen.places) or some
     return moved or "no simple factor: a term is missing or a formula is wrong"
@@ -102,11 +102,12 @@ def _axes(axes: tuple[int, ...]) -> str:
     return ("axis " if len(axes) == 1 else "axes ") + " and ".join(map(str, axes))
 
 
-def _part(a: Tensor, n: Tensor, size: float, places: list[Place]) -> str:
+def _part(a: Tensor, n: Tensor, places: list[Place]) -> str:
     """Right in some places: what is the matter with the others."""
     bad = torch.tensor([p.error != p.error or p.error > WRONG for p in places])
     if not bool((~bad).any()):
         return ""
+    size = float(torch.maximum(a[bad].abs(), n[bad].abs()).max())
     said = f"right at {int((~bad).sum())} of {len(places)} places"
     first = places[int(bad.nonzero()[0])]
     shared = [f"{_axes((d,))} at {first.index[d]}"
