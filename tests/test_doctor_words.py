@@ -5,6 +5,9 @@ import subprocess
 import sys
 import warnings
 
+from snellen.doctor.chart import Chart, Trace
+from snellen.doctor.check import all_checks
+from snellen.doctor.checks._readings import spoken
 from snellen.doctor.hushed import hushed
 
 SCRIPT = """
@@ -68,3 +71,15 @@ def test_what_was_warned_of_is_not_warned_of_again(capsys):
             warnings.warn("inside", UserWarning, stacklevel=1)
         warn()
     assert heard == ["spoken"]
+
+
+def test_a_row_of_numbers_is_no_image_and_a_strange_parameter_has_words():
+    culprit = {"cause": "data", "samples": [3], "field": "image", "searched": 9}
+    event = {"kind": "culprit", "step": 0, "values": culprit}
+    chart = Chart()
+    chart.record(event)
+    found = all_checks()["data-nonfinite"].look(chart)
+    assert "in the input" in found.message
+    chart.culprits[0]["field"] = "target"
+    assert "in the target" in all_checks()["data-nonfinite"].look(chart).message
+    assert spoken(Trace("optimizer1.0.2")).startswith("parameter 2 of group 0 of optimiser 1 ")

@@ -136,6 +136,7 @@ def _read(album: Album, row: int) -> Tensor | None:
         return album.part[row].image_CHW
     except DataError as error:
         message = str(error).removeprefix(f"{path} ") if path else str(error)
+        message = message.removesuffix("; replace or remove it")
         do = "repair, replace or remove it"
         album.problems.append(album.problem("file-unreadable", message, row, do=do))
         return None

@@ -108,7 +108,7 @@ def _decoded(path: str, row: int, is_known: bool) -> Problem | None:
     try:
         read_pixels(path)
     except DataError as error:
-        message = str(error).removeprefix(f"{path} ")
+        message = str(error).removeprefix(f"{path} ").removesuffix("; replace or remove it")
         truncated = is_known and any(w in message.lower() for w in ("truncat", "broken", "end of"))
         return _damaged("file-truncated" if truncated else "file-unreadable", message, path, row)
     return None

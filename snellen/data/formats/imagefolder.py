@@ -127,7 +127,7 @@ def _problems(root: Path, tree: Tree) -> Iterator[Problem]:
     if tree.images.get(""):
         yield Problem(
             "file-without-class",
-            f"{len(tree.images[''])} pictures lie beside the class folders and are not read: "
+            f"{_pictures(len(tree.images['']))} beside the class folders, not read: "
             + shortlist([Path(file).name for file in tree.images[""]], 3),
             file=str(root),
             do="move them into the folder of their class",
@@ -170,3 +170,7 @@ def _subfolders(root: Path) -> list[Path]:
 
 
 FORMATS = {"imagefolder": ImageFolder()}
+
+
+def _pictures(count: int) -> str:
+    return "1 picture lies" if count == 1 else f"{count} pictures lie"

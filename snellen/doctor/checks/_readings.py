@@ -158,6 +158,20 @@ def place(trace: Trace, **more: Any) -> dict[str, Any]:
     return {"module": trace.facts.get("module", trace.name), **spot, **more}
 
 
+def spoken(trace: Trace) -> str:
+    """A parameter's name; one of no network that was called has only its place in an optimiser.
+
+    >>> spoken(Trace("optimizer0.1.0")), spoken(Trace("fc1.weight"))
+    ('parameter 0 of group 1 of the optimiser (of no network that was called)', 'fc1.weight')
+    """
+    kind, _, rest = trace.name.partition(".")
+    group, _, number = rest.partition(".")
+    if not kind.startswith("optimizer") or not (group + number).isdigit():
+        return trace.name
+    whose = "the optimiser" if kind == "optimizer0" else f"optimiser {kind[9:]}"
+    return f"parameter {number} of group {group} of {whose} (of no network that was called)"
+
+
 def parameter_place(trace: Trace) -> dict[str, Any]:
     """A finding's `where` for a parameter."""
     spot = {key: trace.facts[key] for key in ("module", "file", "line") if trace.facts.get(key)}

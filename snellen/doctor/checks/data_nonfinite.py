@@ -48,7 +48,7 @@ class DataNonfinite(Check):
         left = left_out(culprit)
         of = "" if left else f" of {culprit.get('searched', 'the')} searched"
         return self.finding(
-            f"{what}{of} hold NaN or Inf in the {culprit.get('field') or 'image'}{shown}{left}",
+            f"{what}{of} hold NaN or Inf in the {_part(culprit)}{shown}{left}",
             samples=samples,
             samples_of=culprit.get("samples_of") or split,
             paths=tuple(culprit.get("paths", ())),
@@ -67,6 +67,11 @@ class DataNonfinite(Check):
             confidence=0.95,
             evidence={"rows": rows},
         )
+
+
+def _part(culprit: dict[str, Any]) -> str:
+    """Input or target: what the log calls an image may as well be a row of numbers."""
+    return "target" if culprit.get("field") == "target" else "input"
 
 
 def _contents(values: Any) -> str:

@@ -4,7 +4,7 @@ from ..chart import Chart, Trace
 from ..check import Check
 from ..finding import Finding
 from ._cases import training
-from ._readings import parameter_place, weights
+from ._readings import parameter_place, spoken, weights
 
 SAMPLINGS, SHARE = 3, 0.3
 
@@ -38,7 +38,7 @@ class ParamsNoGrad(Check):
                  and t.facts.get("in_optimizer", True)]  # fmt: skip
         return self.finding(
             f"{sum(map(_never, every))} of {len(every)} trainable parameters got no gradient in"
-            f" any step, {without[0].name} first",
+            f" any step, {spoken(without[0])} first",
             where=parameter_place(without[0]),
             confidence=0.75,
             evidence={"weights": [trace.name for trace in without][:20]},

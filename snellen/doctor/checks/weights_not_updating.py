@@ -4,7 +4,7 @@ from ..chart import Chart, Trace
 from ..check import Check
 from ..finding import Finding
 from ._cases import training
-from ._readings import finite, lr_now_and_peak, parameter_place, weights
+from ._readings import finite, lr_now_and_peak, parameter_place, spoken, weights
 
 STEPS, ROWS = 20, 5
 
@@ -32,7 +32,7 @@ class WeightsNotUpdating(Check):
             return None
         return self.finding(
             f"{len(still)} of {len(mine)} trainable weights are bit for bit the same after"
-            f" {chart.step} steps, {still[0].name} first",
+            f" {chart.step} steps, {spoken(still[0])} first",
             where=parameter_place(still[0]),
             confidence=0.9 if len(still) == len(mine) else 0.75,
             evidence={"weights": [trace.name for trace in still][:20]},
