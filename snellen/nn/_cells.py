@@ -116,7 +116,7 @@ def answering(
     return image[rows], slot[rows], object_P[rows], whole
 
 
-def blamed(boxes: Tensor, goal: Tensor, truths: Sequence[Truth], ignore: float) -> Tensor:
+def blamed(boxes: Tensor, goal: Tensor, truths: Sequence[Truth], *, ignore: float) -> Tensor:
     """1 for each slot whose objectness counts; 0 where it nearly found an object unasked.
 
     boxes (B, N, 4), goal (B, N): above 0 where a slot answers. `ignore` is the overlap with an
