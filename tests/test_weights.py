@@ -330,15 +330,15 @@ def as_torchvisions_googlenet(net):
 
 
 def test_torchvisions_googlenet_rescales_its_input_as_its_published_weights_want(tmp_path, caplog):
-    thinned = row("googlenet").thin
+    thinned = {**row("googlenet").thin, "transform_input": True}
     theirs = sn.model("googlenet", 7, **thinned).eval()
     torch.save(as_torchvisions_googlenet(theirs), tmp_path / "googlenet.pth")
     x = torch.randn(2, 3, 80, 80, generator=torch.Generator().manual_seed(1))
     same = sn.model("googlenet", 7, weights=tmp_path / "googlenet.pth", **thinned).eval()
     assert same.notes == ()
     assert torch.equal(same(x), theirs(x))
-    other = sn.model("googlenet", 7, weights=tmp_path / "googlenet.pth", transform_input=False,
-                     **thinned).eval()  # fmt: skip
+    plain = {**thinned, "transform_input": False}
+    other = sn.model("googlenet", 7, weights=tmp_path / "googlenet.pth", **plain).eval()
     assert "build the network with transform_input=True" in caplog.text
     pixels = x * torch.tensor([0.229, 0.224, 0.225])[:, None, None]
     pixels = pixels + torch.tensor([0.485, 0.456, 0.406])[:, None, None]

@@ -116,7 +116,6 @@ TABLE = {  #                      parameters  multiply-adds
         norm=True,
         large=3,
         dropout=0.2,
-        transform_input=True,
         top1=(69.778, "IMAGENET1K_V1"),
     ),
     "paper:inception_v1_nobn_aux": GoogLeNet(13_378_280, 1_582_671_872, aux_params=6_379_728),

@@ -98,7 +98,6 @@ TABLE = {  #        parameters  multiply-adds
         27_161_264,
         5_713_216_096,
         aux_params=3_326_696,
-        transform_input=True,
         top1=(77.294, "IMAGENET1K_V1"),
     ),
     "timm:inception_v3": InceptionV3(

@@ -42,7 +42,7 @@ def load_oracles():
         torch.library.define(f"torchvision::{name}", signature)
 
 
-def reference(name, hidden=None):
+def reference(name, hidden=None, transform_input=False):
     """Theirs with seven classes; `hidden` narrows AlexNet and VGG where they are wide."""
     library, _, plain = name.partition(":")
     if library == "timm":
@@ -51,8 +51,8 @@ def reference(name, hidden=None):
         return timm.create_model(plain, num_classes=7)
     import torchvision
 
-    own = plain in ("googlenet", "inception_v3")  # as theirs are with published weights
-    quick = {"init_weights": False, "transform_input": True} if own else {}
+    own = plain in ("googlenet", "inception_v3")
+    quick = {"init_weights": False, "transform_input": transform_input} if own else {}
     net = getattr(torchvision.models, plain)(weights=None, num_classes=7, **quick)
     if hidden is not None:
         at = [i for i, layer in enumerate(net.classifier) if isinstance(layer, nn.Linear)]
@@ -113,7 +113,8 @@ def difference(name, changes=None, mutate=None, *, whole=False):
     import snellen as sn
 
     generator, changes = torch.Generator().manual_seed(1), changes or {}
-    theirs = drawn(lambda: reference(name, changes.get("hidden")), generator)
+    told = {k: changes[k] for k in ("hidden", "transform_input") if k in changes}
+    theirs = drawn(lambda: reference(name, **told), generator)
     ours = drawn(lambda: sn.model(name, classes=7, **changes), generator)
     through_file(theirs, ours, wrapped=name.startswith("timm"))
     ours, theirs = ours.double(), theirs.double()
