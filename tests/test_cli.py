@@ -180,7 +180,12 @@ def test_models_lists_integers_and_shows_layers():
     assert one in rows
     table = run_cli("models", "lenet5").out
     assert "61,706 parameters" in table
-    assert "4,089,184,256" in run_cli("models").out
+    listed = run_cli("models").out
+    assert "4,089,184,256" in listed
+    tables = {text.split()[1]: text for text in listed.split("\n\n")}
+    for task, name in (("detect", "yolov3-small"), ("segment", "unet"), ("pose", "openpose_coco")):
+        assert f"\n{name} " in tables[task]
+        assert f"\n{name} " not in tables["classify"]
 
 
 def test_no_runs_is_no_error(tmp_path, monkeypatch):

@@ -152,6 +152,7 @@ def test_masks_are_kept_as_run_lengths(scenes, tmp_path):
     rows = json.loads((tmp_path / "found" / "coco.json").read_text())
     for row, mask_HW in zip(rows, masks_NHW, strict=True):
         assert (coco.decode(row["segmentation"]) == mask_HW.numpy()).all()
+        assert "bbox" not in row  # pycocotools would take a mask's area from it
 
 
 @pytest.fixture(scope="module")
@@ -244,3 +245,18 @@ def test_verify_tells_the_best_weights_of_another_run(run, tmp_path):
     assert "best.safetensors: is missing" in verified().err
     shutil.rmtree(best.parent)
     assert "best.safetensors: is missing" in verified().err
+
+
+def test_only_things_of_a_score_are_printed_and_all_are_kept(run, scenes, tmp_path):
+    picture, found = next((scenes / "images" / "val").iterdir()), tmp_path / "found"
+    rows = [
+        json.loads(line) for line in run_cli("predict", run.path, picture, "--json").out.splitlines()
+    ]
+    scores = sorted(row["score"] for row in rows)
+    middle = scores[len(scores) // 2]
+    ended = run_cli("predict", run.path, picture, "--score", middle, "--out", found)
+    assert len(ended.out.splitlines()) == sum(score >= middle for score in scores) < len(scores)
+    assert len(json.loads((found / "coco.json").read_text())) == len(scores)
+    ended = run_cli("predict", run.path, picture, "score=1")
+    assert ended.out == f"{picture}\tnothing of score 1 or more\n"
+    assert run_cli("predict", run.path, picture, "--score", "2").code == 2

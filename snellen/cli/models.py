@@ -25,8 +25,8 @@ def command(name: str | None, words: tuple[str, ...], as_json: bool) -> None:
     from ..models import describe, layer_table, listing, models
 
     if name is None:
-        rows = list(_described(models() if as_json else listing()))
-        print_json(rows, 1) if as_json else _print_list(rows)
+        rows = list(_described(models() if as_json else listing(None)))
+        print_json(rows, 1) if as_json else _print_lists(rows)
         return
     given = dict(map(_read, words))
     if as_json:
@@ -62,9 +62,15 @@ def _read(word: str) -> tuple[str, Any]:
         return key, text
 
 
-def _print_list(rows: list[dict[str, Any]]) -> None:
+def _print_lists(rows: list[dict[str, Any]]) -> None:
+    """A table for each task's networks, those that classify first."""
     keys = ("name", "family", "params", "macs", "input", "top1", "paper")
-    print_table(keys, [[row.get(key) for key in keys] for row in rows])
+    tasks = sorted({row["task"] for row in rows}, key=lambda task: (task != "classify", task))
+    for task in tasks:
+        click.echo(f"for {task}" if task == tasks[0] else f"\nfor {task}")
+        shown = [key for key in keys if key != "top1" or task == "classify"]
+        of_task = [[row.get(key) for key in shown] for row in rows if row["task"] == task]
+        print_table(shown, of_task)
 
 
 def _print_layers(facts: dict[str, Any], layers: list[dict[str, Any]]) -> None:

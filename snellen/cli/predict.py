@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..serve.keep import Keeper
     from ..serve.predict import Predictor
 
+LEAST = 0.3  # the least score of a thing that is printed, as of one that is drawn
 SHOWN = 5  # files that are named on the screen
 
 
@@ -27,32 +28,42 @@ SHOWN = 5  # files that are named on the screen
 @click.option("--masks", metavar="FOLDER", help="Write each map of classes as a PNG there.")
 @click.option("--out", metavar="FOLDER", help="Keep drawings, predictions.csv and coco.json there.")
 @click.option("--ids", metavar="JSON", help="COCO's json whose numbers coco.json takes.")
+@click.option(
+    "--score",
+    "least",
+    type=click.FloatRange(0, 1),
+    metavar="SCORE",
+    help="Print things from this score on; 0.3, and all with --json. --out keeps all.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, all fields.")
 def command(
     run: str, files: tuple[str, ...], via: str | None, masks: str | None, as_json: bool,
-    out: str | None, ids: str | None,
+    out: str | None, ids: str | None, least: float | None,
 ) -> None:  # fmt: skip
     """Predict pictures with the best network of a run.
 
     RUN may be a file that `snellen export` wrote. FILES are pictures, or folders of them. A line a
-    picture: file, label, score. A file that cannot be read is named, the others are predicted all
-    the same, and the exit code is 3.
+    picture, or one for each thing found in it: file, label, score. A file that cannot be read is
+    named, the others are predicted all the same, and the exit code is 3.
     """
     failed: list[str] = []
-    count = 0
+    count, is_several = 0, True
+    shown = least if least is not None else 0.0 if as_json else LEAST
     predictor = _predictor(run, via)
     keeper = _keeper(predictor, out, ids)
 
     def tell(path: str, found: "Prediction") -> None:
-        nonlocal count
-        count += 1
+        nonlocal count, is_several
+        count, is_several = count + 1, found.label is None
         if keeper is not None:
             keeper.take(path, found)
+        if not as_json and not _shows(found, shown):
+            click.echo(f"{printable(path)}\tnothing of score {shown:g} or more")
 
     for answer in predictor.rows(_expand(files), masks, tell=tell):
         if "error" in answer:
             failed.append(printable(_named(answer["file"], answer["error"])))
-        else:
+        elif not is_several or "box" not in answer or answer["score"] >= shown:
             _print(answer, as_json)
     for file in keeper.finish(_data(run)) if keeper else ():
         click.echo(f"wrote {file}", err=True)
@@ -61,6 +72,13 @@ def command(
         more = f"\nand {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
         count += len(failed)
         raise DataError(f"{len(failed)} of {count} files not predicted:\n{some}{more}")
+
+
+def _shows(found: "Prediction", least: float) -> bool:
+    """Whether a prediction is more than things below a score; one answer a picture always is."""
+    if found.label is not None or found.boxes_N4 is None or found.scores_N is None:
+        return True
+    return bool((found.scores_N >= least).any())
 
 
 def _predictor(run: str, via: str | None) -> "Predictor":

@@ -145,6 +145,7 @@ def model(
     """
     found = chosen(name, classes=classes, channels=channels, imgsz=imgsz, **options)
     net = found.make()
+    net.name = name
     if imgsz is not None:
         from ._sizes import wrong_input
 

@@ -55,6 +55,7 @@ class Network(nn.Module):
         self.aux = nn.ModuleDict(aux) if aux else None
         self.aux_weight = aux_weight
         self.head = head
+        self.name = ""  # that it was asked for by
         self.stages, self.taps = tuple(stages), tuple(taps)
         self.channels = channels
         self.aux_logits: tuple[Tensor, ...] = ()

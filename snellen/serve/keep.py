@@ -14,7 +14,7 @@ from ..data.formats._json import read_json
 from ..data.formats._layout import coco_files
 from ..data.images import read_image
 from ..data.sample import Prediction, Sample, Target
-from ..tasks.coco_results import coco_results, run_lengths
+from ..tasks.coco_results import coco_results
 from ..tasks.objects import csv_table
 from ..tasks.task import Task
 
@@ -124,13 +124,10 @@ def open_folder(folder: str | Path) -> Path:
 
 
 def _rows(found: Prediction, image: int, num_classes: int) -> list[dict[str, Any]]:
-    """COCO's rows; those of masks say box and mask."""
-    kind = "bbox" if found.keypoints_NK2 is None else "keypoints"
-    rows = coco_results(found, image, range(num_classes), kind=kind)
-    if found.masks_NHW is None or len(found.masks_NHW) != len(rows):
-        return rows
-    masks = run_lengths(found.masks_NHW)
-    return [{**row, "segmentation": mask} for row, mask in zip(rows, masks, strict=True)]
+    """COCO's rows; those of masks say no box, whose area pycocotools would take for theirs."""
+    kind = "bbox" if found.masks_NHW is None else "segm"
+    kind = kind if found.keypoints_NK2 is None else "keypoints"
+    return coco_results(found, image, range(num_classes), kind=kind)
 
 
 def _own(data: str | None) -> list[Ids]:

@@ -113,7 +113,7 @@ class Detect(Task):
         """The network as it is; its style, with the data's anchors, is noted in the spec."""
         kind = getattr(getattr(backbone, "head", None), "style", None)
         if backbone is None or kind is None:
-            have = type(backbone).__name__
+            have = getattr(backbone, "name", "") or type(backbone).__name__
             raise UsageError(f"{have} is no detector; task=detect wants one, {self.default_model} "
                              "for example; `snellen models` lists them")  # fmt: skip
         self.spec["style"] = kind(len(self.classes), self.spec["anchors"])
@@ -195,7 +195,17 @@ def _looked(samples: Sequence[Sample], source: Source) -> list[Sample]:
             f"{int(labels.min())}..{int(labels.max())}; number the classes from 0, in the order "
             "of their names"
         )
+    if not left and not any(_has_things(source.train, i) for i in range(len(source.train))):
+        raise DataError(
+            f"not one box is in train of {source.name}; nothing can be learned; `snellen check` "
+            "names the labels that could not be used"
+        )
     return known
+
+
+def _has_things(part: SampleSet, i: int) -> bool:
+    target = part.target(i) or part[i].target
+    return target.labels is not None and len(target.labels) > 0
 
 
 def _truth(sample: Sample, frame: Letterbox) -> Truth:

@@ -116,7 +116,7 @@ class Pose(Task):
         """
         head: Any = getattr(backbone, "head", None)
         if backbone is None or not hasattr(head, "of"):
-            have = type(backbone).__name__
+            have = getattr(backbone, "name", "") or type(backbone).__name__
             raise UsageError(f"{have} finds no people; task=pose wants {self.default_model} or "
                              "another of its family; `snellen models` lists them")  # fmt: skip
         self.spec["cell"] = head.cell
