@@ -427,6 +427,7 @@ def test_the_numerical_gradient_is_the_slope_in_every_layout(layout):
         ("legacy_seresnet18", {"groups": 4}, "groups=4 is for bottlenecks"),
         ("resnetv2_18", {"stride_on": "1x1"}, "stride_on=1x1 is for bottlenecks"),
         ("mobilenet_v2", {"width": torch.inf}, "width=inf is not a number"),
+        ("shufflenet_v1_g3_1.0x", {"width": 0.1}, "width=0.1 leaves 24 maps"),
     ],
 )
 def test_columns_that_would_change_nothing_or_build_nothing_are_named(name, columns, says):

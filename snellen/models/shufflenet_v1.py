@@ -70,6 +70,11 @@ class ShuffleNetV1(Row):
         if cin % self.groups:
             raise ValueError(f"stem_width={cin} is no multiple of groups={self.groups}")
         narrow = round_width(WIDTHS[self.groups] * self.width, 4 * self.groups)
+        if narrow <= cin:
+            raise ValueError(
+                f"width={self.width} leaves {narrow} maps in the first stage, no more than the "
+                f"{cin} of the stem; a larger width or a smaller stem_width is wanted"
+            )
         stages: dict[str, nn.Module] = {"stem": image_stem(channels, cin, self.stem, size=3)}
         for stage, depth in enumerate(self.depths):
             cout = narrow << stage
