@@ -1,5 +1,7 @@
 """Data sets whose file of labels is broken are named by it, and not taken for something else."""
 
+import json
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -7,6 +9,8 @@ from PIL import Image
 
 from snellen.cli.check import command as check
 from snellen.core.errors import DataError
+from snellen.data.audit import audit
+from snellen.data.formats.coco import Coco
 from snellen.data.formats.instances import Instances
 from snellen.data.formats.yolo import Yolo
 from snellen.data.open import open_data, open_path
@@ -95,3 +99,18 @@ def test_labels_without_a_box_are_nothing_to_learn(yolo):
         file.write_text("")
     with pytest.raises(DataError, match="not one box is in train"):
         Detect.from_source(open_path(yolo))
+
+
+def test_a_null_box_is_said_and_its_file_named_once(tmp_path):
+    folder = Coco().example(tmp_path)
+    (file,) = (folder / "annotations").glob("*.json")
+    document = json.loads(file.read_text())
+    shape = {"bbox": None, "segmentation": [[1, 1, 6, 1, 6, 5]]}
+    first = document["annotations"][0]
+    document["annotations"] = [first | shape | {"id": i + 1} for i in range(102)]
+    file.write_text(json.dumps(document))
+    said = [p for p in open_path(folder).problems if p.id == "label-broken-entry"]
+    assert len(said) == 102
+    assert "annotation 1 has bbox null; its outline's box is taken" in said[0].message
+    (told,) = [p for p in audit(str(folder)) if p.id == "label-broken-entry"]
+    assert told.message.endswith(f"({file.name})")

@@ -171,7 +171,7 @@ def test_several_polygons_keep_their_pixels_in_one(tmp_path):
 
     source = open_path(write_coco(tmp_path / "coco", SCENE, ["x", "y"], two))
     assert convert(source, "yolo", tmp_path / "yolo") == [
-        "left out: 3 outlines, which yolo has no place for"
+        "left out: 3 outlines, which --to yolo-seg writes, with the boxes of the polygons"
     ]
     said = convert(source, "yolo-seg", tmp_path / "seg")
     assert said[0] == "changed: 3 outlines of several polygons, joined by seams"
@@ -215,7 +215,7 @@ def test_key_points_survive_yolo_with_their_skeleton(tmp_path):
 def test_captions_crowds_and_names_that_change_are_said(tmp_path, shared_data):
     said = convert(open_path(shared_data / "coco_cc"), "yolo", tmp_path / "yolo")
     assert said == [
-        "left out: 546 outlines, which yolo has no place for",
+        "left out: 546 outlines, which --to yolo-seg writes, with the boxes of the polygons",
         "left out: 7 marks of crowds, which yolo has no place for",
         "left out: 546 areas that are not their boxes', which yolo has no place for",
         "left out: 80 supercategories, which yolo has no place for",

@@ -286,5 +286,6 @@ def check_round_trip(task: Task, part: SampleSet) -> None:
     if metric.has_truths and score < task.ceiling - ROUNDING:
         raise DataError(
             f"a perfect answer would score {type(task).score} {score:.3f} on this data, not "
-            f"{task.ceiling}: its targets do not survive encoding; `snellen check` looks closer"
+            f"{task.ceiling}: its targets do not survive encoding; a larger imgsz= may hold them, "
+            "and `snellen check` looks closer"
         )

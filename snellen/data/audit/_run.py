@@ -43,7 +43,7 @@ def _sum_up(problems: list[Problem]) -> list[Problem]:
         if len(group) <= MANY:
             result += group
             continue
-        names = shortlist([Path(p.file or "").name or p.message for p in group], 5)
+        names = shortlist(dict.fromkeys(Path(p.file or "").name or p.message for p in group), 5)
         message = f"{len(group)} times: {group[0].message} ({names})"
         rows = tuple(row for p in group for row in p.samples)
         result.append(replace(group[0], message=message, file=None, line=None, samples=rows))

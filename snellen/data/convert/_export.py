@@ -15,6 +15,8 @@ from ..source import SampleSet, Source
 FACTS = {"outlines": "outlines", "keypoints": "skeletons", "ignored": "marks of crowds",
          "bones": "bones of the skeleton", "areas": "areas that are not their boxes'",
          "supercategories": "supercategories"}  # fmt: skip
+SEG = "which --to yolo-seg writes, with the boxes of the polygons"
+WHY = {("yolo", "outlines"): SEG, ("yolo-box", "outlines"): SEG}  # left out with a place for it
 COCOS = ("areas", "supercategories")  # what only COCO says
 PARTS = ("train", "val", "test")
 
@@ -88,7 +90,8 @@ def left_out(source: Source, format: str) -> Iterator[str]:
     facts = counts(source)
     for fact in lost(source) if callable(lost) else lost:
         if facts.get(fact):
-            yield f"left out: {facts[fact]} {FACTS[fact]}, which {format} has no place for"
+            why = WHY.get((format, fact), f"which {format} has no place for")
+            yield f"left out: {facts[fact]} {FACTS[fact]}, {why}"
     if "caption" in source.variants:
         captions = source.of("caption")
         yield f"left out: {captions.facts['captions']} captions, which lie in files of their own"

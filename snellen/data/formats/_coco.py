@@ -59,7 +59,12 @@ def images_of(document: Document, notes: Notes, media: Media) -> dict[Any, Entry
         if id is None or not isinstance(name, str) or not name:
             notes.add("label-broken-entry", f"no image: {brief(entry)}; it is left out", line)
         elif id in images:
-            notes.add("label-id-twice", f"image id {id} is there already; it is left out", line)
+            notes.add(
+                "label-id-twice",
+                f"image id {id} is there already; it is left out",
+                line,
+                do="number the images anew",
+            )
         elif names.setdefault(name, line) != line:
             message = f"{name!r} is in line {names[name]} already; this entry is left out"
             notes.add("file-listed-twice", message, line, do="make the two entries one")

@@ -206,6 +206,9 @@ def _corners(entry: Mapping[str, Any], line: int, notes: Notes) -> Box | None:
     if box is None and isinstance(outline, list) and outline and not outline_fault(outline, None):
         xs = [v for polygon in outline for v in polygon[::2]]
         ys = [v for polygon in outline for v in polygon[1::2]]
+        if "bbox" in entry:
+            message = f"annotation {entry.get('id')} has bbox null; its outline's box is taken"
+            notes.add("label-broken-entry", message, line, harm="suspect")
         return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
     id = entry.get("id")
     if box is None:
