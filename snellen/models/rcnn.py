@@ -31,6 +31,7 @@ MASK_HEAD = "roi_heads.mask_head.#.0 roi_heads.mask_predictor.conv5_mask"
 JOINTS = "roi_heads.keypoint_head.# roi_heads.keypoint_predictor.kps_score_lowres"
 MASK_LOGITS = " roi_heads.mask_predictor.mask_fcn_logits"
 THEIRS: dict[str, Any] = {"corner": True, "stem": "paper"}
+PUBLISHED = {"eps": 1e-15}
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Rcnn(Row):
     Of `found` things masks are told, by convolutions as wide as `masks` (task=instances), or
     `joints` by those of `people` (task=keypoints, which is a network only). `stem`
     "halving" is one convolution of 6x6, stride 2. Regions of `usual` pixels are read from the map
-    of 16 pixels a cell, smaller ones from finer maps. `eps` is that of norms: torchvision's weights
-    were learned with norms at rest and without any, and PyTorch's want some to learn by. `score`
+    of 16 pixels a cell, smaller ones from finer maps. `eps` is that of norms; torchvision's published
+    weights were learned with norms at rest, which have next to none (1e-15). `score`
     and `overlap` of boxes that are told, as `sn.nn.TwoStage` has them.
     """
 
@@ -60,7 +61,7 @@ class Rcnn(Row):
     regions: Count = 512
     corner: bool = True
     usual: Factor = 224.0
-    eps: Share = 1e-15
+    eps: Share = 1e-5
     score: Share = 0.05
     overlap: Share = 0.5
     found: Count = 100
@@ -73,9 +74,14 @@ class Rcnn(Row):
     input = (3, 800, 800)
     classes = 90
     names = (
-        Named("torchvision", BODY + FIRST + BOXES, THEIRS),
-        Named("torchvision", BODY + FIRST + MASK_HEAD + BOXES + MASK_LOGITS, THEIRS),
-        Named("torchvision", BODY + FIRST + JOINTS + BOXES, THEIRS),
+        Named("torchvision", BODY + FIRST + BOXES, THEIRS, published=PUBLISHED),
+        Named(
+            "torchvision",
+            BODY + FIRST + MASK_HEAD + BOXES + MASK_LOGITS,
+            THEIRS,
+            published=PUBLISHED,
+        ),
+        Named("torchvision", BODY + FIRST + JOINTS + BOXES, THEIRS, published=PUBLISHED),
     )
     thin = {
         "block": "basic", "depths": (1, 1, 1, 1), "base": 4, "width": 8, "hidden": 8,
@@ -120,7 +126,7 @@ class Rcnn(Row):
 SMALL: dict[str, Any] = {
     "block": "basic", "depths": (1, 1, 1, 1), "base": 16, "stem": "halving", "width": 48,
     "hidden": 128, "sides": ((12.0,), (20.0,), (34.0,)), "pooled": False, "before": 100,
-    "keep": 100, "regions": 32, "corner": False, "usual": 96.0, "eps": 1e-5, "found": 100,
+    "keep": 100, "regions": 32, "corner": False, "usual": 96.0, "found": 100,
     "masks": (32,), "input": (3, 96, 96), "classes": 6,
 }  # fmt: skip
 MASKED: dict[str, Any] = {"task": "instances", "paper": "arXiv:1703.06870"}

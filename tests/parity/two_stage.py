@@ -78,7 +78,9 @@ def pair(name, generator):
         if hasattr(layer, "running_var"):
             layer.running_var *= TINY
             layer.weight *= TINY**0.5
-    ours = drawn(lambda: sn.model(f"tv:{name}", classes=CLASSES, **NARROW, **more), generator)
+    ours = drawn(
+        lambda: sn.model(f"tv:{name}", classes=CLASSES, eps=1e-15, **NARROW, **more), generator
+    )
     through_file(theirs, ours, wrapped=False)
     theirs.rpn._pre_nms_top_n = dict.fromkeys(("training", "testing"), NARROW["before"])
     theirs.rpn._post_nms_top_n = dict.fromkeys(("training", "testing"), NARROW["keep"])
