@@ -12,6 +12,7 @@ from snellen.core.errors import DataError
 from snellen.data.audit import audit
 from snellen.data.formats.coco import Coco
 from snellen.data.formats.instances import Instances
+from snellen.data.formats.masks import Masks
 from snellen.data.formats.yolo import Yolo
 from snellen.data.open import open_data, open_path
 from snellen.tasks.detect import Detect
@@ -114,3 +115,10 @@ def test_a_null_box_is_said_and_its_file_named_once(tmp_path):
     assert "annotation 1 has bbox null; its outline's box is taken" in said[0].message
     (told,) = [p for p in audit(str(folder)) if p.id == "label-broken-entry"]
     assert told.message.endswith(f"({file.name})")
+
+
+def test_a_detector_is_not_judged_on_data_without_boxes(yolo, tmp_path):
+    maps = open_path(Masks().example(tmp_path / "maps"))
+    task = Detect.from_source(open_path(yolo))
+    with pytest.raises(DataError, match=r"\(masks\) has no boxes"):
+        task.aligned(maps.train, maps)

@@ -66,10 +66,7 @@ class Detect(Task):
         """Classes from the data, the input from the pictures' size, anchors from the boxes."""
         looked = spread(source.train)
         if all(sample.target.boxes_N4 is None for sample in looked):
-            raise DataError(
-                f"{source.name} ({source.format}) has no boxes; task=detect wants COCO, VOC or "
-                "YOLO annotations beside the pictures; for one class an image task=classify"
-            )
+            raise DataError(f"{_without(source)}; for one class an image task=classify")
         looked = _looked(looked, source)
         sizes = [sample.size for sample in looked]
         size = common_size(sizes, imgsz, limit=LIMIT, multiple=MULTIPLE)
@@ -85,6 +82,12 @@ class Detect(Task):
                 "style": {"name": usual.name, **usual.as_dict()},
             }
         )
+
+    def aligned(self, part: SampleSet, source: Source) -> SampleSet:
+        """As every task's by the classes; raises DataError for data without boxes."""
+        if len(part) and (part.target(0) or part[0].target).boxes_N4 is None:
+            raise DataError(_without(source))
+        return super().aligned(part, source)
 
     def check(self, sample: Sample) -> list[Problem]:
         """A class outside the known ones, or a box that has no area or is not finite."""
@@ -201,6 +204,11 @@ def _looked(samples: Sequence[Sample], source: Source) -> list[Sample]:
             "names the labels that could not be used"
         )
     return known
+
+
+def _without(source: Source) -> str:
+    return (f"{source.name} ({source.format}) has no boxes; task=detect wants COCO, VOC or "
+            "YOLO annotations beside the pictures")  # fmt: skip
 
 
 def _has_things(part: SampleSet, i: int) -> bool:
