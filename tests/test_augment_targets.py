@@ -15,6 +15,7 @@ from snellen.data.augment import compose
 from snellen.data.augment._follow import LEAST, follow
 from snellen.data.augment.rotate import turn
 from snellen.data.augment.window import Window
+from snellen.data.inputs import Inputs
 from snellen.data.sample import VOID, Batch, Sample, Target
 from snellen.train.feed import Resident
 from snellen.train.held import Held
@@ -308,7 +309,10 @@ def test_a_resident_set_of_things_is_dealt_and_augmented():
     boxes = [(i, i, i + 10, i + 20) for i in range(20)]
     whole = drawn(boxes)
     part = [Sample(image, Target(), index=i) for i, image in enumerate(whole.x)]
-    task = SimpleNamespace(encode=lambda ss: whole.select(torch.tensor([s.index for s in ss])))
+    task = SimpleNamespace(
+        encode=lambda samples: whole.select(torch.tensor([s.index for s in samples])),
+        inputs=lambda: Inputs(1, SIDE, SIDE, (0.0,), (1.0,), "bytes"),
+    )
     feed = Resident(Held(part, task), 8)
     augment, generator, seen = compose("flip+crop"), seeded(), []
     for batch in feed.epoch(0, 0):

@@ -140,7 +140,7 @@ def test_dice_loss_is_its_formula_and_knows_no_void():
 
 def thin(name, classes=3, **more):
     torch.manual_seed(0)
-    return sn.model(name, classes=classes, **{**row(name).thin, **more})
+    return sn.model(name, classes=classes, **{"channels": 3, **row(name).thin, **more})
 
 
 @pytest.mark.parametrize("size", [(33, 47), (64, 32), (49, 50)])
