@@ -249,9 +249,8 @@ def test_verify_tells_the_best_weights_of_another_run(run, tmp_path):
 
 def test_only_things_of_a_score_are_printed_and_all_are_kept(run, scenes, tmp_path):
     picture, found = next((scenes / "images" / "val").iterdir()), tmp_path / "found"
-    rows = [
-        json.loads(line) for line in run_cli("predict", run.path, picture, "--json").out.splitlines()
-    ]
+    said = run_cli("predict", run.path, picture, "--json").out
+    rows = [json.loads(line) for line in said.splitlines()]
     scores = sorted(row["score"] for row in rows)
     middle = scores[len(scores) // 2]
     ended = run_cli("predict", run.path, picture, "--score", middle, "--out", found)

@@ -43,9 +43,9 @@ class Rcnn(Row):
     Of `found` things masks are told, by convolutions as wide as `masks` (task=instances), or
     `joints` by those of `people` (task=keypoints, which is a network only). `stem`
     "halving" is one convolution of 6x6, stride 2. Regions of `usual` pixels are read from the map
-    of 16 pixels a cell, smaller ones from finer maps. `eps` is that of norms; torchvision's published
-    weights were learned with norms at rest, which have next to none (1e-15). `score`
-    and `overlap` of boxes that are told, as `sn.nn.TwoStage` has them.
+    of 16 pixels a cell, smaller ones from finer maps. `eps` is that of norms; torchvision's
+    published weights were learned with norms at rest, which have next to none (1e-15). `score` and
+    `overlap` of boxes that are told, as `sn.nn.TwoStage` has them.
     """
 
     block: Block = "bottleneck"
