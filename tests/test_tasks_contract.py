@@ -15,6 +15,7 @@ from snellen.tasks.task import Task
 from snellen.train.recipe import Recipe
 
 TASKS: dict[str, type[Task]] = registry.collect("snellen.tasks", "TASKS")
+LOSSY = {"pose": 0.95}  # joints of a kind in one cell of its maps are told as one
 
 
 @cache
@@ -43,7 +44,9 @@ def test_perfect_answers_reach_the_ceiling(name):
     batch, metric = task.encode(samples), task.metric()
     metric.update(task.decode(task.oracle(batch), batch), [s.target for s in samples])
     scores = metric.compute()
-    assert scores[task.score] >= task.ceiling - 1e-6
+    least = LOSSY.get(name, 1.0)
+    assert least - 1e-6 <= scores[task.score] <= 1.0 + 1e-6
+    assert task.ceiling <= least  # of any data; what is drawn survives whole
     assert all(0 <= value <= 1 for key, value in scores.items() if key != "loss")
 
 

@@ -351,9 +351,7 @@ def unlike(a, b):
     if type(a) is not type(b) or a.params - a.aux_params != b.params - b.aux_params:
         return {}
     one, two = options(a), options(b)
-    return {
-        k for k in one if one[k] != two[k] and not k.startswith(("dropout", "aux", "transform"))
-    }
+    return {k for k in one if one[k] != two[k] and not k.startswith(("dropout", "aux"))}
 
 
 def test_lists_of_names_tell_networks_of_equal_tensors_apart():
