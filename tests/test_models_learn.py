@@ -11,8 +11,8 @@ QUICK = {  # one of each family -> the side of the digits, as small as it takes 
     "inception_v4": 75, "legacy_seresnet18": 16, "legacy_xception": 32, "lenet5": 32,
     "lenet5_1998": 32, "mlp": 32, "mobilenet_v1_0.25": 32, "mobilenet_v2": 32,
     "mobilenet_v3_small": 32, "resnet20_cifar_A": 32, "resnetv2_18": 16,
-    "shufflenet_v1_g3_0.5x": 16, "shufflenet_v2_x0_5": 16, "squeezenet1_0_bypass": 32, "vgg11": 32, "zfnet": 67,
-    "lenet5_bn": 32, "vgg11_bn": 32,
+    "shufflenet_v1_g3_0.5x": 16, "shufflenet_v2_x0_5": 16, "squeezenet1_0_bypass": 32, "vgg11": 32,
+    "zfnet": 67, "lenet5_bn": 32, "vgg11_bn": 32,
 }  # fmt: skip
 MORE = {  # what these want more than twenty digits for, and the share of others they then know
     "mobilenet_v1_0.25": 0.2, "mobilenet_v2": 0.2, "mobilenet_v3_small": 0.3, "lenet5_bn": 0.5,
