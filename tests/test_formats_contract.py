@@ -41,6 +41,7 @@ def test_example_opens_as_a_whole_source(example):
         labels = target.labels
         assert target.boxes_N4.shape == (len(labels), 4)
     else:
+        assert len(source.classes) >= 2
         assert len(labels) == len(source.train)
     if target.text is None:
         assert len(labels) > 0
