@@ -1,0 +1,61 @@
+"""Loops that numba compiles where it is here (the extra `fast`); else they are plain Python.
+
+numba is no dependency: whoever has a compiled loop has another way too, and asks `is_here` first.
+A file of such loops imports numba as it is imported itself, so import it inside the function that
+needs it. What was compiled is kept in the cache folder; the next process only loads it.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+from .cache import cache_folder
+
+Loop = TypeVar("Loop", bound=Callable[..., Any])
+
+
+@cache
+def is_here() -> bool:
+    """Whether numba is installed.
+
+    >>> isinstance(is_here(), bool)
+    True
+    """
+    return find_spec("numba") is not None
+
+
+def compiled(loop: Loop) -> Loop:
+    """A function of NumPy arrays and numbers -> the same, compiled at its first call.
+
+    It runs without Python's lock, so that threads can share the work out. It may call other
+    compiled functions, which must stand above it.
+
+    >>> @compiled
+    ... def twice(n):
+    ...     return 2 * n
+    >>> twice(21)
+    42
+    """
+    if not is_here():
+        return loop
+    numba: Any = import_module("numba")
+    made = numba.njit(nogil=True)(loop)
+    _keep(made)
+    wanted: Loop = made
+    return wanted
+
+
+def _keep(made: Any) -> None:
+    """Let what is compiled lie in our folder, or nowhere where that cannot be; other users of numba
+    in this process keep theirs.
+    """
+    config: Any = import_module("numba.core.config")
+    theirs, config.CACHE_DIR = config.CACHE_DIR, str(cache_folder() / "compiled")
+    try:
+        made.enable_caching()
+    except RuntimeError:  # no folder that can be written, or a function that lies in no file
+        return
+    finally:
+        config.CACHE_DIR = theirs

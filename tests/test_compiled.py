@@ -1,0 +1,64 @@
+"""A compiled loop computes what its Python does; what was compiled is kept in the cache folder."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from snellen.core import compiled
+
+LOOP = """
+import os, sys, warnings
+warnings.simplefilter("error")
+import numpy as np
+from snellen.core.compiled import compiled
+
+@compiled
+def half(n):
+    return n / 2
+
+@compiled
+def total(values):
+    sum = 0.0
+    for value in values:
+        sum += half(value)
+    return sum
+
+assert total(np.arange(5.0)) == 5.0
+print(getattr(total, "stats", None) and sum(total.stats.cache_hits.values()))
+"""
+
+
+def run(tmp_path, cache) -> str:
+    file = tmp_path / "loop.py"
+    file.write_text(LOOP)
+    variables = {**os.environ, "SNELLEN_CACHE": str(cache)}
+    done = subprocess.run([sys.executable, file], env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif(not compiled.is_here(), reason="numba is not installed")
+def test_the_next_process_loads_what_was_compiled(tmp_path):
+    cache = tmp_path / "cache"
+    assert run(tmp_path, cache) == "0"
+    assert list((cache / "compiled").rglob("*.nbi"))
+    assert run(tmp_path, cache) == "1"
+
+
+@pytest.mark.skipif(not compiled.is_here(), reason="numba is not installed")
+def test_a_folder_that_cannot_be_made_costs_only_the_compiling(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    assert run(tmp_path, tmp_path / "file" / "cache") == "0"
+
+
+def test_without_numba_a_loop_is_python(monkeypatch):
+    monkeypatch.setattr(compiled, "is_here", lambda: False)
+
+    def total(values):
+        return sum(values)
+
+    assert compiled.compiled(total) is total
+    assert total(np.arange(4)) == 6
