@@ -58,9 +58,7 @@ def create(project: str | Path, name: str) -> RunFolder:
     project = Path(project)
     try:
         project.mkdir(parents=True, exist_ok=True)
-        taken = [int(p.name[len(name) + 1 :]) for p in project.glob(f"{glob_safe(name)}-*")
-                 if p.name[len(name) + 1 :].isdecimal()]  # fmt: skip
-        number = max(taken, default=0) + 1
+        number = max((taken for taken, _ in _numbered(project, name)), default=0) + 1
         while True:
             folder = RunFolder(project / f"{name}-{number}")
             try:
@@ -88,10 +86,18 @@ def find(path: str | Path) -> RunFolder:
     if folder.config.is_file():
         return folder
     if not folder.path.exists():
-        raise DataError(f"no run at {path}: there is no such folder; `snellen runs` lists yours")
+        kin = _numbered(folder.path.parent, folder.path.name)
+        hint = f"the newest of that name is {max(kin)[1]}" if kin else "`snellen runs` lists yours"
+        raise DataError(f"no run at {path}: there is no such folder; {hint}")
     inside = [p.parent.name for p in sorted(folder.path.glob(f"*/{MARK}"))]
     hint = f"it holds runs: {', '.join(inside[:5])}" if inside else f"it has no {MARK}"
     raise DataError(f"{path} is not a run; {hint}")
+
+
+def _numbered(project: Path, name: str) -> list[tuple[int, Path]]:
+    """(number, folder) of each run of a name."""
+    tails = ((p.name[len(name) + 1 :], p) for p in project.glob(f"{glob_safe(name)}-*"))
+    return [(int(tail), p) for tail, p in tails if tail.isdecimal()]
 
 
 def glob_safe(name: str) -> str:
