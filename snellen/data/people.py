@@ -42,12 +42,21 @@ def draw_person(
     >>> person.joints_K2.shape, cover_HW.shape
     ((14, 2), (64, 48))
     """
-    joints = centre + radius * _pose(random)
+    joints = centre + radius * pose_of(random)
+    return Person(joints), figure(joints, size, radius)
+
+
+def figure(joints_K2: np.ndarray, size: tuple[int, int], radius: float) -> np.ndarray:
+    """Joints in pixels -> cover_HW of a person of that radius.
+
+    >>> bool(figure(np.full((14, 2), 8.5), (16, 16), 5.0)[8, 8] == 1)
+    True
+    """
     distance = np.full(size, np.inf)
-    _draw_line(distance, joints[[0, 0]], 0.2 * radius)
+    _draw_line(distance, joints_K2[[0, 0]], 0.2 * radius)
     for limb in LIMBS:
-        _draw_line(distance, joints[list(limb)], max(1.0, 0.09 * radius))
-    return Person(joints), np.clip(0.5 - distance, 0, 1)
+        _draw_line(distance, joints_K2[list(limb)], max(1.0, 0.09 * radius))
+    return np.clip(0.5 - distance, 0, 1)
 
 
 def _draw_line(distance_HW: np.ndarray, ends_22: np.ndarray, thick: float) -> None:
@@ -62,7 +71,7 @@ def _draw_line(distance_HW: np.ndarray, ends_22: np.ndarray, thick: float) -> No
     np.minimum(near, _to_segment(cols + 0.5, rows + 0.5, *ends_22) - thick, out=near)
 
 
-def _pose(random: np.random.Generator) -> np.ndarray:
+def pose_of(random: np.random.Generator) -> np.ndarray:
     """Joints in units of half the height, y downwards: upright with a lean, limbs anyhow."""
     joints = np.zeros((len(JOINTS), 2))
     joints[0], joints[1] = (0, -0.78), (0, -0.5)

@@ -13,6 +13,7 @@ from .source import Part, SampleSet
 
 OF_THINGS = (
     "boxes_N4", "ignored_N", "areas_N", "masks_NHW", "keypoints_NK2", "visibility_NK",
+    "identities_N",
 )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ class Target:
     areas_N: Tensor | None = None  # float, as the data say them, NaN where they do not
     masks_NHW: Tensor | None = None  # bool, one a thing
     semantic_HW: Tensor | None = None  # int64, a class for each pixel, VOID where none
+    identities_N: Tensor | None = None  # int64, of each thing: the same in all frames of a video
     keypoints_NK2: Tensor | None = None  # float x, y
     visibility_NK: Tensor | None = None  # 0 not labelled, 1 hidden, 2 visible
     mirror_K: Tensor | None = None  # int64: what a key point is in a mirror, left hand -> right
@@ -100,6 +101,7 @@ class Batch:
     sizes_B2: Tensor  # original H, W: `decode` undoes the resize with it
     targets: list[Target] | None = None  # what is true, as the data set says it; for metrics
     step: int = 0  # of the training; augmentations that change with time go by it
+    is_ready: bool = False  # x is float and standardised, as the network is fed it
 
     def __len__(self) -> int:
         return len(self.x)

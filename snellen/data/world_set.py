@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from .people import JOINTS, LIMBS, MIRROR
 from .sample import Sample, Skeleton, Target
 from .scenes import SHAPES
 from .source import SampleSet, Source
+from .videos import Motion, draw_frame, plan_video
 from .worlds import ATTRIBUTES, Scene, Thing, World, draw_world, name_of
 
 GROUND = "ground"  # in a semantic map: class 0
@@ -37,8 +38,38 @@ class WorldSet(SampleSet):
 
     def __getitem__(self, i: int) -> Sample:
         scene = draw_world(self.seed, i, self.world)
-        image_CHW = torch.from_numpy(np.ascontiguousarray(scene.pixels_HWC.transpose(2, 0, 1)))
-        return Sample(image_CHW, truth(scene), i)
+        return Sample(_image(scene), truth(scene), i)
+
+
+@dataclass(frozen=True)
+class VideoSet(SampleSet):
+    """`count` videos of a seed, a sample a frame: frame i % frames of video i // frames.
+
+    `identities_N` are those of the whole set: no two videos share one.
+
+    >>> videos = VideoSet(0, 10, World(fewest=2, most=2, empty=0.0), Motion(frames=4))
+    >>> len(videos), videos[5].target.identities_N, videos[6].target.identities_N
+    (40, tensor([2, 3]), tensor([2, 3]))
+    """
+
+    seed: int
+    count: int
+    world: World
+    motion: Motion
+
+    def __len__(self) -> int:
+        return self.count * self.motion.frames
+
+    def __getitem__(self, i: int) -> Sample:
+        index, t = divmod(i, self.motion.frames)
+        scene = draw_frame(plan_video(self.seed, index, self.world, self.motion), t)
+        own = torch.tensor([thing.identity for thing in scene.things], dtype=torch.int64)
+        target = replace(truth(scene), identities_N=own + index * self.world.most)
+        return Sample(_image(scene), target, i)
+
+
+def _image(scene: Scene) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(scene.pixels_HWC.transpose(2, 0, 1)))
 
 
 def truth(scene: Scene) -> Target:
@@ -104,6 +135,14 @@ def _people() -> Source:
     return world_source(crowd, ("person",))
 
 
+def _videos() -> Source:
+    """100 videos to train on and 20 of another seed, of 20 frames each."""
+    parts = [
+        VideoSet(seed, count, World(), Motion(frames=20)) for seed, count in ((0, 100), (1, 20))
+    ]
+    return Source("shapes", "shapes", parts[0], SHAPES, parts[1])
+
+
 WORLDS: dict[str, Callable[[], Source]] = {  # task -> its data where `shapes` is asked for
     "detect": lambda: world_source(World(), SHAPES),
     "instances": lambda: world_source(World(), SHAPES),
@@ -114,4 +153,5 @@ WORLDS: dict[str, Callable[[], Source]] = {  # task -> its data where `shapes` i
     "tag": lambda: world_source(World(most=3), ATTRIBUTES),
     "regress": lambda: world_source(World(), ()),
     "pose": _people,
+    "track": _videos,
 }  # fmt: skip

@@ -4,7 +4,8 @@ A pure function of (seed, index, world): boxes, masks, classes for each pixel, a
 and a sentence come out of the same drawing, so they agree. NumPy only, a few milliseconds each.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -65,6 +66,8 @@ class Thing:
     striped: bool
     seen_HW: np.ndarray  # bool
     person: Person | None = None
+    shown: float = 1.0  # the share of it that can be seen
+    identity: int | None = None  # in a video: the same in all frames
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -106,9 +109,7 @@ def draw_world(seed: int, index: int, world: World) -> Scene:
     ((96, 96, 3), True)
     """
     random = np.random.Generator(np.random.PCG64([seed, index, 1]))
-    canvas = _ground(random, world)
-    for _ in range(world.clutter):
-        _stroke(random, canvas)
+    canvas = bare_ground(random, world)
     count = 0 if random.random() < world.empty else random.integers(world.fewest, world.most + 1)
     owner = np.full(canvas.shape[:2], -1)
     drawn: list[Thing] = []
@@ -117,10 +118,15 @@ def draw_world(seed: int, index: int, world: World) -> Scene:
         for _ in range(TRIES):
             if _place(random, world, (canvas, owner), (drawn, areas)):
                 break
-    canvas += random.standard_normal(canvas.shape[:2])[..., None] * world.noise
-    pixels = np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
-    seen = [Thing(t.label, t.colour, t.striped, owner == k, t.person) for k, t in enumerate(drawn)]
-    return Scene(pixels, tuple(seen))
+    pixels = grained(random, canvas, world.noise)
+    return Scene(pixels, tuple(seen_of(drawn, areas, owner)))
+
+
+def seen_of(drawn: Sequence[Thing], areas: Sequence[int], owner_HW: np.ndarray) -> Iterator[Thing]:
+    """Things, their pixels as a whole, and whose each pixel is -> the things with what is seen."""
+    for k, (thing, area) in enumerate(zip(drawn, areas, strict=True)):
+        seen_HW = owner_HW == k
+        yield replace(thing, seen_HW=seen_HW, shown=float(seen_HW.sum()) / area)
 
 
 def _place(
@@ -136,13 +142,12 @@ def _place(
     left = np.bincount(owner[~inside & (owner >= 0)], minlength=len(areas))
     if not inside.any() or (left < (1 - world.hidden) * np.array(areas)).any():
         return False
-    ink = np.array(COLOURS[thing.colour], float) + random.normal(0, 12, 3)
-    paint = np.broadcast_to(ink, canvas.shape)
+    ink = ink_of(random, thing.colour)
+    across = None
     if thing.striped:
         rows, cols = np.ogrid[: world.height, : world.width]
         across = (rows + cols) % 6 < 3 if random.random() < 0.5 else (rows - cols) % 6 < 3
-        paint = np.where(across[..., None], ink, ink * 0.45)
-    canvas += (paint - canvas) * cover_HW[..., None]
+    paint(canvas, cover_HW, ink, across)
     owner[inside] = len(drawn)
     drawn.append(thing)
     areas.append(int(inside.sum()))
@@ -161,15 +166,46 @@ def _imagine(random: np.random.Generator, world: World) -> tuple[Thing, np.ndarr
         return Thing(0, colour, False, cover > 0.5, person), cover
     label, turn = int(random.integers(len(SHAPES))), random.random() * 2 * np.pi
     rows, cols = np.ogrid[: world.height, : world.width]
-    x, y = (cols + 0.5 - centre[0]) / radius, (rows + 0.5 - centre[1]) / radius
-    cos, sin = np.cos(turn), np.sin(turn)
-    distance = OUTLINES[SHAPES[label]](x * cos + y * sin, y * cos - x * sin)
-    cover = np.clip(0.5 - distance * radius, 0, 1)  # one pixel of soft edge
+    cover = cover_of(label, cols + 0.5 - centre[0], rows + 0.5 - centre[1], radius, turn)
     return Thing(label, colour, bool(random.random() < world.striped), cover > 0.5), cover
 
 
+def cover_of(label: int, x: np.ndarray, y: np.ndarray, radius: float, turn: float) -> np.ndarray:
+    """Pixels by their way from the centre -> the share of each that the shape covers."""
+    x, y, cos, sin = x / radius, y / radius, np.cos(turn), np.sin(turn)
+    distance = OUTLINES[SHAPES[label]](x * cos + y * sin, y * cos - x * sin)
+    return np.clip(0.5 - distance * radius, 0, 1)  # one pixel of soft edge
+
+
+def ink_of(random: np.random.Generator, colour: str) -> np.ndarray:
+    """A shade of a colour."""
+    return np.array(COLOURS[colour], float) + random.normal(0, 12, 3)
+
+
+def paint(
+    canvas_HWC: np.ndarray, cover_HW: np.ndarray, ink: np.ndarray, across_HW: np.ndarray | None
+) -> None:
+    """Lay ink on a canvas where it is covered; dark stripes lie where `across_HW` is false."""
+    ink_HWC = ink if across_HW is None else np.where(across_HW[..., None], ink, ink * 0.45)
+    canvas_HWC += (ink_HWC - canvas_HWC) * cover_HW[..., None]
+
+
+def bare_ground(random: np.random.Generator, world: World) -> np.ndarray:
+    """A greyish ground with slow waves of light, and its clutter: canvas_HWC float."""
+    canvas = _ground(random, world)
+    for _ in range(world.clutter):
+        _stroke(random, canvas)
+    return canvas
+
+
+def grained(random: np.random.Generator, canvas_HWC: np.ndarray, noise: float) -> np.ndarray:
+    """A canvas -> pixels_HWC with grain, uint8."""
+    grain_HW1 = random.standard_normal(canvas_HWC.shape[:2])[..., None] * noise
+    return np.clip(np.rint(canvas_HWC + grain_HW1), 0, 255).astype(np.uint8)
+
+
 def _ground(random: np.random.Generator, world: World) -> np.ndarray:
-    """A greyish ground with slow waves of light: canvas_HWC float."""
+    """Grey with slow waves of light."""
     base = random.uniform(70, 180) + random.normal(0, 10, 3)
     knots = random.normal(0, 14, (5, 5))
     rows = np.linspace(0, 4, world.height)
