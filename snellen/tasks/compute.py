@@ -51,7 +51,7 @@ class Compute:
     def ready(self, task: Task, batch: Batch) -> Batch:
         """A batch on the device with x normalised, as `infer` and `loss` take it."""
         batch = batch.to(self.device)
-        x = task.inputs().prepare(batch.x)
+        x = batch.x if batch.is_ready else task.inputs().prepare(batch.x)
         if self.channels_last and x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         return replace(batch, x=x)

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..core.compiled import is_here
 from ..core.errors import UsageError
 from ..optim.by_name import OPTIMISERS
 from ..optim.schedules import DECAYS
 from .recipe import Recipe, settings
-from .speed import Choice, Facts, Machine, choose
+from .speed import Choice, Facts, Machine, can_compile, choose
 
 SAMPLES = 100_000  # that a training sees in all, where its task does not say another number
 FEW_STEPS = 300  # in fewer, running statistics lag behind weights that move fast
@@ -57,12 +58,27 @@ def _refuse_idle(recipe: Recipe, typed: Mapping[str, Any]) -> None:
             f"half_life={recipe.half_life:g} says nothing to schedule={recipe.schedule}; "
             f"it is for schedule={', '.join(DECAYS)}"
         )
+    if typed.get("preparing") == "compiled":
+        _refuse_uncompiled(recipe.augment)
     for name in ("momentum", "momentum_end"):
         if typed.get(name) and OPTIMISERS[recipe.optim or "adamw"].momentum is None:
             raise UsageError(
                 f"optim={recipe.optim} has no momentum, so {name}={typed[name]} would do nothing; "
                 "leave it out, or take optim=rmsprop"
             )
+
+
+def _refuse_uncompiled(augment: str | None) -> None:
+    if not is_here():
+        raise UsageError(
+            "preparing=compiled needs numba, which is not installed: pip install 'snellen[fast]', "
+            "or leave it out"
+        )
+    if not can_compile(augment):
+        raise UsageError(
+            f"preparing=compiled has no loops for augment={augment}, only for flip, vflip, one "
+            "crop and one jitter; leave it out, or change augment"
+        )
 
 
 def _origin(name: str, recipe: Recipe, typed: Mapping[str, Any]) -> str:

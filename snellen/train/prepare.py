@@ -83,7 +83,9 @@ def prepare(
         load(net, plan.recipe.weights, note)
     freeze(net, plan.recipe.freeze)
     params, macs = measure(net, task)
-    plan = plan.then(replace(facts, params=params, macs=macs), machine)
+    inputs = task.inputs()
+    values = inputs.channels * inputs.height * inputs.width
+    plan = plan.then(replace(facts, params=params, macs=macs, values=values), machine)
     done = plan.recipe
     compute = Compute.of(done.device, done.amp, done.channels_last)
     tell = _Told(task, note)

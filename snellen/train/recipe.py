@@ -115,6 +115,12 @@ class Recipe:
         (),
         ("by_shape", "library"),
     )
+    preparing: str | None = setting(
+        None,
+        "crop, flip, jitter and normalising: compiled by numba, or torch's operations",
+        (),
+        ("compiled", "torch"),
+    )
     compile: bool = setting(False, "torch.compile the network")
     weights: str | None = setting(
         None, "a checkpoint to start from", ("pretrained", "checkpoint", "ckpt")

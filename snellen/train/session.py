@@ -16,10 +16,12 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
+from ..core.compiled import is_here
 from ..core.errors import Diverged, Interrupted, shortlist
 from ..core.runfolder import RunFolder
 from ..core.words import number
 from ..data.augment import compose
+from ..data.augment.one_pass import OnePass
 from ..data.sample import Batch
 from ..doctor.watch import Doctor, doctor
 from ..nn.conv_by_shape import accelerate, choices, recall
@@ -33,7 +35,7 @@ from .evaluate import Evaluation, evaluate
 from .examine import examine
 from .listening import items
 from .logbook import Logbook
-from .loop import Loop
+from .loop import Augment, Loop
 from .prepare import Job
 from .progress import Progress
 
@@ -296,12 +298,18 @@ def make_loop(job: Job) -> Loop:
         kind = said.pop("optim", recipe.optim or "adamw")
         optimiser = build_optimiser(kind, phase.params, fused=recipe.speed == "auto", **said)
         optimisers.append((phase, optimiser))
-    off = recipe.augment in (None, "off")
-    augment = None if off else compose(recipe.augment).fit(job.source.train)
     if recipe.compile:
         net.compile()
     return Loop(net, job.task, job.train, recipe=recipe, compute=job.compute,
-                augment=augment, optimisers=optimisers)  # fmt: skip
+                augment=_augment(job), optimisers=optimisers)  # fmt: skip
+
+
+def _augment(job: Job) -> Augment | None:
+    """What is done to each batch before the network sees it, normalising apart or not."""
+    recipe, chain = job.recipe, compose(job.recipe.augment).fit(job.source.train)
+    if recipe.preparing == "compiled" and is_here():
+        return OnePass(chain, job.task.inputs(), channels_last=job.compute.channels_last)
+    return chain if chain.steps else None
 
 
 @contextmanager

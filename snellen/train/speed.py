@@ -11,11 +11,15 @@ from typing import Any
 
 import torch
 
+from ..core.compiled import is_here
 from ..core.memory import free_memory
+from ..data.augment import compose
+from ..data.augment.one_pass import fits
 from .allocator import is_glibc
 from .recipe import Recipe
 
 TINY_STEP = 3e8  # multiply-adds a step under which threads and bf16 cost more than they give
+LONG = 5e8  # values prepared in all, from which compiled loops save more than they cost to load
 RESIDENT_SHARE = 0.25  # of the free memory that an encoded data set may fill
 
 
@@ -42,6 +46,7 @@ class Machine:
     cuda: bool
     free_bytes: int
     bf16_gpu: bool = False
+    numba: bool = False
 
     @staticmethod
     def here() -> "Machine":
@@ -50,7 +55,7 @@ class Machine:
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
         cuda = torch.cuda.is_available()
         gpu = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
-        return Machine(cores or 1, load, has_fast_bf16(), cuda, free_memory(), gpu)
+        return Machine(cores or 1, load, has_fast_bf16(), cuda, free_memory(), gpu, is_here())
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class Facts:
     usual: Mapping[str, Any] = field(default_factory=dict)  # the task's usual settings
     params: int = 0
     macs: int = 0  # multiply-adds of one sample
+    values: int = 0  # numbers that the network is fed of one sample
 
 
 def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
@@ -78,6 +84,7 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
             "workers": 0,
             "malloc": "system",
             "convolution": "library",
+            "preparing": "torch",
         }
         return [where, *(Choice(k, v, "speed=off", "default") for k, v in off.items())]
     tiny = facts.macs * (recipe.batch or 1) < TINY_STEP
@@ -88,6 +95,7 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
         _memory_format(tiny),
         _malloc(device, tiny),
         _convolution(device, tiny, recipe),
+        _preparing(device, recipe, facts, machine),
         Choice("workers", 0 if machine.cores <= 2 else min(4, machine.cores - 1),
                f"{machine.cores} cores", "default"),
     ]  # fmt: skip
@@ -129,6 +137,19 @@ def _convolution(device: str, tiny: bool, recipe: Recipe) -> Choice:
         return Choice("convolution", "library", "there is nothing to choose", "default")
     reason = "small maps of many channels are quicker as one matrix product"
     return Choice("convolution", "by_shape", reason)
+
+
+def _preparing(device: str, recipe: Recipe, facts: Facts, machine: Machine) -> Choice:
+    total = facts.values * facts.num_samples * (recipe.epochs or 0)
+    can = device == "cpu" and machine.numba and facts.pictures
+    if not can or total < LONG or not can_compile(recipe.augment):
+        return Choice("preparing", "torch", "there is nothing to gain", "default")
+    return Choice("preparing", "compiled", f"numba prepares {total:.0e} values in loops of its own")
+
+
+def can_compile(augment: str | None) -> bool:
+    """Whether the augmentation that these words name has compiled loops."""
+    return fits(compose(augment))
 
 
 def fits_in_memory(num_bytes: int, machine: Machine) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from ..core import registry
+from ..core.compiled import is_here
 from ..core.errors import UsageError
 from ..core.events import read_events
 from ..core.runfolder import RunFolder, create, find
@@ -113,6 +114,8 @@ def resumed(run: str | Path, typed: dict[str, Any], given: dict[str, Any], say: 
     _need_what_python_gave(folder, recipe, config, given)
     job = prepare(recipe, typed, {**given, "spec": saved.meta["spec"]}, say, before=plan)
     changed = [n for n in CHANGES_RESULT if getattr(plan.recipe, n) != getattr(job.recipe, n)]
+    if job.recipe.preparing == "compiled" and not is_here():
+        changed.append("preparing")
     _refuse_other_data(folder, config, _what(job))
     cut_back(folder, saved.meta["step"])
     changed += write_surroundings(folder, job.recipe.threads)

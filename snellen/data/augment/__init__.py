@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._base import Augment
+    from ._base import Chain
 
 
-def compose(words: str | None) -> Augment:
+def compose(words: str | None) -> Chain:
     """'affine+flip' -> one augmentation that does both, in this order; off and none do nothing.
 
     Raises UnknownName with the nearest right word, UsageError where one is missing, off is joined

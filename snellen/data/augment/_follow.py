@@ -48,7 +48,7 @@ def follow(batch: Batch, x_BCHW: Tensor, matrix_B23: Tensor) -> Batch:
     >>> moved.y["boxes"], moved.y["labels"], moved.y["dropped_B"]
     ([tensor([[4., 0., 8., 4.]])], [tensor([5])], tensor([1]))
     """
-    if not batch.y.keys() - {"label"}:
+    if not is_drawn_on(batch):
         return replace(batch, x=x_BCHW)
     there = [name for name, value in batch.y.items() if len(batch) or isinstance(value, Tensor)]
     names = {AXES.sub("", name): name for name in there}  # lists of no samples have nothing to move
@@ -68,6 +68,11 @@ def follow(batch: Batch, x_BCHW: Tensor, matrix_B23: Tensor) -> Batch:
         y[names["boxes"]] = boxes
         _drop(y, names, batch.y, share_M)
     return replace(batch, x=x_BCHW, y=y)
+
+
+def is_drawn_on(batch: Batch) -> bool:
+    """Whether a batch says more of its pictures than a class: something may have to move."""
+    return bool(batch.y.keys() - {"label"})
 
 
 def move_all_boxes(boxes: Any, matrix_B23: Tensor, size: Size) -> tuple[Any, Tensor]:

@@ -1,7 +1,7 @@
 """Pad by an eighth (4 of 32 pixels) with black and cut the old size out anywhere (note 004)."""
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from ...core.parts import Part
@@ -19,13 +19,30 @@ class Crop(Augment):
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """x_BCHW -> x_BCHW, pixels unchanged but for their place."""
-        x = batch.x
-        height, width = x.shape[-2:]
-        down, right = (max(1, round(n / 8)) for n in (height, width))
-        top_B = torch.randint(2 * down + 1, (len(x),), generator=generator)
-        left_B = torch.randint(2 * right + 1, (len(x),), generator=generator)
-        moved = cut(F.pad(x, (right, right, down, down)), top_B, left_B, size=(height, width))
-        return follow(batch, moved, shifts(right - left_B, down - top_B))
+        size = (batch.x.shape[-2], batch.x.shape[-1])
+        right_B, down_B = draw_shifts(len(batch), size, generator)
+        down, right = _most(size)
+        padded = F.pad(batch.x, (right, right, down, down))
+        moved = cut(padded, down - down_B, right - right_B, size=size)
+        return follow(batch, moved, shifts(right_B, down_B))
+
+
+def draw_shifts(count: int, size: tuple[int, int], generator: Generator) -> tuple[Tensor, Tensor]:
+    """Number, (H, W) -> whole pixels to the right and down, for each sample.
+
+    >>> right_B, down_B = draw_shifts(1000, (32, 16), torch.Generator().manual_seed(0))
+    >>> int(right_B.min()), int(right_B.max()), int(down_B.min()), int(down_B.max())
+    (-2, 2, -4, 4)
+    """
+    down, right = _most(size)
+    top_B = torch.randint(2 * down + 1, (count,), generator=generator)
+    left_B = torch.randint(2 * right + 1, (count,), generator=generator)
+    return right - left_B, down - top_B
+
+
+def _most(size: tuple[int, int]) -> tuple[int, int]:
+    """(H, W) -> the furthest shift down and to the right."""
+    return max(1, round(size[0] / 8)), max(1, round(size[1] / 8))
 
 
 PARTS = {

@@ -26,15 +26,26 @@ class Jitter(Augment):
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """x_BCHW -> x_BCHW; draws s, c, b in 0.8 .. 1.2, one of each a sample."""
-        draws = torch.rand(3, len(batch), 1, 1, 1, generator=generator).to(batch.x.device) * 2 - 1
-        brightness, contrast = 1 + draws[0] * BRIGHTNESS, 1 + draws[1] * CONTRAST
+        colours = draw_colours(len(batch), generator).to(batch.x.device)
+        saturation, contrast, brightness = colours[..., None, None, None].unbind()
         x = batch.x.float()
         if x.shape[1] == 3:
             gray = x.mean(1, keepdim=True)
-            x = gray + (x - gray) * (1 + draws[2] * SATURATION)
+            x = gray + (x - gray) * saturation
         middle = x.mean((1, 2, 3), keepdim=True)
         x = (x - middle) * (contrast * brightness) + middle * brightness
         return replace(batch, x=keep_type(x, batch.x))
+
+
+def draw_colours(count: int, generator: Generator) -> Tensor:
+    """Number -> colours_3B: saturation, contrast and brightness as factors.
+
+    >>> draw_colours(4, torch.Generator()).shape
+    torch.Size([3, 4])
+    """
+    brightness, contrast, saturation = torch.rand(3, count, generator=generator) * 2 - 1
+    return torch.stack([1 + saturation * SATURATION, 1 + contrast * CONTRAST,
+                        1 + brightness * BRIGHTNESS])  # fmt: skip
 
 
 class Lighting(Augment):

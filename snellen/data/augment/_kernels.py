@@ -1,0 +1,81 @@
+"""Whole pixels moved, their colours shifted, and both normalised: loops that numba compiles.
+
+They are plain Python as well, only slow. What leaves is pixel * scale_C + shift_C, in the type and
+the memory format of `out`: floats for the network, or bytes for the next of these loops.
+"""
+
+import numpy as np
+
+from ...core.compiled import compiled
+
+Array = np.ndarray
+
+
+@compiled
+def move(
+    x_BCHW: Array, out_BCHW: Array, down_B: Array, right_B: Array,
+    upset_B: Array, mirrored_B: Array, scale_C: Array, shift_C: Array,
+) -> None:  # fmt: skip
+    """uint8 -> `out`; each sample shifted by (down, right) pixels, black coming in, then mirrored
+    where `upset` (rows) or `mirrored` (columns) says so.
+    """
+    batch, channels, height, width = x_BCHW.shape
+    for b in range(batch):
+        down, right = down_B[b], right_B[b]
+        low, high = max(0, right), min(width, width + right)  # what old pixels reach
+        start = width - high if mirrored_B[b] else low
+        count = high - low
+        for row in range(height):
+            old_row = (height - 1 - row if upset_B[b] else row) - down
+            for c in range(channels):
+                scale, black = scale_C[c], shift_C[c]
+                new = out_BCHW[b, c, row]
+                if old_row < 0 or old_row >= height:
+                    new[:] = black
+                    continue
+                new[:start] = black
+                new[start + count :] = black
+                inside = new[start : start + count]
+                old = x_BCHW[b, c, old_row, low - right : high - right]
+                if mirrored_B[b]:
+                    for i in range(count):
+                        inside[count - 1 - i] = np.float32(old[i]) * scale + black
+                else:
+                    for i in range(count):
+                        inside[i] = np.float32(old[i]) * scale + black
+
+
+@compiled
+def jitter(
+    x_BCHW: Array, out_BCHW: Array, colour_B3: Array, scale_C: Array, shift_C: Array
+) -> None:
+    """uint8 -> `out`, each sample with saturation, contrast and brightness of its own, in the order
+    of `jitter.Jitter`; pixels are rounded to whole ones, as there, before they are normalised.
+    """
+    batch, channels, height, width = x_BCHW.shape
+    gray = np.empty(width, np.float32)
+    for b in range(batch):
+        total = np.int64(0)
+        for c in range(channels):
+            for row in range(height):
+                line = x_BCHW[b, c, row]
+                for i in range(width):
+                    total += np.int64(line[i])
+        middle = np.float32(total / (channels * height * width))
+        saturation, brightness = colour_B3[b, 0], colour_B3[b, 2]
+        factor, base = colour_B3[b, 1] * brightness, middle * brightness
+        for row in range(height):
+            gray[:] = 0
+            for c in range(channels):
+                line = x_BCHW[b, c, row]
+                for i in range(width):
+                    gray[i] += np.float32(line[i])
+            gray /= np.float32(channels)
+            for c in range(channels):
+                scale, black = scale_C[c], shift_C[c]
+                old, new = x_BCHW[b, c, row], out_BCHW[b, c, row]
+                for i in range(width):
+                    value = gray[i] + (np.float32(old[i]) - gray[i]) * saturation
+                    value = (value - middle) * factor + base
+                    whole = np.rint(min(max(value, np.float32(0)), np.float32(255)))
+                    new[i] = whole * scale + black
