@@ -85,7 +85,7 @@ def test_tag_scores_are_scikit_learns_and_leave_out_what_is_not_known():
     random = np.random.RandomState(0)
     true, score = (random.rand(60, 3) < 0.4).astype(np.float32), random.rand(60, 3)
     true[:20, 1] = np.nan
-    scores = TagScores(3)
+    scores = TagScores("abc")
     scores.update(
         [Prediction(scores_K=torch.tensor(row)) for row in score],
         [Target(attributes_A=torch.tensor(row)) for row in true],
@@ -97,6 +97,7 @@ def test_tag_scores_are_scikit_learns_and_leave_out_what_is_not_known():
         ("f1", lambda t, s: f1_score(t, s > 0.5)),
     ):
         assert scores.compute()[name] == pytest.approx(np.mean([of(t, s) for t, s in kept]))
+    assert scores.compute()["AP/b"] == pytest.approx(average_precision_score(*kept[1]))
 
 
 def test_number_scores_are_scikit_learns_and_never_negative():
@@ -105,18 +106,19 @@ def test_number_scores_are_scikit_learns_and_never_negative():
     random = np.random.RandomState(0)
     true = random.rand(50, 2).astype(np.float32) * [1, 100]
     said = true + random.randn(50, 2) * [0.1, 20]
-    scores, poor = NumberScores(2), NumberScores(1)
+    scores, poor = NumberScores("ab"), NumberScores("a")
     scores.update([Prediction(values_V=torch.tensor(v)) for v in said],
                   [Target(values_V=torch.tensor(v)) for v in true])  # fmt: skip
     shares = [mean_absolute_error(t, s) / np.ptp(t) for t, s in zip(true.T, said.T, strict=True)]
     assert scores.compute()["R2"] == pytest.approx(r2_score(true, said), abs=1e-5)
     assert scores.compute()["nMAE"] == pytest.approx(np.mean(shares), abs=1e-5)
+    assert scores.compute()["R2/b"] == pytest.approx(r2_score(true[:, 1], said[:, 1]), abs=1e-5)
     poor.update([Prediction(values_V=torch.tensor([v])) for v in (9.0, -9.0)],
                 [Target(values_V=torch.tensor([v])) for v in (0.0, 1.0)])  # fmt: skip
     assert poor.compute() == {"R2": 0.0, "nMAE": 1.0}
 
 
-@pytest.mark.parametrize("made", [TagScores(2), NumberScores(2)])
+@pytest.mark.parametrize("made", [TagScores("ab"), NumberScores("ab")])
 def test_scores_of_nothing_or_of_constants_are_numbers(made):
     assert all(value == 0 for value in made.compute().values())
     nothing = Target(attributes_A=torch.zeros(2), values_V=torch.ones(2))

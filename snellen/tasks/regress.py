@@ -18,6 +18,7 @@ from ..data.columns import ordered
 from ..data.inputs import Inputs
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
+from ._cells import Columns, known
 from ._spread import spread_rows
 from .drawing import draw_lines
 from .heads import full
@@ -160,7 +161,7 @@ class Regress(Task):
 
     def metric(self) -> "NumberScores":
         """R2 and the mean absolute error."""
-        return NumberScores(len(self.names()))
+        return NumberScores(self.names())
 
     def draw(self, sample: Sample, target: Target | None = None) -> Image.Image:
         """The image with its numbers below."""
@@ -179,10 +180,10 @@ class Regress(Task):
         """Always the mean."""
         values_NV = gather(train, len(self.names()))
         mean_V = torch.tensor(self.spec["mean"])
-        scores = NumberScores(len(mean_V))
+        scores = NumberScores(self.names())
         scores.update([Prediction(values_V=mean_V)] * len(values_NV),
                       [Target(values_V=v) for v in values_NV])  # fmt: skip
-        return {**scores.compute(), "R2": 0.0}
+        return {"R2": 0.0, "nMAE": scores.compute()["nMAE"]}
 
     @classmethod
     def tiny(cls) -> dict[str, Any]:
@@ -228,14 +229,6 @@ def shares(values_B: Tensor, points_K: Tensor) -> Tensor:
     return shares_BK
 
 
-def known(given: Tensor | None, count: int) -> Tensor:
-    """values_V as given -> values_V, NaN where they are infinite or not given."""
-    if given is None or len(given) != count:
-        return torch.full((count,), torch.nan)
-    given = given.float()
-    return torch.where(given.isfinite(), given, torch.nan)
-
-
 def gather(train: SampleSet, count: int) -> Tensor:
     """values_NV of all samples, or of some where each costs reading a picture."""
     cheap = len(train) > 0 and train.target(0) is not None
@@ -247,50 +240,45 @@ def gather(train: SampleSet, count: int) -> Tensor:
 class NumberScores(Metric):
     """Gathers numbers and truths; what is not known (NaN) is not counted.
 
-    >>> scores = NumberScores(1)
+    >>> scores = NumberScores(["size"])
     >>> said = [Prediction(values_V=torch.tensor([v])) for v in (1.0, 2.0, 4.0)]
     >>> scores.update(said, [Target(values_V=torch.tensor([v])) for v in (1.0, 2.0, 3.0)])
     >>> scores.compute()["R2"]
     0.5
     """
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.said: list[Tensor] = []
-        self.truths: list[Tensor] = []
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names, self.table = list(names), Columns()
 
     @property
     def has_truths(self) -> bool:
         """Whether any cell is known."""
-        return any(not true.isnan().all() for true in self.truths)
+        return self.table.has_truths
 
     def update(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
         """One batch."""
         for said, target in zip(predictions, targets, strict=True):
-            self.said.append(known(said.values_V, self.count))
-            self.truths.append(known(target.values_V, self.count))
+            row = known(said.values_V, len(self.names))
+            self.table.add(row, known(target.values_V, len(self.names)))
 
     def compute(self) -> dict[str, float]:
-        """Means over the numbers: R2, 0 where it is below; nMAE, the mean absolute error as a
-        share of the range of the true ones, at most 1.
+        """Means over the numbers, and R2 of each: R2, 0 where it is below; nMAE, the mean absolute
+        error as a share of the range of the true ones, at most 1.
         """
-        rows = [row for v in range(self.count) if (row := self._of(v))]
+        rows = {name: row for v, name in enumerate(self.names) if (row := self._of(v))}
         count = max(len(rows), 1)
-        return {"R2": sum(r[0] for r in rows) / count, "nMAE": sum(r[1] for r in rows) / count}
+        r2, miss = (sum(row[i] for row in rows.values()) / count for i in (0, 1))
+        each = {f"R2/{name}": row[0] for name, row in rows.items() if len(self.names) > 1}
+        return {"R2": r2, "nMAE": miss, **each}
 
     def _of(self, v: int) -> tuple[float, float] | None:
-        if not self.truths:
+        column = self.table.of(v)
+        if column is None:
             return None
-        true_N, said_N = (torch.stack(rows)[:, v].double() for rows in (self.truths, self.said))
-        seen_N = ~true_N.isnan()
-        if not seen_N.any():
-            return None
-        true_N = true_N[seen_N]
-        miss_N = (said_N[seen_N] - true_N).nan_to_num(torch.inf)
-        spread, width = (
-            float((true_N - true_N.mean()).square().sum()),
-            float(true_N.max() - true_N.min()),
-        )
+        said_N, true_N = (cells_N.double() for cells_N in column)
+        miss_N = (said_N - true_N).nan_to_num(torch.inf)
+        spread = float((true_N - true_N.mean()).square().sum())
+        width = float(true_N.max() - true_N.min())
         square, mean = float(miss_N.square().sum()), float(miss_N.abs().mean())
         if spread == 0:  # one number only: right, or not
             return float(mean < 1e-6 * max(1.0, float(true_N[0].abs()))), float(mean > 0)

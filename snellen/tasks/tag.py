@@ -19,6 +19,7 @@ from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ..nn.attributes import attribute_hinge, attribute_logistic
 from ..nn.presence import PresenceHead
+from ._cells import Columns, known
 from ._spread import spread_rows
 from .drawing import draw_lines
 from .heads import end_in, full
@@ -110,7 +111,7 @@ class Tag(Task):
         """Samples -> x_BCHW at the input size, y = {"attributes": (B, A)}, NaN where not known."""
         inputs, count = self.inputs(), len(self.names())
         x = torch.stack([inputs.fit(s.image_CHW) for s in samples])
-        attributes = torch.stack([known(s.target.attributes_A, count) for s in samples])
+        attributes = torch.stack([_known(s.target.attributes_A, count) for s in samples])
         index = torch.tensor([s.index for s in samples])
         sizes = torch.tensor([s.size for s in samples])
         return Batch(x, {"attributes": attributes}, index, sizes)
@@ -132,7 +133,7 @@ class Tag(Task):
 
     def metric(self) -> "TagScores":
         """Mean average precision, accuracy and F1 over the attributes."""
-        return TagScores(len(self.names()))
+        return TagScores(self.names())
 
     def draw(self, sample: Sample, target: Target | None = None) -> Image.Image:
         """The image with the attributes that hold written below, three a line."""
@@ -165,23 +166,15 @@ class Tag(Task):
                 "epochs": 4}  # fmt: skip
 
 
-def known(given: Tensor | None, count: int) -> Tensor:
-    """attributes_A as given -> attributes_A of 0, 1 and NaN for all else.
-
-    >>> known(torch.tensor([1.0, 0.0, 7.0]), 3)
-    tensor([1., 0., nan])
-    """
-    if given is None or len(given) != count:
-        return torch.full((count,), torch.nan)
-    given = given.float()
-    return torch.where((given == 0) | (given == 1), given, torch.nan)
-
-
 def _spread(train: SampleSet, count: int) -> Any:
     """The attributes of some samples, without reading pictures where that can be."""
     for i in spread_rows(len(train), LOOKS):
         target = train.target(i)
-        yield known((train[i].target if target is None else target).attributes_A, count)
+        yield _known((train[i].target if target is None else target).attributes_A, count)
+
+
+def _known(given: Tensor | None, count: int) -> Tensor:
+    return known(given, count, lambda cells_A: (cells_A == 0) | (cells_A == 1))
 
 
 def _hinge(scores_BA: Tensor, true_BA: Tensor) -> Tensor:
@@ -194,54 +187,48 @@ TAG_LOSSES = {"logistic": attribute_logistic, "hinge": _hinge}  # scores_BA, tru
 class TagScores(Metric):
     """Gathers probabilities and truths; what is not known (NaN) is not counted.
 
-    >>> scores = TagScores(1)
+    >>> scores = TagScores(["round"])
     >>> said = [Prediction(scores_K=torch.tensor([p])) for p in (0.9, 0.6, 0.2)]
     >>> scores.update(said, [Target(attributes_A=torch.tensor([v])) for v in (1.0, 0.0, 1.0)])
     >>> round(scores.compute()["mAP"], 4)
     0.8333
     """
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.scores: list[Tensor] = []
-        self.truths: list[Tensor] = []
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names, self.table = list(names), Columns()
 
     @property
     def has_truths(self) -> bool:
         """Whether any cell is known."""
-        return any(not true.isnan().all() for true in self.truths)
+        return self.table.has_truths
 
     def update(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
         """One batch."""
         for said, target in zip(predictions, targets, strict=True):
-            zeros = torch.zeros(self.count)
-            self.scores.append(zeros if said.scores_K is None else said.scores_K)
-            self.truths.append(known(target.attributes_A, self.count))
+            count = len(self.names)
+            scores_A = torch.zeros(count) if said.scores_K is None else said.scores_K
+            self.table.add(scores_A, _known(target.attributes_A, count))
 
     def compute(self) -> dict[str, float]:
-        """mAP over the attributes that occur; accuracy over those that are known; F1 as mAP."""
-        rows = [self._of(a) for a in range(self.count)] if self.scores else []
-        rows = [row for row in rows if row is not None]
+        """mAP and F1 over the attributes that occur, accuracy over those that are known; and the
+        average precision of each.
+        """
+        found = {name: row for a, name in enumerate(self.names) if (row := self._of(a))}
         means = {}
-        for i, name in enumerate(("mAP", "accuracy", "f1")):
-            values = [row[i] for row in rows if row[i] is not None]
-            means[name] = sum(values) / len(values) if values else 0.0
-        if rows and all(row[0] is None for row in rows):  # nothing occurs: nothing to be ranked
+        for i, metric in enumerate(("mAP", "accuracy", "f1")):
+            values = [row[i] for row in found.values() if row[i] is not None]
+            means[metric] = sum(values) / len(values) if values else 0.0
+        each = {f"AP/{name}": row[0] for name, row in found.items() if row[0] is not None}
+        if found and not each:  # nothing occurs: nothing to be ranked
             means |= {"mAP": float(means["accuracy"] == 1), "f1": float(means["accuracy"] == 1)}
-        return means
-
-    def by_attribute(self) -> list[float | None]:
-        """The average precision of each attribute; None where it never occurs."""
-        rows = [self._of(a) for a in range(self.count)] if self.scores else []
-        return [None if row is None else row[0] for row in rows]
+        return means | (each if len(self.names) > 1 else {})
 
     def _of(self, a: int) -> Any:
         """(average precision, accuracy, F1) of an attribute; None where they mean nothing."""
-        true_N, score_N = (torch.stack(rows)[:, a] for rows in (self.truths, self.scores))
-        seen_N = ~true_N.isnan()
-        if not seen_N.any():
+        column = self.table.of(a)
+        if column is None:
             return None
-        true_N, score_N = true_N[seen_N] == 1, score_N[seen_N]
+        score_N, true_N = column[0], column[1] == 1
         said_N = score_N > 0.5
         right = float((said_N == true_N).double().mean())
         if not true_N.any():
