@@ -1,10 +1,13 @@
 """YOLO v3: what its maps mean, what is asked of them, and the frame that pictures lie in."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
 
 import snellen as sn
+from snellen.core.errors import UsageError
 from snellen.data.letterbox import Letterbox, input_size
 from snellen.models import row
 from snellen.nn._cells import Cells, answering, flat, unflat
@@ -49,21 +52,23 @@ def test_a_perfect_answer_is_read_back_exactly(reach):
             assert len(found.labels_N) == len(true.labels_N)
 
 
-@pytest.mark.parametrize("reach", [0.0, 0.5])
-def test_a_perfect_answer_costs_nearly_nothing(reach):
+@pytest.mark.parametrize(("reach", "boxes"), [(0.0, "giou"), (0.5, "giou"), (0.0, "squares")])
+def test_a_perfect_answer_costs_nearly_nothing(reach, boxes):
     """Once its neighbours, who may answer too, are not asked: reach 0."""
-    one = style(reach=reach)
+    one = style(reach=reach, boxes=boxes)
     perfect = sum(one.loss(one.oracle(truths(), SIZE), truths(), SIZE).values())
     wild = sum(one.loss(raw(), truths(), SIZE).values())
     assert perfect < (1e-2 if reach == 0 else wild)
 
 
-def test_the_loss_with_one_answer_an_object_term_by_term():
-    """One answering anchor an object, written out in a loop over every slot."""
-    one, truth, maps = style(reach=0.0), truths(3, 4), raw(1, 0.3)
+@pytest.mark.parametrize(("boxes", "ignore"), [("giou", 0.7), ("squares", 0.5)])
+def test_the_loss_with_one_answer_an_object_term_by_term(boxes, ignore):
+    """One answering anchor an object, written out in a loop over every slot. Squares: the paper."""
+    one, truth = style(reach=0.0, ignore=ignore, boxes=boxes), truths(3, 4)
+    maps = raw(1, 0.3)
     parts = one.loss(maps, truth, SIZE)
     box = obj = cls = 0.0
-    answering = 0
+    answering = unblamed = 0
     for image in range(3):
         claimed = {}  # slot -> object
         for n, (x, y, w, h) in enumerate(centres(truth[image].boxes_N4).tolist()):
@@ -92,29 +97,59 @@ def test_the_loss_with_one_answer_an_object_term_by_term():
                         if (scale, r, c, a) in claimed:
                             n = claimed[scale, r, c, a][0]
                             true = truth[image].boxes_N4[n : n + 1]
-                            box += 1 - aligned_giou(mine, true)[0]
-                            goal = aligned_iou(mine, true)[0]
+                            if boxes == "giou":
+                                box += 1 - aligned_giou(mine, true)[0]
+                                goal = aligned_iou(mine, true)[0]
+                            else:
+                                u, v, tw, th = centres(true[0]).tolist()
+                                missed = (t[0].sigmoid() - (u / stride - c)) ** 2
+                                missed += (t[1].sigmoid() - (v / stride - r)) ** 2
+                                missed += (t[2] - math.log(tw / aw)) ** 2
+                                box += (missed + (t[3] - math.log(th / ah)) ** 2) / 2
+                                goal = torch.ones(())
                             wanted = F.one_hot(truth[image].labels_N[n], 3).float()
                             cls += F.binary_cross_entropy_with_logits(
                                 t[5:], wanted, reduction="sum"
                             )
-                        elif box_iou(mine, truth[image].boxes_N4).max() > 0.7:
+                        elif box_iou(mine, truth[image].boxes_N4).max() > ignore:
+                            unblamed += 1
                             continue
                         obj += F.binary_cross_entropy_with_logits(t[4], goal)
+    assert unblamed or ignore == 0.7
     expected = {"box": box, "objectness": obj, "class": cls}
+    count = answering if boxes == "giou" else 3  # a mean over who answers, or over the images
     for name, value in expected.items():
-        assert float(parts[name]) == pytest.approx(float(value) / answering, rel=1e-4), name
+        assert float(parts[name]) == pytest.approx(float(value) / count, rel=1e-4), name
+
+
+def test_the_papers_gradient_is_truth_minus_prediction():
+    """Of tw and th, and of the logits of objectness and classes against 1."""
+    one = style(reach=0.0, ignore=0.5, boxes="squares")
+    truth = [Truth(torch.tensor([[30.0, 20, 44, 33]]), torch.tensor([2]))]
+    maps = [m[:1].clone().requires_grad_() for m in raw(5, 0.3)]
+    sum(one.loss(maps, truth, SIZE).values()).backward()
+    _, slot, _, _ = answering(Cells.of(maps, ANCHORS, SIZE), truth, 0.0)
+    said, slope = (flat(m, 3)[0, slot[0]] for m in (maps, [m.grad for m in maps]))
+    wanted = Cells.of(maps, ANCHORS, SIZE).code(slot, truth[0].boxes_N4, 0.0)[0]
+    torch.testing.assert_close(-slope[2:4], (wanted - said[:4])[2:])
+    torch.testing.assert_close(-slope[4:], torch.tensor([1.0, 0, 0, 1]) - said[4:].sigmoid())
+
+
+def test_a_loss_of_boxes_that_is_none_is_refused():
+    with pytest.raises(UsageError, match="did you mean giou"):
+        style(boxes="giuo")
 
 
 @pytest.mark.parametrize(
-    ("name", "rules"), [("paper:yolov3_voc", (0.0, 0.5)), ("yolov3-small", (0.5, 0.7))]
+    ("name", "rules"),
+    [("paper:yolov3_voc", (0.0, 0.5, "squares")), ("yolov3-small", (0.5, 0.7, "giou"))],
 )
-def test_the_papers_networks_learn_by_the_papers_assignment(name, rules):
+def test_the_papers_networks_learn_by_the_papers_assignment_and_loss(name, rules):
     net = sn.model(name, classes=3, **row(name).thin)
     facts = net.head.style(3, {"9": [[8.0 + i, 9.0] for i in range(9)]})
     assert facts.pop("name") == YoloV3.name
     one = YoloV3(**facts)
-    assert (one.reach, one.ignore) == rules
+    assert (one.reach, one.ignore, one.boxes) == rules
 
 
 def test_more_answer_with_reach():
@@ -127,8 +162,9 @@ def test_more_answer_with_reach():
     assert asked[1] > 2 * asked[0]
 
 
-def test_the_loss_falls_by_its_gradient_to_the_truth():
-    one, truth = style(), truths(2, 3)
+@pytest.mark.parametrize("boxes", ["giou", "squares"])
+def test_the_loss_falls_by_its_gradient_to_the_truth(boxes):
+    one, truth = style(boxes=boxes), truths(2, 3)
     maps = [m.requires_grad_() for m in raw(2, 0.1)]
     optimiser = torch.optim.Adam(maps, lr=0.1)
     for _ in range(150):
@@ -150,9 +186,10 @@ def test_the_loss_falls_by_its_gradient_to_the_truth():
         Truth(torch.tensor([[4.0, 4, 30, 30]]), torch.tensor([0]), torch.tensor([True])),
     ],
 )
-def test_images_without_a_thing_to_learn_give_no_nan(odd):
+@pytest.mark.parametrize("boxes", ["giou", "squares"])
+def test_images_without_a_thing_to_learn_give_no_nan(odd, boxes):
     maps = [m.requires_grad_() for m in raw()]
-    loss = sum(style().loss(maps, [odd] * 3, SIZE).values())
+    loss = sum(style(boxes=boxes).loss(maps, [odd] * 3, SIZE).values())
     loss.backward()
     assert loss.isfinite()
     assert all(m.grad.isfinite().all() for m in maps)

@@ -47,6 +47,26 @@ class Darknet(Row):
         return he_init(Network(stages, head(cin, classes), channels))
 
 
+def detector_body(
+    channels: int, residual: bool, depths: tuple[int, ...], width: int, stem: str
+) -> tuple[dict[str, nn.Module], int]:
+    """Stages of a detector that ends in a map, and the pixels a cell of its last one is wide.
+
+    `stem` "halving" is one convolution of 6x6 and stride 2 in place of the paper's first.
+    """
+    body = Darknet(0, 0, residual, depths, width=width).build(1, channels)
+    stages = {name: getattr(body, name) for name in body.stages}
+    if stem == "halving":
+        act = partial(nn.LeakyReLU, 0.1, inplace=True)
+        stages["stem"] = conv_bn(channels, width, 6, 2, padding=2, act=act)
+    return stages, (1 if stem == "paper" else 2) << len(depths)
+
+
+def leaky_conv(cin: int, cout: int, size: int) -> nn.Sequential:
+    """x_BCHW -> (B, cout, H, W): convolution, batch norm and the paper's leak."""
+    return conv_bn(cin, cout, size, act=partial(nn.LeakyReLU, 0.1, inplace=True))
+
+
 def _conv(cin: int, cout: int, size: int, row: Darknet, stride: int = 1) -> nn.Sequential:
     return conv_bn(cin, cout, size, stride, act=partial(nn.LeakyReLU, row.slope, inplace=True))
 

@@ -7,7 +7,6 @@ The small one halves in its first convolution and twice more: cells of 8 pixels.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -16,11 +15,9 @@ from torch import Tensor, nn
 from ..nn.reorg import Reorg
 from ._columns import Count
 from ._network import Network
-from ._parts import conv_bn
 from ._row import Row
-from .darknet import Darknet
+from .darknet import detector_body, leaky_conv
 
-LEAKY = partial(nn.LeakyReLU, 0.1, inplace=True)
 ANCHORS = 5
 RARE = -4.6  # the logit of 1 %: an untrained network should say that hardly a slot holds a thing
 
@@ -42,13 +39,9 @@ class YoloV2(Row):
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> a map."""
-        body = Darknet(0, 0, False, self.depths, width=self.width).build(1, channels)
-        stages = {name: getattr(body, name) for name in body.stages}
-        if self.stem == "halving":
-            stages["stem"] = conv_bn(channels, self.width, 6, 2, padding=2, act=LEAKY)
-        stride = (1 if self.stem == "paper" else 2) << len(self.depths)
+        stages, stride = detector_body(channels, False, self.depths, self.width, self.stem)
         head = Passthrough(self.width << len(self.depths), self.narrow, classes, stride)
-        return Network(stages, head, channels, taps=body.stages[-2:])
+        return Network(stages, head, channels, taps=tuple(stages)[-2:])
 
 
 class Passthrough(nn.Module):
@@ -57,9 +50,9 @@ class Passthrough(nn.Module):
     def __init__(self, width: int, narrow: int, classes: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        self.deep = nn.Sequential(_conv(width, width, 3), _conv(width, width, 3))
-        self.passed = nn.Sequential(_conv(width // 2, narrow, 1), Reorg(2))
-        self.mixed = _conv(4 * narrow + width, width, 3)
+        self.deep = nn.Sequential(leaky_conv(width, width, 3), leaky_conv(width, width, 3))
+        self.passed = nn.Sequential(leaky_conv(width // 2, narrow, 1), Reorg(2))
+        self.mixed = leaky_conv(4 * narrow + width, width, 3)
         self.out = nn.Conv2d(width, self.outputs(classes), 1)
         self.out.get_parameter("bias").data.view(ANCHORS, -1)[:, 4] = RARE
 
@@ -81,10 +74,6 @@ class Passthrough(nn.Module):
             "anchors": anchors[str(ANCHORS)],
             "stride": self.stride,
         }
-
-
-def _conv(cin: int, cout: int, size: int) -> nn.Sequential:
-    return conv_bn(cin, cout, size, act=LEAKY)
 
 
 TABLE = {  #                   parameters  multiply-adds

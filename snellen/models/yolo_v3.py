@@ -7,7 +7,6 @@ wide where the paper's are 8, 16 and 32.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -16,11 +15,9 @@ from torch.nn import functional as F
 
 from ._columns import Count, Share
 from ._network import Network
-from ._parts import conv_bn
 from ._row import Row
-from .darknet import Darknet
+from .darknet import detector_body, leaky_conv
 
-LEAKY = partial(nn.LeakyReLU, 0.1, inplace=True)
 SCALES, ANCHORS = 3, 3  # maps, and anchors of each
 RARE = -4.6  # the logit of 1 %: an untrained network should say that hardly a slot holds a thing
 
@@ -28,7 +25,7 @@ RARE = -4.6  # the logit of 1 %: an untrained network should say that hardly a s
 @dataclass(frozen=True)
 class YoloV3(Row):
     """`depths` and `width` are Darknet's; `stem` "halving" is one convolution of 6x6, stride 2.
-    `reach` and `ignore` are facts of `sn.nn.YoloV3`.
+    `reach`, `ignore` and `boxes` are facts of `sn.nn.YoloV3`.
     """
 
     depths: tuple[Count, ...] = (1, 2, 8, 8, 4)
@@ -36,6 +33,7 @@ class YoloV3(Row):
     stem: Literal["paper", "halving"] = "paper"
     reach: Share = 0.0
     ignore: Share = 0.5
+    boxes: Literal["giou", "squares"] = "squares"
     family = "YOLO"
     paper = "arXiv:1804.02767"
     task = "detect"
@@ -45,15 +43,12 @@ class YoloV3(Row):
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> maps."""
-        body = Darknet(0, 0, True, self.depths, width=self.width).build(1, channels)
-        stages = {name: getattr(body, name) for name in body.stages}
-        if self.stem == "halving":
-            stages["stem"] = conv_bn(channels, self.width, 6, 2, padding=2, act=LEAKY)
+        stages, stride = detector_body(channels, True, self.depths, self.width, self.stem)
         widths = [self.width << i for i in range(1, len(self.depths) + 1)][-SCALES:]
-        first = (1 if self.stem == "paper" else 2) << (len(self.depths) - SCALES + 1)
-        strides = tuple(first << i for i in range(SCALES))
-        head = Pyramid(widths, classes, strides, reach=self.reach, ignore=self.ignore)
-        return Network(stages, head, channels, taps=body.stages[-SCALES:])
+        strides = tuple(stride >> i for i in reversed(range(SCALES)))
+        rules = {"reach": self.reach, "ignore": self.ignore, "boxes": self.boxes}
+        head = Pyramid(widths, classes, strides, rules)
+        return Network(stages, head, channels, taps=tuple(stages)[-SCALES:])
 
 
 class Pyramid(nn.Module):
@@ -63,7 +58,7 @@ class Pyramid(nn.Module):
     """
 
     def __init__(
-        self, widths: Sequence[int], classes: int, strides: tuple[int, ...], **rules: float
+        self, widths: Sequence[int], classes: int, strides: tuple[int, ...], rules: dict[str, Any]
     ) -> None:
         super().__init__()
         self.strides, self.rules = strides, rules
@@ -74,10 +69,10 @@ class Pyramid(nn.Module):
             self.necks.append(_neck(width + told, half))
             last = nn.Conv2d(width, self.outputs(classes), 1)
             last.get_parameter("bias").data.view(ANCHORS, -1)[:, 4] = RARE
-            self.outs.append(nn.Sequential(_conv(half, width, 3), last))
+            self.outs.append(nn.Sequential(leaky_conv(half, width, 3), last))
             told = half // 2
             if len(self.outs) < len(widths):
-                self.routes.append(_conv(half, told, 1))
+                self.routes.append(leaky_conv(half, told, 1))
 
     def forward(self, seen: Sequence[Tensor]) -> list[Tensor]:
         """The body's maps -> raw maps."""
@@ -115,17 +110,14 @@ def _neck(cin: int, half: int) -> nn.Sequential:
     """Five convolutions, 1x1 and 3x3 in turn."""
     widths = (cin, half, 2 * half, half, 2 * half, half)
     pairs = zip(widths, widths[1:], (1, 3, 1, 3, 1), strict=False)
-    return nn.Sequential(*(_conv(a, b, size) for a, b, size in pairs))
+    return nn.Sequential(*(leaky_conv(a, b, size) for a, b, size in pairs))
 
 
-def _conv(cin: int, cout: int, size: int) -> nn.Sequential:
-    return conv_bn(cin, cout, size, act=LEAKY)
-
-
+EASIER: dict[str, Any] = {"reach": 0.5, "ignore": 0.7, "boxes": "giou"}  # on few pictures
 TABLE = {  #                       parameters  multiply-adds
     "paper:yolov3_coco": YoloV3(61_949_149, 32_932_037_632),
     "paper:yolov3_voc": YoloV3(61_626_049, 32_713_987_072, classes=20),
     "yolov3-small": YoloV3(
-        1_443_987, 119_377_152, (1, 2, 2), 24, "halving", 0.5, 0.7, input=(3, 96, 96), classes=6
+        1_443_987, 119_377_152, (1, 2, 2), 24, "halving", **EASIER, input=(3, 96, 96), classes=6
     ),
 }

@@ -15,6 +15,7 @@ from .detector import Truth
 from .iou import aligned_iou, box_iou
 
 AROUND = [(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)]  # a cell and its neighbours
+SURE = 14.0  # the logit of a perfect answer
 LIKE = 0.35  # overlap of shapes from which an anchor answers, where more than one may
 
 
@@ -131,6 +132,28 @@ def blamed(boxes: Tensor, goal: Tensor, truths: Sequence[Truth], *, ignore: floa
             blame[image, iou_NM.amax(1) > ignore] = 0.0
     blame[goal > 0] = 1.0
     return blame
+
+
+def misses(cells: Cells, code_P4: Tensor, slot_P: Tensor, true_P4: Tensor, reach: float) -> Tensor:
+    """By how much the place in the cell, tw and th miss what they should be: (P, 4)."""
+    wanted_P4 = cells.code(slot_P, true_P4, reach)
+    place = (code_P4[:, :2].sigmoid() - wanted_P4[:, :2].sigmoid()) * (1 + 2 * reach)
+    return torch.cat([place, code_P4[:, 2:] - wanted_P4[:, 2:]], 1)
+
+
+def perfect(
+    truths: Sequence[Truth], maps: Sequence[tuple[int, int]], anchors: Sequence[Any], *,
+    size: tuple[int, int], classes: int, reach: float,
+) -> list[Tensor]:  # fmt: skip
+    """The maps (H, W each) of a network that is right: an object in the slot that `seated` says."""
+    count = len(anchors[0])
+    empty = [torch.full((len(truths), count * (5 + classes), *each), -SURE) for each in maps]
+    cells, out = Cells.of(empty, anchors, size), flat(empty, classes).clone()
+    for image, truth in enumerate(truths):
+        for slot, box_4, label in seated(cells, truth):
+            out[image, slot, :4] = cells.code(slot, box_4, reach)
+            out[image, slot, 4] = out[image, slot, 5 + label] = SURE
+    return unflat(out, maps, count)
 
 
 def seated(cells: Cells, truth: Truth) -> Iterator[tuple[int, Tensor, int]]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.parts import Part
-from ._cells import Cells, answering, blamed, flat, seated, unflat
+from ._cells import Cells, answering, blamed, flat, misses, perfect
 from .detector import Found, Style, Truth, candidates
 from .iou import aligned_iou
 
@@ -30,7 +30,6 @@ PARTS = {
         "anchors from k-means, sigmoid of the place in a cell, softmax classes", "001",
     )
 }  # fmt: skip
-SURE = 14.0  # the logit of a perfect answer
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class YoloV2(Style):
         blame[image, slot] = self.found
         small = 2 - (true[:, 2:] - true[:, :2]).prod(1) / (size[0] * size[1])
         parts = {
-            "box": (_misses(cells, mine, slot, true).square().sum(1) * small).sum(),
+            "box": (misses(cells, mine[:, :4], slot, true, 0.0).square().sum(1) * small).sum(),
             "objectness": ((out[..., 4].sigmoid() - goal).square() * blame).sum(),
             "class": F.cross_entropy(mine[:, 5:], truth.labels_N[object_P], reduction="sum"),
         }
@@ -81,22 +80,9 @@ class YoloV2(Style):
 
     def oracle(self, truths: Sequence[Truth], size: tuple[int, int]) -> Tensor:
         """Every object in the free slot of its centre's cell that fits its shape best."""
-        cells = (size[0] // self.stride, size[1] // self.stride)
-        count = len(self.anchors)
-        empty = torch.full((len(truths), count * (5 + self.classes), *cells), -SURE)
-        grid, out = Cells.of([empty], [self.anchors], size), flat([empty], self.classes).clone()
-        for image, truth in enumerate(truths):
-            for slot, box_4, label in seated(grid, truth):
-                out[image, slot, :4] = grid.code(slot, box_4, 0.0)
-                out[image, slot, 4] = out[image, slot, 5 + label] = SURE
-        return unflat(out, [cells], count)[0]
-
-
-def _misses(cells: Cells, mine_PC: Tensor, slot_P: Tensor, true_P4: Tensor) -> Tensor:
-    """By how much sigmoid(tx), sigmoid(ty), tw, th miss what they should be: (P, 4)."""
-    wanted = cells.code(slot_P, true_P4, 0.0)
-    place = mine_PC[:, :2].sigmoid() - wanted[:, :2].sigmoid()
-    return torch.cat([place, mine_PC[:, 2:4] - wanted[:, 2:]], 1)
+        maps = [(size[0] // self.stride, size[1] // self.stride)]
+        rules: dict[str, Any] = {"size": size, "classes": self.classes, "reach": 0.0}
+        return perfect(truths, maps, [self.anchors], **rules)[0]
 
 
 STYLES = {YoloV2.name: YoloV2}

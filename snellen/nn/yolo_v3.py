@@ -8,21 +8,25 @@ anchor's times exp(tw), exp(th).
 centre may lie half a cell outside, and the two nearest neighbour cells and every anchor of like
 shape answer too: three to nine times the examples, which a short training on few images needs.
 
-The paper learns boxes by the squares of what tx .. th miss and objectness towards 1; here boxes are
-learned by 1 - GIoU and objectness towards the overlap reached, and each part is a mean over those
-who answer. Its `ignore` is 0.5; 0.7 is that of its program for COCO.
+`boxes` "squares" is the paper's loss: half the squares of what the place in the cell, tw and th
+miss (its gradient is truth minus prediction), objectness towards 1, sums over an image; `ignore` is
+0.5 there, and 0.7 in its program for COCO. The place is compared after the sigmoid, as in YOLO
+v2: before it, a centre at a cell's edge would be infinitely far. With "giou" boxes are learned by
+1 - GIoU and objectness towards the overlap reached, and each part is a mean over those who answer.
+`paper:yolov3_coco` and `_voc` learn by squares, yolov3-small by GIoU.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..core.errors import UnknownName
 from ..core.parts import Part
-from ._cells import Cells, answering, blamed, flat, seated, unflat
+from ._cells import Cells, answering, blamed, flat, misses, perfect
 from .detector import Found, Style, Truth, candidates
 from .iou import aligned_giou, aligned_iou
 
@@ -32,7 +36,6 @@ PARTS = {
         "three scales, nine anchors, logistic classes", "001",
     )
 }  # fmt: skip
-SURE = 14.0  # the logit of a perfect answer
 
 
 @dataclass(frozen=True)
@@ -52,34 +55,42 @@ class YoloV3(Style):
     reach: float = 0.5
     ignore: float = 0.7  # overlap with an object from which an unassigned box is not punished
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)  # box, objectness, class
+    boxes: Literal["giou", "squares"] = "giou"  # what they are learned by
     name = "yolo_v3"
+
+    def __post_init__(self) -> None:
+        """Raises UsageError on a loss of boxes that is none of the two."""
+        if self.boxes not in (kinds := ("giou", "squares")):
+            raise UnknownName(str(self.boxes), kinds, "the losses of YOLO v3's boxes")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     def loss(self, raw: Any, truths: Sequence[Truth], size: tuple[int, int]) -> dict[str, Tensor]:
-        """box: 1 - GIoU of who answers; objectness: against the overlap reached; class."""
+        """box, of who answers; objectness, of all that are blamed; class."""
         cells = Cells.of(raw, self.anchors, size)
-        out = flat(raw, self.classes)
-        boxes = cells.boxes(out[..., :4].float(), self.reach)
+        out = flat(raw, self.classes).float()
+        boxes = cells.boxes(out[..., :4], self.reach)
         image, slot, object_P, truth = answering(cells, truths, self.reach)
+        mine, true = out[image, slot], truth.boxes_N4[object_P]
         goal = torch.zeros(out.shape[:2], device=out.device)
-        box = cls = out.sum() * 0.0
-        if len(image):
-            mine = boxes[image, slot]
-            box = (1 - aligned_giou(mine, truth.boxes_N4[object_P])).sum()
-            goal[image, slot] = aligned_iou(mine.detach(), truth.boxes_N4[object_P])
-            onehot = F.one_hot(truth.labels_N[object_P], self.classes).float()
-            cls = F.binary_cross_entropy_with_logits(
-                out[image, slot, 5:].float(), onehot, reduction="sum"
-            )
+        if self.boxes == "squares":
+            missed = misses(cells, mine[:, :4], slot, true, self.reach).square().sum(1) / 2
+            goal[image, slot], count = 1.0, len(truths)
+        else:
+            missed = 1 - aligned_giou(boxes[image, slot], true)
+            goal[image, slot], count = aligned_iou(boxes[image, slot].detach(), true), len(image)
+        onehot = F.one_hot(truth.labels_N[object_P], self.classes).float()
         blame = blamed(boxes.detach(), goal, truths, ignore=self.ignore)
-        obj = F.binary_cross_entropy_with_logits(out[..., 4].float(), goal, reduction="none")
-        count = max(len(image), 1)
-        parts = {"box": box, "objectness": (obj * blame).sum(), "class": cls}
+        obj = F.binary_cross_entropy_with_logits(out[..., 4], goal, reduction="none")
+        parts = {
+            "box": missed.sum(),
+            "objectness": (obj * blame).sum(),
+            "class": F.binary_cross_entropy_with_logits(mine[:, 5:], onehot, reduction="sum"),
+        }
         return {
-            name: weight * part / count
+            name: weight * part / max(count, 1)
             for (name, part), weight in zip(parts.items(), self.weights, strict=True)
         }
 
@@ -97,15 +108,8 @@ class YoloV3(Style):
     ) -> list[Tensor]:
         """Every object in the free slot of its centre's cell that fits its shape best."""
         cells = cells or [(size[0] // s, size[1] // s) for s in self.strides]
-        count = len(self.anchors[0])
-        depth = count * (5 + self.classes)
-        empty = [torch.full((len(truths), depth, h, w), -SURE) for h, w in cells]
-        grid, out = Cells.of(empty, self.anchors, size), flat(empty, self.classes).clone()
-        for image, truth in enumerate(truths):
-            for slot, box_4, label in seated(grid, truth):
-                out[image, slot, :4] = grid.code(slot, box_4, self.reach)
-                out[image, slot, 4] = out[image, slot, 5 + label] = SURE
-        return unflat(out, cells, count)
+        rules: dict[str, Any] = {"size": size, "classes": self.classes, "reach": self.reach}
+        return perfect(truths, cells, self.anchors, **rules)
 
 
 STYLES = {YoloV3.name: YoloV3}
