@@ -104,7 +104,8 @@ class Inputs:
         x = x_BCHW.float() if x_BCHW.is_floating_point() else x_BCHW.float().mul_(1 / 255)
         if not self._standardises:
             return x
-        return x.sub(self._mean.to(x.device)).mul_(self._factor.to(x.device))
+        mean, factor = (t.to(x.device, non_blocking=True) for t in (self._mean, self._factor))
+        return x.sub(mean).mul_(factor)
 
     @cached_property
     def _standardises(self) -> bool:

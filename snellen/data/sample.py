@@ -116,7 +116,7 @@ class Batch:
     def select(self, rows: Tensor) -> "Batch":
         """The rows of a batch, without targets: how an encoded data set is dealt into steps."""
         y = {name: pick(value, rows) for name, value in self.y.items()}
-        return Batch(self.x[rows], y, self.index_B[rows], self.sizes_B2[rows])
+        return Batch(pick(self.x, rows), y, self.index_B[rows], self.sizes_B2[rows])
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on another device, copied without waiting where the memory is pinned."""
@@ -149,5 +149,5 @@ def pick(value: Any, rows: Tensor) -> Any:
     ['c', 'a']
     """
     if isinstance(value, Tensor):
-        return value[rows]
+        return value[rows.to(value.device, non_blocking=rows.is_cpu)]
     return [value[i] for i in rows.tolist()]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from ..core.coming import Coming
 from .probes._probe import Feed
 
 
@@ -13,7 +14,7 @@ class Late:
 
     def __init__(self, nonfinite: Callable[[str, Feed | None, Tensor | None], None]) -> None:
         self._nonfinite = nonfinite
-        self._kept: tuple[Tensor, Feed] | None = None
+        self._kept: tuple[Coming, Feed] | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -26,14 +27,14 @@ class Late:
             loss = loss.detach().float().mean()
         if loss.is_cpu:
             return loss.item()
-        return self.read((loss.detach(), feed))
+        return self.read((Coming(loss), feed))
 
-    def read(self, following: tuple[Tensor, Feed] | None = None) -> float:
+    def read(self, following: tuple[Coming, Feed] | None = None) -> float:
         """The loss that waits; another may take its place."""
         late, self._kept = self._kept, following
         if late is None:
-            return following[0].item() if following else math.nan
-        value = late[0].item()
+            return following[0].numbers()[0] if following else math.nan
+        value = late[0].numbers()[0]
         if not math.isfinite(value):
             self._nonfinite("loss", late[1], None)
         return value

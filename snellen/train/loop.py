@@ -5,6 +5,7 @@ pure function of its state: `state()` in the middle of an epoch and `restore` co
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ..core.coming import Coming
 from ..core.errors import Diverged
 from ..core.seeds import rng_state, set_rng_state
 from ..data.sample import DROPPED, Batch
@@ -45,14 +47,35 @@ class Position:
         return {name: value / max(self.seen, 1) for name, value in self.sums.items()}
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a step measured; on a GPU its numbers are still on their way."""
+
+    step: int  # of the whole training, from 1
+    samples: int
+    values: Mapping[str, float | Tensor]
+    coming: Coming | None = None
+
+    @staticmethod
+    def of(step: int, samples: int, values: Mapping[str, float | Tensor]) -> "Told":
+        """Numbers are known; of tensors a copy to the host is queued."""
+        later = [v.reshape(()).float() for v in values.values() if isinstance(v, Tensor)]
+        return Told(step, samples, values, Coming(torch.stack(later)) if later else None)
+
+    def numbers(self) -> dict[str, float]:
+        """The values, waited for where they have to be."""
+        come = iter(self.coming.numbers() if self.coming else ())
+        return {k: next(come) if isinstance(v, Tensor) else v for k, v in self.values.items()}
+
+
 class Listener(Protocol):
     """Who hears of a training: the session that logs, saves and evaluates."""
 
     def before_step(self, batch: Batch) -> None:
         """The batch of the coming step, before anything is computed."""
 
-    def after_step(self, loss: float, lr: float, samples: int) -> None:
-        """A step is done."""
+    def after_step(self, loss: float | None, lr: float, samples: int) -> None:
+        """A step is done; on a GPU the loss is that of the step before, None after the first."""
 
     def after_epoch(self, means: Mapping[str, float]) -> bool:
         """An epoch is done: "loss", and its parts where it has several; False ends the training."""
@@ -88,7 +111,8 @@ class Loop:
             compute.device.type, enabled=compute.amp is torch.float16
         )
         self.position = Position()
-        self._late: dict[int, Tensor] = {}  # on a GPU, a loss that is not yet read
+        self._told: deque[Told] = deque()  # steps whose numbers are not yet read
+        self._lag = 0 if compute.device.type == "cpu" else 1  # how many of them may wait
 
     def run(self, listener: Listener) -> None:
         """From the present position to the last epoch, or until the listener says stop.
@@ -104,25 +128,24 @@ class Loop:
                 losses, lr = self._step(batch)
                 where.step += 1
                 where.step_in_epoch += 1
-                where.seen += len(batch)
-                for name, value in losses.items():
-                    where.sums[name] = where.sums.get(name, 0.0) + value * len(batch)
-                listener.after_step(losses["loss"], lr, len(batch))
+                self._told.append(Told.of(where.step, len(batch), losses))
+                listener.after_step(self._read(self._lag), lr, len(batch))
+            self._read()
             means = where.means() | self._decays()
             self.watch.see(means.get("loss", math.inf))
             where.epoch, where.step_in_epoch, where.seen, where.sums = where.epoch + 1, 0, 0, {}
             if not listener.after_epoch(means):
                 break
 
-    def _step(self, batch: Batch) -> tuple[dict[str, float], float]:
+    def _step(self, batch: Batch) -> tuple[dict[str, float | Tensor], float]:
         """One batch -> (losses by name, learning rate) and moved weights."""
         factor = self._schedule()
-        losses = {"loss": 0.0}
+        losses: dict[str, float | Tensor] = {"loss": 0.0}
         if self.augment is not None:
             batch = replace(batch.to(self.compute.device), step=self.position.step)
             batch = self.augment(batch, self.generator)
             if DROPPED in batch.y:  # things that were moved out of their pictures, per picture
-                losses["things_dropped"] = batch.y[DROPPED].float().mean().item()
+                losses["things_dropped"] = self._number(batch.y[DROPPED].float().mean())
         batch = self.compute.ready(self.task, batch)
         for (phase, optimiser), lrs in zip(self.optimisers, self.base_lr, strict=True):
             if self.position.step % phase.every:
@@ -137,7 +160,7 @@ class Loop:
             if self.recipe.max_norm is not None:
                 project_norms(self.net, self.recipe.max_norm)
             if len(parts) > 1 or len(self.optimisers) > 1:
-                losses |= {f"{phase.name}_{k}": float(part.detach()) for k, part in parts.items()}
+                losses |= {f"{phase.name}_{k}": self._number(part) for k, part in parts.items()}
         return losses, self.base_lr[0][0] * factor
 
     def _schedule(self) -> float:
@@ -166,14 +189,11 @@ class Loop:
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(phase.params, self.recipe.clip)
 
-    def _update(self, loss: Tensor, optimiser: Optimizer, phase: Phase) -> float:
-        """Gradients, then a step; on the CPU a loss that is not finite never reaches the weights.
-
-        Returns the loss; on a GPU that of the step before, so that nothing waits for this one.
-        """
-        if self.compute.device.type == "cpu":
+    def _update(self, loss: Tensor, optimiser: Optimizer, phase: Phase) -> float | Tensor:
+        """Gradients, then a step; on the CPU the weights never meet a loss that is not finite."""
+        if self._lag == 0:
             loss.backward()
-            value = self._finite(loss)
+            value = self._finite(loss.item(), self.position.step + 1)
             self._clip(phase)
             optimiser.step()
             return value
@@ -183,19 +203,32 @@ class Loop:
         self._clip(phase)
         self.scaler.step(optimiser)
         self.scaler.update()
-        late = self._late.get(id(optimiser), loss)
-        self._late[id(optimiser)] = loss.detach()
-        return self._finite(late)
+        return loss.detach()
 
-    def _finite(self, loss: Tensor) -> float:
-        value = loss.item()
-        if math.isfinite(value):
-            return value
-        where = self.position
-        raise Diverged(f"the loss is {value} at step {where.step + 1} (epoch {where.epoch + 1})")
+    def _number(self, value: Tensor) -> float | Tensor:
+        """A number; on a GPU the tensor, as reading it would wait for the device."""
+        return value.detach() if self._lag else value.item()
+
+    def _read(self, waiting: int = 0) -> float | None:
+        """Count what all steps but the last `waiting` measured -> the last loss counted, if any."""
+        loss, where = None, self.position
+        while len(self._told) > waiting:
+            told = self._told.popleft()
+            values = told.numbers()
+            loss = self._finite(values["loss"], told.step)
+            where.seen += told.samples
+            for name, value in values.items():
+                where.sums[name] = where.sums.get(name, 0.0) + value * told.samples
+        return loss
+
+    def _finite(self, loss: float, step: int) -> float:
+        if math.isfinite(loss):
+            return loss
+        raise Diverged(f"the loss is {loss} at step {step} (epoch {self.position.epoch + 1})")
 
     def state(self) -> dict[str, Any]:
         """All that the coming steps depend on, weights apart."""
+        self._read()
         return {
             "position": asdict(self.position),
             "optimisers": [optimiser.state_dict() for _, optimiser in self.optimisers],

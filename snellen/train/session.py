@@ -114,7 +114,7 @@ class Session:
         if self.doc is not None:
             self.doc.rows(batch.index_B)
 
-    def after_step(self, loss: float, lr: float, samples: int) -> None:
+    def after_step(self, loss: float | None, lr: float, samples: int) -> None:
         """Show, and save when the time has come."""
         self.progress.step(loss, lr, samples)
         if self._stop:

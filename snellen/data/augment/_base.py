@@ -71,3 +71,12 @@ def reach(x_BCHW: Tensor) -> Tensor | float:
     if x_BCHW.dtype == torch.uint8:
         return 255.0
     return x_BCHW.amax((1, 2, 3), keepdim=True) - x_BCHW.amin((1, 2, 3), keepdim=True)
+
+
+def beside(value: Tensor, x: Tensor) -> Tensor:
+    """A tensor on the device of another; a copy to a GPU is queued, one from it is waited for.
+
+    >>> beside(torch.ones(1), torch.zeros(1)).device.type
+    'cpu'
+    """
+    return value.to(x.device, non_blocking=value.is_cpu)

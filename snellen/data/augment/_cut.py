@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ._base import beside
+
 
 def cut(x_BCHW: Tensor, top_B: Tensor, left_B: Tensor, *, size: tuple[int, int]) -> Tensor:
     """x_BCHW, the upper left corners -> (B, C, *size); the pixels are those of the picture.
@@ -13,7 +15,7 @@ def cut(x_BCHW: Tensor, top_B: Tensor, left_B: Tensor, *, size: tuple[int, int])
     """
     windows = x_BCHW.unfold(2, size[0], 1).unfold(3, size[1], 1)
     rows = torch.arange(len(x_BCHW), device=x_BCHW.device)
-    return windows[rows, :, top_B.to(x_BCHW.device), left_B.to(x_BCHW.device)]
+    return windows[rows, :, beside(top_B, x_BCHW), beside(left_B, x_BCHW)]
 
 
 def shifts(right_B: Tensor, down_B: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ...core.errors import DataError
 from ..sample import DROPPED, VOID, Batch
+from ._base import beside
 from ._geometry import determinant, is_exact, move_boxes, move_points, resample, rescaled
 from ._geometry import sample_nearest as nearest
 
@@ -57,7 +58,7 @@ def follow(batch: Batch, x_BCHW: Tensor, matrix_B23: Tensor) -> Batch:
         return replace(batch, x=x_BCHW)
     y = dict(batch.y)
     sizes = (_size(batch.x), _size(x_BCHW))
-    matrix_B23 = matrix_B23.to(x_BCHW.device)
+    matrix_B23 = beside(matrix_B23, x_BCHW)
     for stem, move in MOVES.items():
         if stem in names:
             y[names[stem]] = move(y[names[stem]], matrix_B23, sizes)
@@ -179,7 +180,7 @@ def _pictures(images: Any, matrix_B23: Tensor, sizes: tuple[Size, Size]) -> Any:
     if ratios != ((1, 1), (1, 1)):
         matrix_B23 = rescaled(matrix_B23, *ratios)
     if is_exact(matrix_B23):
-        return nearest(images, matrix_B23.to(images.device), size)
+        return nearest(images, beside(matrix_B23, images), size)
     return resample(images, matrix_B23, size=size)
 
 
@@ -240,7 +241,7 @@ def _joined(values: Any) -> tuple[Tensor, Tensor]:
     joined = values.flatten(0, 1) if isinstance(values, Tensor) else torch.cat(list(values))
     counts = [len(v) for v in values]
     rows_M = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts, dtype=torch.int64))
-    return joined, rows_M.to(joined.device)
+    return joined, beside(rows_M, joined)
 
 
 def _parted(joined: Tensor, like: Any) -> Any:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ._base import beside
+
 
 def move_points(points_N2: Tensor, matrix_23: Tensor) -> Tensor:
     """points_N2 -> points_N2 under a 2 x 3 matrix; both may have the same axes more in front.
@@ -100,7 +102,7 @@ def resample(
     shift = inverse[:, :, :2] @ middle + inverse[:, :, 2] - half
     linear = inverse[:, :, :2] * middle / half[:, None]
     theta = torch.cat([linear, (shift / half)[:, :, None]], 2)
-    grid = F.affine_grid(theta.to(x_BCHW.device), shape, align_corners=False)
+    grid = F.affine_grid(beside(theta, x_BCHW), shape, align_corners=False)
     outside = "border" if repeats_edge else "zeros"
     moved = F.grid_sample(x_BCHW.float(), grid, padding_mode=outside, align_corners=False)
     return moved.round_().to(torch.uint8) if x_BCHW.dtype == torch.uint8 else moved.to(x_BCHW.dtype)

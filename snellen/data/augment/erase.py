@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from ...core.parts import Part
 from ..sample import Batch
-from ._base import Augment
+from ._base import Augment, beside
 
 PROBABILITY, SMALLEST, LARGEST = 0.5, 0.2, 0.5  # sides over the picture's
 
@@ -32,7 +32,7 @@ class Erase(Augment):
         rows_BH = _stretch(draws[0], draws[1], x.shape[-2])
         cols_BW = _stretch(draws[2], draws[3], x.shape[-1])
         chosen = (draws[4] < PROBABILITY)[:, None, None]
-        mask = (rows_BH[:, :, None] & cols_BW[:, None, :] & chosen)[:, None].to(x.device)
+        mask = beside((rows_BH[:, :, None] & cols_BW[:, None, :] & chosen)[:, None], x)
         mean = x.float().mean((2, 3), keepdim=True).to(x.dtype)
         return replace(batch, x=torch.where(mask, mean, x))
 

@@ -5,7 +5,7 @@ from torch import Generator, Tensor
 
 from ...core.parts import Part
 from ..sample import Batch
-from ._base import Augment
+from ._base import Augment, beside
 from ._follow import follow
 
 
@@ -19,7 +19,7 @@ class Flip(Augment):
         """x_BCHW -> x_BCHW, pixels unchanged but for their place."""
         turned_B = draw_turned(len(batch), generator)
         x = batch.x
-        mask = turned_B.to(x.device).view(-1, 1, 1, 1)
+        mask = beside(turned_B, x).view(-1, 1, 1, 1)
         moved = torch.where(mask, x.flip(self.axis), x)
         return follow(batch, moved, mirrors(turned_B, self.axis, x.shape[self.axis]))
 

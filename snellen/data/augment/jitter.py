@@ -9,7 +9,7 @@ from ...core.parts import Part
 from ..sample import Batch
 from ..source import SampleSet
 from ..statistics import colour_covariance
-from ._base import Augment, keep_type
+from ._base import Augment, beside, keep_type
 
 BRIGHTNESS, CONTRAST, SATURATION = 0.2, 0.2, 0.2  # greatest change to either side
 
@@ -26,7 +26,7 @@ class Jitter(Augment):
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """x_BCHW -> x_BCHW; draws s, c, b in 0.8 .. 1.2, one of each a sample."""
-        colours = draw_colours(len(batch), generator).to(batch.x.device)
+        colours = beside(draw_colours(len(batch), generator), batch.x)
         saturation, contrast, brightness = colours[..., None, None, None].unbind()
         x = batch.x.float()
         if x.shape[1] == 3:
@@ -71,12 +71,12 @@ class Lighting(Augment):
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """x_BCHW -> x_BCHW; the shifts' covariance is 0.01 times that of the pixels."""
         x = batch.x.float()
-        draws = torch.randn(len(x), x.shape[1], generator=generator).to(x.device)
+        draws = beside(torch.randn(len(x), x.shape[1], generator=generator), x)
         given = self.covariance_CC
         if given is None:
             root_CC = root_covariance(x)
         else:
-            root_CC = root(given).to(x.device) * (255 if batch.x.dtype == torch.uint8 else 1)
+            root_CC = beside(root(given), x) * (255 if batch.x.dtype == torch.uint8 else 1)
         shift_BC = draws @ (0.1 * root_CC)
         return replace(batch, x=keep_type(x + shift_BC[:, :, None, None], batch.x))
 

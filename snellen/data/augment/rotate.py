@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 from ...core.parts import Part
 from ..sample import Batch
-from ._base import Augment
+from ._base import Augment, beside
 from ._follow import follow
 from ._geometry import resample, sample_nearest
 
@@ -58,7 +58,7 @@ def turn(batch: Batch, turns_B: Tensor) -> Batch:
     size = (batch.x.shape[-2], batch.x.shape[-1])
     cos_B, sin_B = (torch.tensor(v)[turns_B % 4] for v in ([1.0, 0, -1, 0], [0.0, 1, 0, -1]))
     matrix_B23 = about_middle(_turned(cos_B, -sin_B), size)
-    return follow(batch, sample_nearest(batch.x, matrix_B23.to(batch.x.device), size), matrix_B23)
+    return follow(batch, sample_nearest(batch.x, beside(matrix_B23, batch.x), size), matrix_B23)
 
 
 def about_middle(linear_B22: Tensor, size: tuple[int, ...]) -> Tensor:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from ...core.parts import Part
 from ..sample import Batch
-from ._base import Augment, keep_type
+from ._base import Augment, beside, keep_type
 
 KNOTS, STRONGEST = 3, 2.0  # brightnesses along a side that are drawn; in deviations of the picture
 
@@ -31,7 +31,7 @@ class Shade(Augment):
         if not len(batch):
             return batch  # a deviation of nothing is undefined
         x = batch.x.float()
-        light = (knots * strength).to(x.device) * x.std((1, 2, 3), keepdim=True, correction=0)
+        light = beside(knots * strength, x) * x.std((1, 2, 3), keepdim=True, correction=0)
         wave = F.interpolate(light, x.shape[-2:], mode="bicubic", align_corners=True)
         wave -= wave.mean((1, 2, 3), keepdim=True)  # no brighter on the whole than at validation
         return replace(batch, x=keep_type(x + wave, batch.x))
