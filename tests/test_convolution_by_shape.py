@@ -14,7 +14,7 @@ from torch.nn import functional as F
 import snellen as sn
 from snellen.nn import quickest
 from snellen.nn.conv_by_shape import ConvByShape, choices, recall
-from snellen.nn.depthwise import spread_gradient
+from snellen.nn.depthwise import roomy_gradient, spread_gradient
 from snellen.nn.im2col import Geometry, input_gradient, matrix_conv, weight_gradient
 from snellen.nn.quickest import Quickest
 from snellen.train.checkpoint import load
@@ -65,6 +65,21 @@ def test_the_spread_gradient_is_the_depthwise_one(kernel, stride, dilation, size
     grad = torch.randn_like(out)
     (wanted,) = torch.autograd.grad(out, x, grad)
     torch.testing.assert_close(spread_gradient(size, weight, grad, geometry=geometry), wanted)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    kernel=PAIR, stride=PAIR, dilation=PAIR, size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+)  # fmt: skip
+def test_a_map_with_room_around_has_the_depthwise_weight_gradient(kernel, stride, dilation, size):
+    padding = tuple(d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
+    x = torch.randn(2, 4, *size, dtype=torch.float64)
+    weight = torch.randn(4, 1, *kernel, dtype=torch.float64, requires_grad=True)
+    out = F.conv2d(x, weight, None, stride, padding, dilation, 4)
+    grad = torch.randn_like(out)
+    (wanted,) = torch.autograd.grad(out, weight, grad)
+    geometry = Geometry(kernel, stride, padding, dilation)
+    torch.testing.assert_close(roomy_gradient(x, weight, grad, geometry=geometry), wanted)
 
 
 def one_step(net, x, *, bf16):

@@ -2,12 +2,11 @@
 
 oneDNN's bfloat16 convolutions are hard to beat on large maps and collapse on small ones: on a 4x4
 map of 512 channels the weight gradient takes five times as long as the same sum as one matrix
-product; so does the input gradient of depthwise convolutions with stride (`python bench/levers.py`
-prints what a step gains). Which way is quicker is timed when a shape is first met, for the output
-and each gradient apart, and remembered per machine.
+product; so do gradients of depthwise convolutions with stride or on the smallest maps (`python
+bench/levers.py` prints what a step gains). Which way is quicker is timed when a shape is first met,
+for the output and each gradient apart, and remembered per machine.
 """
 
-from functools import partial
 from typing import Any, cast
 
 import torch
@@ -15,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.parts import Part
-from .depthwise import spread_gradient
+from ._traced import is_traced
+from .depthwise import lacking, roomy_gradient, spread_gradient
 from .im2col import Geometry, Pair, input_gradient, matrix_conv, weight_gradient
 from .quickest import Quickest, machine_table
 
@@ -23,7 +23,7 @@ PARTS = {
     "Convolution by shape": Part(
         "Layers and shapes",
         "sn.accelerate, sn.nn.ConvByShape, sn.nn.matrix_conv, sn.nn.spread_gradient, "
-        "sn.nn.Quickest",
+        "sn.nn.roomy_gradient, sn.nn.Quickest",
         "the quicker of two ways for the output and each gradient: oneDNN, or a matrix product",
     ),
 }
@@ -98,7 +98,7 @@ class ConvByShape(nn.Conv2d):
 
     def _has_choice(self, x: Tensor) -> bool:
         """Whether there is another way than the library's here, and it may be the quicker one."""
-        if x.device.type != "cpu" or x.ndim != 4 or type(x) is not Tensor or _is_traced():
+        if x.device.type != "cpu" or x.ndim != 4 or type(x) is not Tensor or is_traced():
             return False
         if isinstance(self.padding, str) or self.padding_mode != "zeros":
             return False
@@ -114,13 +114,15 @@ class ConvByShape(nn.Conv2d):
             fits = self.in_channels >= FEW_CHANNELS and height * width <= LARGE_MAP
         else:
             depthwise = self.groups == self.in_channels == self.out_channels
-            fits = depthwise and geometry.stride != (1, 1) and min(geometry.reach()) >= 0
+            size = (x.shape[2], x.shape[3])
+            slow = geometry.stride != (1, 1) or max(lacking(size, geometry)) > 0
+            fits = depthwise and slow and min(geometry.reach()) >= 0
         return fits and x.is_contiguous(memory_format=torch.channels_last)
 
 
 class _ByShape(torch.autograd.Function):
-    """The convolution and its gradients, each in its quicker way. With groups it is depthwise, and
-    only the gradient at the input has another way.
+    """The convolution and its gradients, each in its quicker way. With groups it is depthwise: its
+    output has no other way, its gradient at the weights only on maps smaller than the kernel.
     """
 
     @staticmethod
@@ -165,16 +167,20 @@ class _ByShape(torch.autograd.Function):
             way = input_gradient if groups == 1 else spread_gradient
             return way(size, weight, grad, geometry=geometry)
 
+        def to_weights() -> Tensor:
+            if groups == 1:
+                return weight_gradient(x, grad, geometry)
+            return roomy_gradient(x, weight, grad, geometry=geometry)
+
         to_x = to_weight = to_bias = None
         if ctx.needs_input_grad[0]:
             key = _key("to input", x, weight, geometry)
             to_x = ctx.quickest.of(key, lambda: library(0), to_input)
-        if ctx.needs_input_grad[1] and groups > 1:
+        if ctx.needs_input_grad[1] and groups > 1 and max(lacking(size, geometry)) <= 0:
             to_weight = library(1)
         elif ctx.needs_input_grad[1]:
             key = _key("to weight", x, weight, geometry)
-            other = partial(weight_gradient, x, grad, geometry)
-            to_weight = ctx.quickest.of(key, lambda: library(1), other)
+            to_weight = ctx.quickest.of(key, lambda: library(1), to_weights)
         if ctx.has_bias and ctx.needs_input_grad[2]:
             to_bias = grad.sum((0, 2, 3))
         return to_x, to_weight, to_bias, None, None, None
@@ -185,12 +191,3 @@ def _key(what: str, x: Tensor, weight: Tensor, geometry: Geometry) -> str:
     sizes = "x".join(map(str, x.shape)), "x".join(map(str, weight.shape))
     rest = ",".join(str(n) for pair in geometry[1:] for n in pair)
     return f"{what} {sizes[0]} {sizes[1]} {rest} {str(x.dtype).removeprefix('torch.')}"
-
-
-def _is_traced() -> bool:
-    """Whether what runs is being compiled, exported, traced or transformed."""
-    return (
-        torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
-        or torch._C._functorch.peek_interpreter_stack() is not None
-    )

@@ -34,13 +34,19 @@ class Quickest:
 
     def of(self, key: str, first: Callable[[], Tensor], second: Callable[[], Tensor]) -> Tensor:
         """What the quicker of the two ways returns; a new key costs a few runs of each."""
+        return second() if self.is_second(key, first, second) else first()
+
+    def is_second(
+        self, key: str, first: Callable[[], object], second: Callable[[], object]
+    ) -> bool:
+        """Whether the second way is the quicker one; a new key costs a few runs of each."""
         if key not in self.table:
             if key not in self.kept:
                 with torch.no_grad():
                     self.kept[key] = _is_quicker(second, first)
                 self._write(key)
             self.table[key] = self.kept[key]
-        return second() if self.table[key] else first()
+        return self.table[key]
 
     def _write(self, key: str) -> None:
         if self.file is None:
@@ -63,7 +69,7 @@ def machine_table(name: str) -> Path:
     )
 
 
-def _is_quicker(one: Callable[[], Tensor], other: Callable[[], Tensor]) -> bool:
+def _is_quicker(one: Callable[[], object], other: Callable[[], object]) -> bool:
     """Whether `one` takes less time; both run once unmeasured, so that each has its memory."""
     clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
     best = {one: float("inf"), other: float("inf")}
