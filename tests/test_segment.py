@@ -495,7 +495,7 @@ def test_the_drawing_shows_classes_in_their_colours():
         [torch.tensor([[0, 1], [2, VOID]]).repeat_interleave(8, 0).repeat_interleave(8, 1)]
     )
     picture = task_on(held, 3).draw(held[0])
-    at = [picture.getpixel(place) for place in ((10, 10), (100, 10), (10, 100), (100, 100))]
+    at = [picture.getpixel(place) for place in ((30, 30), (300, 30), (30, 300), (300, 300))]
     gray = [len(set(colour)) == 1 for colour in at]
     assert gray == [True, False, False, True]
     assert len(set(at)) == 4

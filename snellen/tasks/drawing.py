@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 LEAST = 128  # pixels that a drawing is wide at least
+ROOMY = 384  # and where there is something to be seen on it
 LINE = 14  # pixels from one line of words to the next
 COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080")
 
@@ -22,29 +23,41 @@ def draw_lines(
     boxes_N4: Tensor | None = None,
     *,
     words: Sequence[str] = (),
+    kinds: Sequence[int] | None = None,
+    least: int = LEAST,
 ) -> Image.Image:
-    """image_CHW -> a picture with boxes_N4 (xyxy, its own pixels) on it and lines under it; a box
-    may have a word of its own.
+    """image_CHW -> a picture, `least` pixels wide or more, with boxes_N4 (xyxy, its own pixels) on
+    it and lines under it; a box may have a word, and a colour by its kind instead of its number.
 
     >>> draw_lines(torch.zeros(1, 8, 8, dtype=torch.uint8), ["a", "b"]).size
     (128, 158)
     """
     hwc = as_pixels(image_CHW).permute(1, 2, 0).numpy()
     picture = Image.fromarray(hwc[..., 0] if hwc.shape[2] == 1 else hwc[..., :3]).convert("RGB")
-    scale = max(1, -(-LEAST // max(picture.width, 1)))
+    least = least if boxes_N4 is None else ROOMY
+    scale = max(1, -(-least // max(picture.width, 1)))
     big = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
     canvas = Image.new("RGB", (big.width, big.height + 2 + LINE * len(lines)), "white")
     canvas.paste(big, (0, 0))
     pen = ImageDraw.Draw(canvas)
     for i, line in enumerate(lines):
         pen.text((2, big.height + 2 + LINE * i), line, fill="black")
-    for i, box in enumerate([] if boxes_N4 is None else boxes_N4.tolist()):
+    boxes = [] if boxes_N4 is None else boxes_N4.tolist()
+    colours = [COLOURS[k % len(COLOURS)] for k in (kinds or range(len(boxes)))]
+    for i, box in reversed(list(enumerate(boxes))):  # the first, and surest, on top
         x1, y1, x2, y2 = (v * scale for v in box)
         if x1 < x2 and y1 < y2:
-            colour = COLOURS[i % len(COLOURS)]
-            pen.rectangle((x1, y1, x2 - 1, y2 - 1), outline=colour, width=2)
-            pen.text((x1 + 3, y1 + 1), words[i] if words else "", fill=colour)
+            pen.rectangle((x1, y1, x2 - 1, y2 - 1), outline=colours[i], width=2)
+            _tag(pen, (x1, y1), words[i] if words else "", colours[i])
     return canvas
+
+
+def _tag(pen: ImageDraw.ImageDraw, corner: tuple[float, float], word: str, colour: str) -> None:
+    """A word in white on its box's colour: above the corner where there is room, else below it."""
+    if word:
+        x, y = corner[0], corner[1] - LINE if corner[1] >= LINE else corner[1]
+        pen.rectangle((x, y, x + pen.textlength(word) + 5, y + LINE - 1), fill=colour)
+        pen.text((x + 3, y + 1), word, fill="white")
 
 
 def as_pixels(image_CHW: Tensor) -> Tensor:

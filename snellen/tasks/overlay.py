@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..data.sample import VOID
-from .drawing import LINE, draw_lines
+from .drawing import LINE, ROOMY, draw_lines
 
 SHARE = 0.55  # of a class's colour over the image
 
@@ -40,12 +40,12 @@ def draw_map(image_CHW: Tensor, semantic_HW: Tensor | None, names: list[str]) ->
     VOID, and below the names of the classes that occur, each in its colour.
 
     >>> draw_map(torch.zeros(1, 8, 8), torch.ones(8, 8).long(), ["ground", "cat"]).size
-    (128, 144)
+    (384, 400)
     """
     if semantic_HW is None:
-        return draw_lines(image_CHW, [])
+        return draw_lines(image_CHW, [], least=ROOMY)
     there = [k for k in semantic_HW.unique().tolist() if 0 <= k < len(names)]
-    picture = draw_lines(image_CHW, [names[k] for k in there])
+    picture = draw_lines(image_CHW, [names[k] for k in there], least=ROOMY)
     height = picture.height - 2 - LINE * len(there)
     over = map_picture(semantic_HW).convert("RGB").resize((picture.width, height), 0)
     shown = (semantic_HW > 0) & (semantic_HW != VOID)

@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..data.sample import Skeleton
-from .drawing import draw_lines
+from .drawing import ROOMY, draw_lines
 
 COLOURS = {"left": "#e6194b", "right": "#4363d8", "middle": "#ffe119"}
 
@@ -19,9 +19,9 @@ def draw_people(
 
     >>> body = Skeleton(("left hand", "right hand"), ((0, 1),), (1, 0))
     >>> draw_people(torch.zeros(3, 64, 64), torch.rand(1, 2, 2) * 64, torch.ones(1, 2), body).size
-    (128, 130)
+    (384, 386)
     """
-    canvas = draw_lines(image_CHW, [])
+    canvas = draw_lines(image_CHW, [], least=ROOMY)
     pen, scale = ImageDraw.Draw(canvas), canvas.width / max(image_CHW.shape[-1], 1)
     sides = [side_of(k, skeleton) for k in range(len(skeleton.joints))]
     there_NK = (seen_NK > 0) & points_NK2.isfinite().all(2)
