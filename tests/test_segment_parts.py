@@ -16,6 +16,7 @@ import snellen as sn
 from snellen.core.errors import UsageError
 from snellen.models import describe, layer_table, listing, load_weights, row
 from snellen.models._network import replace_head
+from snellen.nn.local_contrast import around
 from snellen.nn.upsample import BilinearUp, bilinear_, crop
 
 NAMES = listing("segment")
@@ -252,3 +253,53 @@ def test_fcn_is_torchvisions():
     assert done.stdout, done.stderr
     found = json.loads(done.stdout)
     assert found.pop("equal"), found
+
+
+# Uneven light -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "window"), [((20, 24), 8), ((17, 30), 6), ((9, 4), 5), ((3, 1), 8)]
+)
+def test_surroundings_are_means_of_squares_blended_in_between(size, window):
+    x = torch.rand(1, 1, *size, generator=torch.Generator().manual_seed(0))
+    step, half = window // 2, window // 2
+    padded = np.pad(x[0, 0].numpy(), 4 * window, mode="edge")
+
+    def mean_at(row, column):
+        top, left = row - half + 4 * window, column - half + 4 * window
+        return padded[top : top + window, left : left + window].mean()
+
+    places = [np.arange(0, side + step, step) for side in size]
+    means = np.array([[mean_at(r, c) for c in places[1]] for r in places[0]])
+    across = np.array([np.interp(np.arange(size[1]), places[1], row) for row in means])
+    wanted = np.array([np.interp(np.arange(size[0]), places[0], column) for column in across.T]).T
+    assert around(x, window)[0, 0].numpy() == pytest.approx(wanted, abs=1e-5)
+
+
+def test_local_contrast_sees_things_under_a_light_ten_times_as_bright():
+    """One threshold for the picture finds dots on a slope of light only after it."""
+    rows, columns = torch.meshgrid(torch.arange(96), torch.arange(128), indexing="ij")
+    dots = ((rows % 16 - 8) ** 2 + (columns % 16 - 8) ** 2 < 9).float()
+    lit = (10 * dots + 100 * columns / 128)[None, None]
+
+    def best(seen):
+        levels = seen.quantile(torch.linspace(0.02, 0.98, 97))
+        hits = torch.stack([(seen > level).float() for level in levels])
+        both = 2 * (hits * dots).sum((-2, -1)) / (hits.sum((-2, -1)) + dots.sum())
+        return float(both.max())
+
+    contrast = sn.nn.LocalContrast(32)
+    assert best(lit[0, 0]) < 0.4
+    assert best(contrast(lit)[0, 0]) > 0.9
+    other = contrast(3 * lit + 40)
+    assert torch.allclose(contrast(lit), other, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 9), (40, 33)])
+def test_local_contrast_of_an_even_picture_is_0_at_any_size(size):
+    for value in (0.0, 255.0):
+        assert not sn.nn.LocalContrast()(torch.full((2, 3, *size), value)).any()
+    assert sn.nn.LocalContrast()(torch.zeros(0, 3, *size)).shape == (0, 3, *size)
+    with pytest.raises(UsageError, match="window"):
+        sn.nn.LocalContrast(0)

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ..nn.local_contrast import LocalContrast
 from ..nn.upsample import crop
 from ._columns import Count
 from ._network import Network
@@ -26,9 +27,9 @@ class Unet(Row):
     """`widths` of the levels, fine to coarse; `depth` convolutions a level on either way.
 
     `level` takes each picture's own mean and spread off it, so that a darker picture of the same
-    things looks the same. `up` "transposed" is a 2x2 convolution of stride 2 to the finer level's
-    width; the others repeat or interpolate. `stem` "halving" begins at half the size and doubles
-    the logits at the end.
+    things looks the same, and lays its local contrast beside it: uneven light is no thing. `up`
+    "transposed" is a 2x2 convolution of stride 2 to the finer level's width; the others repeat or
+    interpolate. `stem` "halving" begins at half the size and doubles the logits at the end.
     """
 
     widths: tuple[Count, ...] = (64, 128, 256, 512, 1024)
@@ -46,10 +47,8 @@ class Unet(Row):
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BKHW."""
-        stages: dict[str, nn.Module] = {
-            "image": nn.InstanceNorm2d(channels) if self.level else nn.Identity()
-        }
-        cin = channels
+        stages: dict[str, nn.Module] = {"image": Level(channels) if self.level else nn.Identity()}
+        cin = 2 * channels if self.level else channels
         for i, width in enumerate(self.widths):
             pool = [nn.MaxPool2d(2, ceil_mode=True)] if i else []
             stride = 2 if i == 0 and self.stem == "halving" else 1
@@ -62,6 +61,19 @@ class Unet(Row):
         make = conv_bn if self.norm else conv_relu
         first = make(cin, width, 3, stride)
         return [first, *(make(width, width, 3) for _ in range(self.depth - 1))]
+
+
+class Level(nn.Module):
+    """x_BCHW -> (B, 2C, H, W): the picture less its mean over its spread, and local contrast."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.whole, self.local = nn.InstanceNorm2d(channels), LocalContrast()
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """x_BCHW -> (B, 2C, H, W)."""
+        level = self.whole(x_BCHW)
+        return torch.cat([level, self.local(level)], 1)
 
 
 class Upward(nn.Module):
@@ -102,7 +114,7 @@ def _size(x: Tensor) -> tuple[int, int]:
 TABLE = {  #           parameters  multiply-adds
     "paper:unet": Unet(31_030_658, 241_207_323_648),
     "unet-small": Unet(
-        526_599, 143_917_056, (32, 64, 96, 128), 1, norm=True, level=True,
+        527_463, 145_907_712, (32, 64, 96, 128), 1, norm=True, level=True,
         stem="halving", input=(3, 96, 96), classes=7,
     ),
 }  # fmt: skip
