@@ -219,7 +219,7 @@ def similarity(found, truth):
 def test_people_that_overlap_come_back_each(apart):
     points = torch.stack([standing(40.0, 48.0), standing(40.0 + apart, 52.0)])
     truth = Crowd(points, torch.full(points.shape[:2], 2))
-    (found,) = BODY.decode(BODY.oracle([truth], SIZE, CELLS), SIZE)
+    (found,) = BODY.decode(BODY.oracle([truth], SIZE), SIZE)
     near = similarity(found, truth)
     assert len(found.points_NK2) == 2
     assert (near.amax(0) > 0.95).all()
@@ -231,7 +231,7 @@ def test_a_joint_that_was_not_found_lies_at_its_neighbour():
     wrist, elbow = JOINTS.index("left wrist"), JOINTS.index("left elbow")
     seen[0, wrist] = 0
     truth = Crowd(standing(60.0, 48.0)[None], seen)
-    (found,) = BODY.decode(BODY.oracle([truth], SIZE, CELLS), SIZE)
+    (found,) = BODY.decode(BODY.oracle([truth], SIZE), SIZE)
     assert found.seen_NK[0].tolist() == (seen[0] > 0).tolist()
     assert torch.equal(found.points_NK2[0, wrist], found.points_NK2[0, elbow])
 
@@ -260,7 +260,7 @@ def test_odd_people_never_give_nan(name):
     sum(parts.values()).backward()
     assert all(part.isfinite() for part in parts.values())
     assert all(r.grad.isfinite().all() for r in raw)
-    (found, _) = BODY.decode(BODY.oracle([truth, crowd(3)], SIZE, CELLS), SIZE)
+    (found, _) = BODY.decode(BODY.oracle([truth, crowd(3)], SIZE), SIZE)
     assert found.points_NK2.isfinite().all()
     assert found.scores_N.isfinite().all()
     if name == "one joint":
@@ -299,7 +299,7 @@ def test_people_whom_nobody_labelled_teach_nothing():
 def test_fields_of_noise_tear_people_apart():
     points = torch.stack([standing(40.0, 48.0), standing(70.0, 52.0)])
     truth = Crowd(points, torch.full(points.shape[:2], 2))
-    (raw,) = BODY.oracle([truth], SIZE, CELLS)
+    (raw,) = BODY.oracle([truth], SIZE)
     raw[:, : 2 * len(LIMBS)] = torch.randn(raw[:, : 2 * len(LIMBS)].shape, generator=random()) / 3
     (found,) = BODY.decode([raw], SIZE)
     assert similarity(found, truth).amax(0).max() < 0.7

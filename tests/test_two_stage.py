@@ -7,7 +7,6 @@ import pytest
 import torch
 
 import snellen as sn
-from snellen.core.errors import UsageError
 from snellen.data.sample import Sample, Target
 from snellen.data.selective_search import search_regions
 from snellen.data.source import SampleSet, Source
@@ -249,14 +248,3 @@ def test_joints_are_learned_in_the_right_bin_and_read_back():
     assert ((found[1, 1] - points[1, 1]).abs() <= 0.5).all()
     assert score[0, 0] > 0.99
     assert joint_loss(logits, boxes * 0, points, seen_NJ=seen * 0) == 0
-
-
-def test_the_network_of_joints_runs_and_no_task_takes_it():
-    name, box = "tv:keypointrcnn_resnet50_fpn", torch.tensor([[4.0, 6, 30, 40]])
-    net = sn.model(name, classes=1, **row(name).thin)
-    *_, asked, said = net(torch.randn(2, 3, 64, 96), [Truth(box, torch.tensor([0]))] * 2)
-    assert said.shape == (2, asked.shape[1], 5, 56, 56)
-    said.sum().backward()
-    assert all(p.grad.any() for p in net.head.branch.parameters())
-    with pytest.raises(UsageError, match="task=pose wants openpose-small"):
-        net.head.style(1, {})

@@ -17,6 +17,7 @@ from ..nn.asked import ask
 from ..nn.detector import Style
 from ..nn.region_align import pyramid_align, pyramid_level
 from ..nn.two_stage import TwoStage, is_region
+from ..nn.two_stage_joints import JointedTwoStage
 from ..nn.two_stage_masks import MaskedTwoStage
 from ._parts import conv_relu, relu
 
@@ -65,11 +66,13 @@ class Proposals(nn.Module):
 
 
 class PerClass(nn.Module):
-    """x -> `count` numbers for nothing and for each class, by a layer of its own."""
+    """x -> `count` numbers for nothing and for each class, by a layer of its own. With `only` there
+    are that many classes, whatever is asked for.
+    """
 
-    def __init__(self, layer: nn.Module, count: int = 1) -> None:
+    def __init__(self, layer: nn.Module, count: int = 1, *, only: int = 0) -> None:
         super().__init__()
-        self.layer, self.count = layer, count
+        self.layer, self.count, self.only = layer, count, only
 
     def forward(self, x: Tensor) -> Tensor:
         """x -> the layer's outputs."""
@@ -77,7 +80,7 @@ class PerClass(nn.Module):
 
     def outputs(self, classes: int) -> int:
         """How many numbers there are."""
-        return self.count * (1 + classes)
+        return self.count * (1 + (self.only or classes))
 
 
 class TwoStageHead(nn.Module):
@@ -107,10 +110,12 @@ class TwoStageHead(nn.Module):
         )  # fmt: skip
         self.box = nn.Sequential(layers)
         self.branch = branch
-        kinds = 1 + facts.classes
-        self.outs = nn.ModuleList(PerClass(nn.Linear(hidden, n * kinds), n) for n in (1, 4))
-        if isinstance(branch, Masks):
-            self.outs.append(PerClass(nn.Conv2d(branch.width, kinds, 1)))
+        kinds, only = 1 + facts.classes, facts.classes * isinstance(branch, Joints)
+        self.outs = nn.ModuleList(
+            PerClass(nn.Linear(hidden, n * kinds), n, only=only) for n in (1, 4)
+        )
+        if branch is not None:
+            self.outs.append(branch.last(facts.classes))
 
     def forward(self, seen: Sequence[Tensor], told: Any = None) -> list[Tensor]:
         """Maps -> raw."""
@@ -146,15 +151,41 @@ class TwoStageHead(nn.Module):
         ).flatten(0, 1)  # fmt: skip
 
     def style(self, classes: int, anchors: Mapping[str, Any]) -> dict[str, Any]:
-        """The facts of the style. The sides of anchors are taken from those of the data, but
+        """The facts of the style, of boxes or of masks. Raises UsageError for one of people."""
+        if isinstance(self.branch, Joints):
+            raise UsageError(
+                "this network tells people and their joints, which task=pose trains and judges"
+            )
+        facts = self._fitted(classes, anchors)
+        style: Style = facts if self.branch is None else self.branch.style(facts)
+        return {"name": style.name, **style.as_dict()}
+
+    def of(self, joints: int, limbs: int) -> "TwoStageHead":
+        """This head for a body of so many joints. Raises UsageError where it tells none."""
+        if not isinstance(self.branch, Joints):
+            raise UsageError(
+                "this network tells things and no joints; task=pose wants keypoint_rcnn-small, "
+                "openpose-small or another of their families; `snellen models` lists them"
+            )
+        if joints != self.branch.joints:
+            self.branch.joints = joints
+            self.outs[2] = self.branch.last(1)
+        return self
+
+    def people(self, anchors: Mapping[str, Any]) -> dict[str, Any]:
+        """What task=pose notes of a network that tells joints."""
+        assert isinstance(self.branch, Joints)
+        return {"style": self.branch.style(self._fitted(1, anchors)).as_dict()}
+
+    def _fitted(self, classes: int, anchors: Mapping[str, Any]) -> TwoStage:
+        """The facts of boxes. The sides of anchors are taken from those of the data, but
         torchvision's stay: its weights know no others.
         """
         facts = replace(self.facts, classes=classes)
         if anchors and not facts.corner:
             sizes_A2 = torch.tensor(max(anchors.values(), key=len))
             facts = self.facts = replace(facts, sides=fitted_sides(sizes_A2, facts.sides))
-        style: Style = facts if self.branch is None else self.branch.style(facts)
-        return {"name": style.name, **style.as_dict()}
+        return facts
 
 
 class Masks(nn.Module):
@@ -175,6 +206,10 @@ class Masks(nn.Module):
         logits = out(self.up(self.convs(grids)))
         return logits.take_along_dim(1 + label_N[:, None, None, None], 1)[:, 0]
 
+    def last(self, classes: int) -> nn.Module:
+        """The layer that tells the masks of classes apart."""
+        return PerClass(nn.Conv2d(self.width, 1 + classes, 1))
+
     def style(self, facts: TwoStage) -> MaskedTwoStage:
         """What the raw answer means."""
         return MaskedTwoStage(facts, self.found, 2 * MORE_BINS)
@@ -188,22 +223,32 @@ class Joints(nn.Module):
 
     def __init__(self, cin: int, widths: Sequence[int], joints: int, *, found: int) -> None:
         super().__init__()
-        self.found = found
+        self.found, self.joints, self.width = found, joints, widths[-1]
         pairs = zip([cin, *widths], widths, strict=False)
         self.convs = nn.Sequential(*(conv_relu(a, b, 3) for a, b in pairs))
-        self.up = nn.ConvTranspose2d(widths[-1], joints, 4, 2, 1)
 
-    def forward(self, grids: Tensor, label_N: Tensor) -> Tensor:
-        """Grids, classes, which do not matter here -> logits."""
-        said = self.up(self.convs(grids))
+    def forward(self, grids: Tensor, label_N: Tensor, out: nn.Module) -> Tensor:
+        """Grids, classes, which do not matter here, the last layer -> logits."""
+        said = out(self.convs(grids))
         return F.interpolate(said, scale_factor=2, mode="bilinear", align_corners=False)
 
-    def style(self, facts: TwoStage) -> Style:
-        """No task reads joints off regions. Raises UsageError."""
-        raise UsageError(
-            "no task trains joints of regions; task=pose wants openpose-small or another of its "
-            "family, and sn.nn.joint_loss is this network's loss for a loop of one's own"
-        )
+    def last(self, classes: int) -> nn.Module:
+        """The layer that tells joints apart."""
+        return nn.Sequential(JointMaps(self.width, self.joints, 4, 2, 1))
+
+    def style(self, facts: TwoStage) -> JointedTwoStage:
+        """What the raw answer means."""
+        return JointedTwoStage(facts, self.joints, 4 * MORE_BINS)
+
+
+class JointMaps(nn.ConvTranspose2d):
+    """x_NCHW -> logits (N, J, 2H, 2W), a map for each joint; can be made again for other joints."""
+
+    def with_outputs(self, joints: int) -> nn.ConvTranspose2d:
+        """Such a layer for some joints."""
+        fresh = JointMaps(self.in_channels, joints, 4, 2, 1).to(self.weight)
+        nn.init.normal_(fresh.weight, std=FAINT)
+        return fresh
 
 
 def fitted_sides(
@@ -233,6 +278,9 @@ def most_regions(boxes_BD4: Tensor) -> int:
 
 
 def start_faint(head: TwoStageHead) -> None:
-    """Initial weights of the first stage that prefer no anchor, in place."""
-    for layer in (head.proposals.objectness, head.proposals.codes):
+    """Initial weights of the first stage that prefer no anchor, of joints that prefer no bin, in
+    place.
+    """
+    maps = [layer for layer in head.modules() if isinstance(layer, JointMaps)]
+    for layer in (head.proposals.objectness, head.proposals.codes, *maps):
         nn.init.normal_(layer.weight, std=FAINT)

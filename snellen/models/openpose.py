@@ -7,10 +7,10 @@ small network's is Darknet's: it sees further at less cost, and its cells are 4 
 `classes` are joints; COCO's 18 are those of its people and the neck.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -145,6 +145,10 @@ class Stages(nn.Module):
         if (joints, limbs) == (self.joints, self.limbs):
             return self
         return Stages(self.row, joints, limbs, self.neck)
+
+    def people(self, anchors: Mapping[str, Any]) -> dict[str, Any]:
+        """What task=pose notes of the network."""
+        return {"cell": self.cell}
 
 
 def _start(part: nn.Module) -> None:

@@ -1,9 +1,10 @@
 """Faster R-CNN (arXiv:1506.01497) on a pyramid of maps (arXiv:1612.03144), Mask R-CNN (1703.06870).
 
 x_BCHW -> maps of the first stage, regions, their logits and codes; `sn.nn.TwoStage` says what they
-mean. task=instances: then boxes, and logits of their masks (`sn.nn.MaskedTwoStage`); keypoints:
-logits of where joints are in the boxes (`sn.nn.joint_loss`, `sn.nn.read_joints`).
-`classes` are those of things; the class of nothing comes on top: torchvision's 91 are 90 here.
+mean. task=instances: then boxes, and logits of their masks (`sn.nn.MaskedTwoStage`); task=pose:
+logits of where joints are in the boxes of people (`sn.nn.JointedTwoStage`).
+`classes` are those of things; the class of nothing comes on top: torchvision's 91 are 90 here. Of
+task=pose they are the joints, as in all its networks.
 torchvision's weights want pixels standardised as ImageNet's, a shorter side of 800.
 """
 
@@ -28,7 +29,8 @@ FIRST = (
 )
 BOXES = " roi_heads.box_predictor.cls_score roi_heads.box_predictor.bbox_pred"
 MASK_HEAD = "roi_heads.mask_head.#.0 roi_heads.mask_predictor.conv5_mask"
-JOINTS = "roi_heads.keypoint_head.# roi_heads.keypoint_predictor.kps_score_lowres"
+JOINTS = "roi_heads.keypoint_head.#"
+JOINT_LOGITS = " roi_heads.keypoint_predictor.kps_score_lowres"
 MASK_LOGITS = " roi_heads.mask_predictor.mask_fcn_logits"
 THEIRS: dict[str, Any] = {"corner": True, "stem": "paper"}
 PUBLISHED = {"eps": 1e-15}
@@ -40,12 +42,11 @@ class Rcnn(Row):
 
     The pyramid's maps are `width` wide, `pooled` adds one; each has anchors of `sides`. Of a
     picture's proposals `keep` are read, of `before` on each map; `regions` are learned from.
-    Of `found` things masks are told, by convolutions as wide as `masks` (task=instances), or
-    `joints` by those of `people` (task=keypoints, which is a network only). `stem`
-    "halving" is one convolution of 6x6, stride 2. Regions of `usual` pixels are read from the map
-    of 16 pixels a cell, smaller ones from finer maps. `eps` is that of norms; torchvision's
-    published weights were learned with norms at rest, which have next to none (1e-15). `score` and
-    `overlap` of boxes that are told, as `sn.nn.TwoStage` has them.
+    Of `found` things masks are told, by convolutions as wide as `masks` (task=instances), or joints
+    by those of `people` (task=pose). `stem` "halving" is one convolution of 6x6, stride 2. Regions
+    of `usual` pixels are read from the map of 16 pixels a cell, smaller ones from finer maps. `eps`
+    is that of norms; torchvision's published weights were learned with norms at rest, which have
+    next to none (1e-15). `score` and `overlap` are of boxes that are told, as in `sn.nn.TwoStage`.
     """
 
     block: Block = "bottleneck"
@@ -67,7 +68,6 @@ class Rcnn(Row):
     found: Count = 100
     masks: tuple[Count, ...] = (256,) * 4
     people: tuple[Count, ...] = (512,) * 8
-    joints: Count = 17
     family = "Detection/segmentation"
     paper = "arXiv:1506.01497"
     task: str = "detect"
@@ -81,12 +81,14 @@ class Rcnn(Row):
             THEIRS,
             published=PUBLISHED,
         ),
-        Named("torchvision", BODY + FIRST + JOINTS + BOXES, THEIRS, published=PUBLISHED),
+        Named(
+            "torchvision", BODY + FIRST + JOINTS + BOXES + JOINT_LOGITS, THEIRS, published=PUBLISHED
+        ),
     )
     thin = {
         "block": "basic", "depths": (1, 1, 1, 1), "base": 4, "width": 8, "hidden": 8,
         "before": 20, "keep": 8, "regions": 16, "found": 4, "masks": (4,),
-        "people": (4,), "joints": 5,
+        "people": (4,),
     }  # fmt: skip
 
     def build(self, classes: int, channels: int) -> Network:
@@ -97,15 +99,16 @@ class Rcnn(Row):
             stages["stem"] = conv_bn(channels, self.base, 6, 2, padding=2)
         read = len(self.sides) - self.pooled
         first = (4 if self.stem == "paper" else 2) << (len(self.depths) - read)
+        things = 1 if self.task == "pose" else classes
         facts = TwoStage(
-            classes, self.sides, [first << i for i in range(len(self.sides))],
+            things, self.sides, [first << i for i in range(len(self.sides))],
             before=self.before, keep=self.keep, regions=self.regions, corner=self.corner,
             usual=self.usual, score=self.score, overlap=self.overlap,
         )  # fmt: skip
         wide = 4 if self.block == "bottleneck" else 1
         widths = [wide * self.base << i for i in range(len(self.depths))][-read:]
         pyramid = FeaturePyramid(widths, self.width, pooled=self.pooled)
-        branch = self._branch()
+        branch = self._branch(classes)
         head = TwoStageHead(
             pyramid, facts, width=self.width, hidden=self.hidden, read=read, branch=branch
         )
@@ -116,10 +119,10 @@ class Rcnn(Row):
                 layer.eps = self.eps
         return net
 
-    def _branch(self) -> Masks | Joints | None:
+    def _branch(self, classes: int) -> Masks | Joints | None:
         """What is asked of each thing beside its box."""
-        if self.task == "keypoints":
-            return Joints(self.width, self.people, self.joints, found=self.found)
+        if self.task == "pose":
+            return Joints(self.width, self.people, classes, found=self.found)
         return Masks(self.width, self.masks, self.found) if self.task == "instances" else None
 
 
@@ -134,9 +137,13 @@ MASKED: dict[str, Any] = {"task": "instances", "paper": "arXiv:1703.06870"}
 TABLE = {  #                           parameters  multiply-adds
     "tv:fasterrcnn_resnet50_fpn": Rcnn(41_808_406, 134_379_721_216),
     "tv:keypointrcnn_resnet50_fpn": Rcnn(
-        59_190_378, 483_470_127_616, task="keypoints", classes=1, paper="arXiv:1703.06870"
+        59_190_378, 483_470_127_616, task="pose", classes=17, paper="arXiv:1703.06870"
     ),
     "tv:maskrcnn_resnet50_fpn": Rcnn(44_454_513, 187_586_351_616, **MASKED),
     "faster_rcnn-small": Rcnn(725_810, 105_008_192, **SMALL, score=0.005, overlap=0.6),
     "mask_rcnn-small": Rcnn(744_025, 473_801_792, **SMALL, **MASKED),
-}
+    "keypoint_rcnn-small": Rcnn(
+        816_487, 471_976_512, **{**SMALL, "classes": 14, "found": 20, "regions": 16}, task="pose",
+        people=(48,) * 4, paper="arXiv:1703.06870",
+    ),
+}  # fmt: skip

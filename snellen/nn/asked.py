@@ -52,6 +52,6 @@ def ask(
         best = one.scores_N.topk(min(CANDIDATES, len(one.scores_N))).indices
         box, score, label = one.boxes_N4[best], one.scores_N[best], one.labels_N[best]
         rows = non_maximum_suppression(box, score, style.overlap, labels_N=label)[:count]
-        rows_R6 = torch.cat([box[rows], score[rows, None], label[rows, None].float()], 1)
+        rows_R6 = torch.cat([box[rows], score[rows, None], label[rows, None].to(box)], 1)
         asked[image, : len(rows)] = rows_R6
     return asked

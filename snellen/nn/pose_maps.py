@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..core.parts import Part
 from .affinity import affinity_fields, line_integral
+from .crowd import Crowd, PoseStyle
 from .heatmaps import confidence_maps, peaks
 from .matching import Limb, best_pairs, joined
 
@@ -25,28 +26,14 @@ PARTS = {
 MOST = 30  # candidates of a joint in an image
 
 
-@dataclass(frozen=True, eq=False)
-class Crowd:
-    """The people of one image in pixels of the input: joints, which of them are there (or were
-    found), and a score each. `unknown_U4` are boxes around people whose joints nobody labelled.
-
-    >>> len(Crowd(torch.zeros(2, 14, 2), torch.ones(2, 14)).points_NK2)
-    2
-    """
-
-    points_NK2: Tensor
-    seen_NK: Tensor
-    scores_N: Tensor | None = None
-    unknown_U4: Tensor | None = None
-
-
 @dataclass(frozen=True)
-class PoseMaps:
-    """`bones` are pairs of joints; sigma of the Gaussians and half the width of limbs in cells.
+class PoseMaps(PoseStyle):
+    """`bones` are pairs of joints; sigma of the Gaussians and half the width of limbs in cells of
+    `cell` pixels.
 
     >>> style = PoseMaps(2, ((0, 1),))
     >>> there = Crowd(torch.tensor([[[8.0, 8.0], [24.0, 8.0]]]), torch.ones(1, 2))
-    >>> raw = style.oracle([there], (32, 32), cells=(8, 8))
+    >>> raw = style.oracle([there], (32, 32))
     >>> style.decode(raw, (32, 32))[0].points_NK2
     tensor([[[ 8.,  8.],
              [24.,  8.]]])
@@ -58,6 +45,7 @@ class PoseMaps:
     width: float = 1.0
     least: float = 0.1  # of a peak
     firm: float = 0.05  # of a limb's integral
+    cell: int = 4
 
     @property
     def channels(self) -> int:
@@ -132,10 +120,9 @@ class PoseMaps:
             scores_N[n] = (float(scores_P[rows_J].sum()) + firm) / (self.joints + len(self.bones))
         return Crowd(points_NK2, seen_NK, scores_N)
 
-    def oracle(
-        self, truths: Sequence[Crowd], size: tuple[int, int], cells: tuple[int, int]
-    ) -> list[Tensor]:
+    def oracle(self, truths: Sequence[Crowd], size: tuple[int, int]) -> list[Tensor]:
         """The maps that mean the truth, of one stage."""
+        cells = size[0] // self.cell, size[1] // self.cell
         return [self.targets(truths, size, cells)]
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.parts import Part
+from ._labels import widen
 from .anchors import grid_anchors
 from .assign import BACKGROUND, sample_rois
 from .box_code import clip_boxes, decode_boxes, encode_boxes
@@ -130,7 +131,7 @@ class TwoStage(Style):
 
     def propose(self, maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
         """Maps of the first stage -> the best proposals of each image in pixels, (B, keep, 4)."""
-        regions = maps[0].new_zeros(len(maps[0]), self.keep, 4, dtype=torch.float32)
+        regions = widen(maps[0].new_zeros(len(maps[0]), self.keep, 4))
         if regions.is_meta:  # how many there are depends on numbers
             return regions
         scores, boxes, levels = [], [], []
@@ -164,7 +165,8 @@ class TwoStage(Style):
     def split(self, raw: Sequence[Tensor]) -> tuple[list[Tensor], Tensor, Tensor, Tensor]:
         """Raw -> maps of the first stage; regions, their logits and codes."""
         *maps, regions, logits, codes = raw
-        return maps, regions.detach().float(), logits.float(), codes.float()
+        own, logits, codes = map(widen, (regions.detach(), logits, codes))
+        return maps, own, logits, codes
 
     def _first_loss(self, maps: Sequence[Tensor], truths: Sequence[Truth]) -> dict[str, Tensor]:
         anchors = torch.cat(self._anchors(maps))
@@ -205,14 +207,16 @@ class TwoStage(Style):
 
     def _flat(self, m: Tensor) -> tuple[Tensor, Tensor]:
         """A map -> logits (B, N) and codes (B, N, 4), ordered as the anchors are."""
-        flat, count = m.float().permute(0, 2, 3, 1), m.shape[1] // 5
+        flat, count = widen(m).permute(0, 2, 3, 1), m.shape[1] // 5
         return flat[..., :count].flatten(1), flat[..., count:].reshape(len(m), -1, 4)
 
     def _anchors(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Of each map in the order of rows, columns, ratios, sides."""
         found = []
         for m, sides, stride in zip(maps, self.sides, self.strides, strict=True):
-            side, root = torch.tensor(sides), torch.tensor(self.ratios).sqrt()[:, None]
+            kind = torch.promote_types(m.dtype, torch.float32)
+            side, ratio = (torch.tensor(v, dtype=kind) for v in (sides, self.ratios))
+            root = ratio.sqrt()[:, None]
             sizes = torch.stack([side / root, side * root], -1).view(-1, 2)
             sizes = 2 * (sizes / 2).round() if self.corner else sizes
             boxes = grid_anchors((m.shape[2], m.shape[3]), stride, sizes)
@@ -247,7 +251,7 @@ def boxes_of(match_N: Tensor, truth: Truth) -> Tensor:
     >>> boxes_of(torch.tensor([-1, 0]), truth).tolist()
     [[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]]
     """
-    boxes = truth.sound().boxes_N4.float().to(match_N.device)
+    boxes = widen(truth.sound().boxes_N4).to(match_N.device)
     return torch.cat([boxes, boxes.new_zeros(1, 4)])[match_N.clamp(min=-1)]
 
 

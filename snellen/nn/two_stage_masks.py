@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.parts import Part
+from ._labels import widen
 from .detector import Found, Style, Truth, matched
 from .region_masks import crop_masks
 from .two_stage import REGION, SURE, TwoStage, is_region, labels_of
@@ -70,7 +71,7 @@ class MaskedTwoStage(Style):
         """The parts of `TwoStage`, and of masks the mean over pixels and things."""
         *boxes, asked, masks = raw
         logits, wanted = [], []
-        for asked_D6, masks_DMM, truth in zip(asked.float(), masks, truths, strict=True):
+        for asked_D6, masks_DMM, truth in zip(widen(asked), masks, truths, strict=True):
             if truth.masks_NHW is None:
                 continue
             match = matched(asked_D6[:, :4], truth, REGION, best_for_each=False)
@@ -82,14 +83,14 @@ class MaskedTwoStage(Style):
             wanted.append(crop_masks(true, asked_D6[rows, :4], self.size))
             logits.append(masks_DMM[rows])
         both = [torch.cat(some) if some else masks[:0, 0] for some in (logits, wanted)]
-        wrong = F.binary_cross_entropy_with_logits(both[0].float(), both[1], reduction="sum")
+        wrong = F.binary_cross_entropy_with_logits(widen(both[0]), both[1], reduction="sum")
         parts = self.first.loss(boxes, truths, size)
         return {**parts, "mask": wrong / max(both[1].numel(), 1)}
 
     def decode(self, raw: Any, size: tuple[int, int], least: float) -> list[Found]:
         """What was found, with the probability of its class in each bin of the box."""
         found = []
-        for asked_D6, masks_DMM in zip(raw[-2].float(), raw[-1].float(), strict=True):
+        for asked_D6, masks_DMM in zip(*map(widen, raw[-2:]), strict=True):
             rows = is_region(asked_D6[:, :4]) & (asked_D6[:, 4] >= least)
             box, score, label = asked_D6[rows].split([4, 1, 1], 1)
             masks = masks_DMM[rows].sigmoid()

@@ -9,9 +9,11 @@ from ..data.inputs import Inputs
 from ..data.letterbox import Letterbox, input_size
 from ..data.sample import Batch, Sample
 from ..data.source import SampleSet
+from ..nn.anchors import kmeans_anchors
 from ._spread import spread_rows
 
 LOOKS = 300  # samples that tell sizes, anchors and baselines
+COUNTS = (9, 5)  # anchors that styles ask for
 
 
 def spread(part: SampleSet) -> list[Sample]:
@@ -51,3 +53,15 @@ def frames_of(batch: Batch) -> list[Letterbox]:
 def input_hw(batch: Batch) -> tuple[int, int]:
     """H, W of a batch's pictures."""
     return batch.x.shape[-2], batch.x.shape[-1]
+
+
+def box_anchors(sizes_N2: Tensor) -> dict[str, list[list[float]]]:
+    """Widths and heights of boxes in the input's pixels -> for each count of COUNTS so many.
+
+    >>> [len(found) for found in box_anchors(torch.rand(40, 2) + 1).values()]
+    [9, 5]
+    """
+    while len(sizes_N2.unique(dim=0)) < max(COUNTS):  # few boxes, or all of one size
+        spare = sizes_N2 if len(sizes_N2) else torch.tensor([[16.0, 16.0]])
+        sizes_N2 = torch.cat([spare, spare * 1.25, spare * 0.8])
+    return {str(count): kmeans_anchors(sizes_N2, count)[0].tolist() for count in COUNTS}

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from ..data.letterbox import Letterbox
 from ..data.sample import Prediction, Sample, Target
 from ._coco import CocoScores
 from .task import Metric
@@ -51,6 +52,23 @@ def around(points_NK2: Tensor, there_NK: Tensor) -> Tensor:
     low = far.amin(1)
     high = torch.where(there_NK[..., None], points_NK2, -torch.inf).amax(1)
     return torch.where(low.isfinite().all(1, keepdim=True), torch.cat([low, high], 1), 0.0)
+
+
+def box_sizes(samples: Sequence[Sample], person: int, size: tuple[int, int]) -> Tensor:
+    """Widths and heights of the boxes of people that have an area, in an input of `size`.
+
+    >>> one = Target(boxes_N4=torch.tensor([[0.0, 0, 4, 8], [1, 1, 1, 3]]))
+    >>> box_sizes([Sample(torch.zeros(3, 8, 8), one)], 0, (16, 16))
+    tensor([[ 8., 16.]])
+    """
+    found = [torch.zeros(0, 2)]
+    for sample in samples:
+        boxes = people_of(sample.target, person, 0).boxes_N4
+        assert boxes is not None
+        boxes = Letterbox(sample.size, size).there(boxes)
+        sides = boxes[:, 2:] - boxes[:, :2]
+        found.append(sides[(sides > 0).all(1) & sides.isfinite().all(1)])
+    return torch.cat(found)
 
 
 def faults(sample: Sample) -> Iterator[tuple[str, str, Tensor]]:

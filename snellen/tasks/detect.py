@@ -18,13 +18,12 @@ from ..data.inputs import Inputs
 from ..data.letterbox import Letterbox
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
-from ..nn.anchors import kmeans_anchors
 from ..nn.box_code import clip_boxes
 from ..nn.detector import Found, Style, Truth
 from ..nn.nms import non_maximum_suppression
 from ..nn.yolo_v3 import YoloV3
 from ._coco import CocoScores
-from ._framed import common_size, framed, frames_of, input_hw, spread
+from ._framed import box_anchors, common_size, framed, frames_of, input_hw, spread
 from ._things import in_picture, mean_boxes, of_known_classes, shown
 from .drawing import draw_lines
 from .task import Metric, Task
@@ -32,7 +31,6 @@ from .task import Metric, Task
 LIMIT, MULTIPLE = 320, 32  # of the input's sides, in pixels
 MOST = 100  # boxes that are said of an image
 CANDIDATES = 1000  # that compete in an image: an untrained network has one in each slot
-COUNTS = (9, 5)  # anchors that styles ask for
 
 
 class Detect(Task):
@@ -158,7 +156,8 @@ class Detect(Task):
         if target.boxes_N4 is None or target.labels is None:
             return draw_lines(sample.image_CHW, [])
         rows, words = shown(target, self.classes)
-        return draw_lines(sample.image_CHW, [], target.boxes_N4[rows], words=words)
+        kinds = target.labels[rows].tolist()
+        return draw_lines(sample.image_CHW, [], target.boxes_N4[rows], words=words, kinds=kinds)
 
     def oracle(self, batch: Batch) -> Any:
         """The raw maps that mean the truth."""
@@ -245,16 +244,12 @@ def _told(found: Found, frame: Letterbox, overlap: float) -> Prediction:
 
 
 def _anchors(looked: Sequence[Sample], size: tuple[int, int]) -> dict[str, list[list[float]]]:
-    """For each count of COUNTS that many widths and heights in the input's pixels."""
+    """Widths and heights that suit the boxes, in the input's pixels."""
     sizes = [torch.zeros(0, 2)]
     for sample in looked:
         truth = _truth(sample, Letterbox(sample.size, size)).sound()
         sizes.append(truth.boxes_N4[:, 2:] - truth.boxes_N4[:, :2])
-    sizes_N2 = torch.cat(sizes)
-    while len(sizes_N2.unique(dim=0)) < max(COUNTS):  # few boxes, or all of one size
-        spare = sizes_N2 if len(sizes_N2) else torch.tensor([[16.0, 16.0]])
-        sizes_N2 = torch.cat([spare, spare * 1.25, spare * 0.8])
-    return {str(count): kmeans_anchors(sizes_N2, count)[0].tolist() for count in COUNTS}
+    return box_anchors(torch.cat(sizes))
 
 
 TASKS = {"detect": Detect}

@@ -1,7 +1,9 @@
-"""Pose: the people of an image and where their joints are, bottom-up. Note 001 (OpenPose).
+"""Pose: the people of an image and where their joints are. Notes 001 (OpenPose), 003 (Mask R-CNN).
 
-x_BCHW -> affinity fields and confidence maps, a stage each -> joints -> limbs -> people.
-What the maps mean is said by `sn.nn.PoseMaps`; the skeleton comes with the data.
+x_BCHW -> affinity fields and confidence maps, a stage each -> joints -> limbs -> people; or
+       -> boxes of people -> a map for each joint in each box.
+What the raw answer means is said by `sn.nn.PoseMaps` and `sn.nn.JointedTwoStage`; the skeleton
+comes with the data.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,10 +19,12 @@ from ..data.inputs import Inputs
 from ..data.letterbox import Letterbox
 from ..data.sample import Batch, Prediction, Sample, Skeleton, Target
 from ..data.source import Problem, SampleSet, Source
+from ..nn.crowd import Crowd, PoseStyle
 from ..nn.oks import joint_sigmas
-from ..nn.pose_maps import Crowd, PoseMaps
-from ._framed import common_size, framed, frames_of, input_hw, spread
-from ._people import PeopleScores, around, faults, mean_pose, people_of, who_has_joints
+from ..nn.pose_maps import PoseMaps
+from ..nn.two_stage_joints import JointedTwoStage
+from ._framed import box_anchors, common_size, framed, frames_of, input_hw, spread
+from ._people import PeopleScores, around, box_sizes, faults, mean_pose, people_of, who_has_joints
 from .stick_figures import draw_people
 from .task import Metric, Task
 
@@ -33,8 +37,9 @@ class Pose(Task):
     """People with joints.
 
     spec: {"classes": [...], "person": the class that has joints, "inputs": Inputs.as_dict(),
-    "skeleton": {"joints": [...], "bones": [[a, b], ...], "mirror": [...]}, "cell": pixels}; the
-    cell of a map is the usual network's until one is built.
+    "skeleton": {"joints": [...], "bones": [[a, b], ...], "mirror": [...]}, "anchors": as of
+    task=detect, "cell": pixels of a map's cell}, and "style" of a network of two stages. The cell
+    is the usual network's until one is built.
     """
 
     name = "pose"
@@ -53,9 +58,11 @@ class Pose(Task):
         return Skeleton(tuple(told["joints"]), bones, tuple(told["mirror"]))
 
     @property
-    def style(self) -> PoseMaps:
-        """What the network's raw maps mean."""
-        return PoseMaps(len(self.spec["skeleton"]["joints"]), self.skeleton.bones)
+    def style(self) -> PoseStyle:
+        """What the network's raw answer means."""
+        if "style" in self.spec:
+            return JointedTwoStage(**self.spec["style"])
+        return PoseMaps(self.num_outputs(), self.skeleton.bones, cell=self.spec["cell"])
 
     def num_outputs(self) -> int:
         """How many joints a body has."""
@@ -81,7 +88,9 @@ class Pose(Task):
         }
         person = who_has_joints([sample.target for sample in looked])
         facts = {"classes": list(source.classes), "person": person, "skeleton": told}
-        return cls({**facts, "inputs": inputs.as_dict(), "cell": 4})
+        sizes_N2 = box_sizes(looked, person, size)
+        anchors = box_anchors(sizes_N2)
+        return cls({**facts, "inputs": inputs.as_dict(), "anchors": anchors, "cell": 4})
 
     def check(self, sample: Sample) -> list[Problem]:
         """Joints of another body, not finite, outside the picture; a visibility that is none."""
@@ -111,16 +120,18 @@ class Pose(Task):
         """Any: what the raw maps are is the network's."""
 
     def build(self, backbone: nn.Module | None) -> nn.Module:
-        """The network, with as many joints and limbs as the skeleton has; how many pixels a cell of
-        its maps is wide is noted in the spec.
+        """The network, with as many joints and limbs as the skeleton has; what its raw answer means
+        is noted in the spec.
         """
         head: Any = getattr(backbone, "head", None)
         if backbone is None or not hasattr(head, "of"):
             have = getattr(backbone, "name", "") or type(backbone).__name__
             raise UsageError(f"{have} finds no people; task=pose wants {self.default_model} or "
                              "another of its family; `snellen models` lists them")  # fmt: skip
-        self.spec["cell"] = head.cell
-        backbone.add_module("head", head.of(self.num_outputs(), len(self.skeleton.bones)))
+        head = head.of(self.num_outputs(), len(self.skeleton.bones))
+        self.spec.pop("style", None)
+        self.spec |= head.people(self.spec.get("anchors", {}))
+        backbone.add_module("head", head)
         return backbone
 
     def encode(self, samples: Sequence[Sample]) -> Batch:
@@ -153,8 +164,11 @@ class Pose(Task):
         }
 
     def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """The squared differences of fields and of maps, after every stage."""
-        return self.style.loss(net(batch.x), _crowds(batch), input_hw(batch))
+        """The style's parts."""
+        style, crowds = self.style, _crowds(batch)
+        told = style.told and net.training
+        raw = net(batch.x, style.heard(crowds)) if told else net(batch.x)
+        return style.loss(raw, crowds, input_hw(batch))
 
     def decode(self, out: Any, batch: Batch) -> list[Prediction]:
         """Raw maps -> the best people of each image; a joint that was not found has visibility 0
@@ -197,9 +211,8 @@ class Pose(Task):
         return draw_people(sample.image_CHW, points[rows], seen[rows], self.skeleton)
 
     def oracle(self, batch: Batch) -> Any:
-        """The raw maps that mean the truth."""
-        size, cell = input_hw(batch), self.spec["cell"]
-        return self.style.oracle(_crowds(batch), size, (size[0] // cell, size[1] // cell))
+        """The raw answer that means the truth."""
+        return self.style.oracle(_crowds(batch), input_hw(batch))
 
     def baseline(self, train: SampleSet) -> dict[str, float]:
         """Always one person: the mean pose at the mean place."""
@@ -223,7 +236,7 @@ def _crowds(batch: Batch) -> list[Crowd]:
     """The people of each image: those that teach, and boxes around the others."""
     names = ("keypoints", "visibility", "boxes", "ignored")
     return [
-        Crowd(points[~ignored], seen[~ignored], unknown_U4=boxes[ignored])
+        Crowd(points[~ignored], seen[~ignored], unknown_U4=boxes[ignored], boxes_N4=boxes[~ignored])
         for points, seen, boxes, ignored in zip(*(batch.y[name] for name in names), strict=True)
     ]
 

@@ -2,12 +2,12 @@
 
     python tests/parity/two_stage.py
 
-Both have a 16th of the paper's channels and the same drawn weights, which go through a file under
-torchvision's names. Its norms are at rest and have no eps, as where it builds a network for its
-weights of COCO; small variances show it. torchvision's RoIAlign is its own in Python, mended at the
-border; suppression is ours on both sides, as its compiled one does not load. One JSON line a
-network; exits 1 where anything differs. A process of its own for the reason that
-check.py tells.
+In double precision, to 1e-11. Both have a 16th of the paper's channels and the same drawn weights,
+which go through a file under torchvision's names. Its norms are at rest and have no eps, as where
+it builds a network for its weights of COCO; small variances show it. torchvision's RoIAlign is its
+own in Python, mended at the border; suppression is ours on both sides, as its compiled one does not
+load. One JSON line a network; exits 1 where anything differs. A process of its own for the reason
+that check.py tells.
 """
 
 import importlib
@@ -22,7 +22,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from check import apart, drawn, load_oracles, through_file
 
-SLIM, CLASSES, LEAST, SIZE, TOLERANCE = 16, 3, 0.05, (128, 192), 3e-4  # single precision
+SLIM, CLASSES, LEAST, SIZE, TOLERANCE = 16, 3, 0.05, (128, 192), 1e-11
 NARROW = {
     "base": 64 // SLIM,
     "width": 256 // SLIM,
@@ -52,12 +52,17 @@ def slim(layer, name):
     return type(layer)(cin, cout, *how, bias=layer.bias is not None)
 
 
+def things(name):
+    """How many classes of things there are: people have joints."""
+    return 1 if name.startswith("keypoint") else CLASSES
+
+
 def slim_reference(name):
     """torchvision's network, built without numbers and cut to fewer channels."""
     import torchvision
 
     build = getattr(torchvision.models.detection, name)
-    net = build(weights=None, weights_backbone=None, num_classes=CLASSES + 1)
+    net = build(weights=None, weights_backbone=None, num_classes=things(name) + 1)
     for part, layer in list(net.named_modules()):
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.BatchNorm2d):
             net.set_submodule(part, slim(layer, part))
@@ -71,7 +76,8 @@ def pair(name, generator):
     more = {}
     for kind, (column, width, depth) in wide.items():
         more |= {column: (width // SLIM,) * depth} if name.startswith(kind) else {}
-    theirs = drawn(lambda: slim_reference(name), generator)
+    classes = 17 if name.startswith("keypoint") else CLASSES
+    theirs = drawn(lambda: slim_reference(name), generator).double()
     for part, layer in theirs.named_modules():
         if part.endswith(LAST):  # or every box is far outside the picture
             layer.weight *= CALM
@@ -79,8 +85,8 @@ def pair(name, generator):
             layer.running_var *= TINY
             layer.weight *= TINY**0.5
     ours = drawn(
-        lambda: sn.model(f"tv:{name}", classes=CLASSES, eps=1e-15, **NARROW, **more), generator
-    )
+        lambda: sn.model(f"tv:{name}", classes=classes, eps=0.0, **NARROW, **more), generator
+    ).double()
     through_file(theirs, ours, wrapped=False)
     theirs.rpn._pre_nms_top_n = dict.fromkeys(("training", "testing"), NARROW["before"])
     theirs.rpn._post_nms_top_n = dict.fromkeys(("training", "testing"), NARROW["keep"])
@@ -116,7 +122,7 @@ def mended_border():
     module._bilinear_interpolate = interpolate
 
 
-def objects(regions_P4, generator):
+def objects(regions_P4, classes, generator):
     """Things near some regions of an image, and an image without any.
 
     They lie apart: an anchor that two things want goes to the one that overlaps it most here, in
@@ -127,7 +133,7 @@ def objects(regions_P4, generator):
     regions_P4 = regions_P4[(regions_P4[:, 2:] - regions_P4[:, :2] > 8).all(1)]
     boxes = regions_P4 + 4 * torch.rand(len(regions_P4), 4, generator=generator)
     boxes = boxes[non_maximum_suppression(boxes, torch.ones(len(boxes)), 0.0)]
-    labels = torch.randint(CLASSES, (len(boxes),), generator=generator)
+    labels = torch.randint(classes, (len(boxes),), generator=generator)
     return [(boxes, labels), (torch.zeros(0, 4), labels[:0])]
 
 
@@ -143,6 +149,7 @@ def first_stage(theirs, maps, x, truth):
     targets = [{"boxes": boxes, "labels": labels + 1} for boxes, labels in truth]
     anchors = rpn.anchor_generator(images, list(maps.values()))
     labels, boxes = rpn.assign_targets_to_anchors(anchors, targets)
+    labels = [one.double() for one in labels]  # theirs are single, and the loss with them
     flat = concat_box_prediction_layers(list(score), list(code))
     wanted = rpn.box_coder.encode(boxes, anchors)
     losses = rpn.compute_loss(*flat, labels, wanted)
@@ -188,7 +195,7 @@ def compare(ours, theirs, x, generator):
     found = more_asked(theirs, maps, *raw[-2:]) if ours.head.branch else {}
     raw = raw[:-2] if ours.head.branch else raw
     mine, own, logits, codes = style.split(raw)
-    truth = objects(own[0], generator)
+    truth = objects(own[0], style.classes, generator)
     first, regions, losses = first_stage(theirs, maps, x, truth)
     found |= {f"map {k}": apart(a, b) for k, (a, b) in enumerate(zip(first, mine, strict=True))}
     rows = [torch.arange(len(one)) for one in regions]
@@ -217,7 +224,7 @@ def main():
     for name in NAMES:
         generator = torch.Generator().manual_seed(3)
         theirs, ours = pair(name, generator)
-        x = torch.randn(2, 3, *SIZE, generator=generator)
+        x = torch.randn(2, 3, *SIZE, generator=generator, dtype=torch.double)
         with torch.no_grad():
             found = compare(ours, theirs, x, generator)
         equal = max(found.values()) < TOLERANCE
