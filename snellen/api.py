@@ -27,7 +27,7 @@ from .train import checkpoint, verb
 from .train.evaluate import evaluate
 from .train.feed import Streamed
 from .train.logbook import plan_of, read_config
-from .train.prepare import read_source
+from .train.prepare import as_fed, read_source
 from .train.recipe import Recipe
 
 
@@ -96,7 +96,8 @@ class Run:
         recipe, task = self._recipe(data), self.predictor.task
         part, source = verb.part_to_judge(recipe, data, _warn)
         part = task.aligned(part, source)
-        loader = Streamed(part, task, recipe.batch or 64, 0)
+        part = as_fed(part, task, recipe)
+        loader = Streamed(part, task, recipe.batch or 64, 0, readers=recipe.readers or 0)
         return evaluate(self.predictor.net, task, loader, self.predictor.compute).metrics
 
     def export(

@@ -122,10 +122,16 @@ class Inputs:
 
 def resize(image_CHW: Tensor, height: int, width: int) -> Tensor:
     """image_CHW -> (C, height, width), bilinear with anti-aliasing, same dtype."""
-    kind = image_CHW.dtype
-    x = image_CHW[None].float()
-    x = F.interpolate(x, (height, width), mode="bilinear", align_corners=False, antialias=True)
-    return x[0].round().clamp(0, 255).to(kind) if kind == torch.uint8 else x[0].to(kind)
+    kind, size = image_CHW.dtype, (height, width)
+    if kind == torch.uint8 and image_CHW.device.type == "cpu":
+        return _bilinear(image_CHW, size)  # in whole numbers: several times faster, a level apart
+    x = _bilinear(image_CHW.float(), size)
+    return x.round().clamp(0, 255).to(kind) if kind == torch.uint8 else x.to(kind)
+
+
+def _bilinear(x_CHW: Tensor, size: tuple[int, int]) -> Tensor:
+    x = F.interpolate(x_CHW[None], size, mode="bilinear", align_corners=False, antialias=True)
+    return x[0]
 
 
 def match_channels(image_CHW: Tensor, channels: int) -> Tensor:

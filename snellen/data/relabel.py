@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import DataError, shortlist
+from .near import Near
 from .sample import VOID, Sample, Target
 from .source import Part, SampleSet
 
@@ -25,7 +26,7 @@ class Relabelled(SampleSet):
     ) -> None:
         self.whole = whole if rows is None else Part(whole, rows)
         self.new = torch.tensor([*new, -1])  # index -1 is the last
-        self.repeatable = whole.repeatable
+        self.repeatable, self.reads_files = whole.repeatable, whole.reads_files
 
     def __len__(self) -> int:
         return len(self.whole)
@@ -51,6 +52,10 @@ class Relabelled(SampleSet):
     def stacked(self) -> Tensor | None:
         """Images x_NCHW; only their labels differ."""
         return self.whole.stacked()
+
+    def near(self, near: Near) -> "Relabelled":
+        """The set so read, under the same numbers."""
+        return Relabelled(self.whole.near(near), self.new[:-1].tolist())
 
 
 def renumber(target: Target, new: Tensor) -> Target:

@@ -84,11 +84,12 @@ class Sample:
     target: Target
     index: int = 0  # the row in the innermost data set
     path: str | None = None
+    original: tuple[int, int] | None = None  # H, W, where the image was brought to another size
 
     @property
     def size(self) -> tuple[int, int]:
-        """(H, W)."""
-        return self.image_CHW.shape[-2], self.image_CHW.shape[-1]
+        """(H, W) of the picture itself."""
+        return self.original or (self.image_CHW.shape[-2], self.image_CHW.shape[-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,5 +150,5 @@ def pick(value: Any, rows: Tensor) -> Any:
     ['c', 'a']
     """
     if isinstance(value, Tensor):
-        return value[rows.to(value.device, non_blocking=rows.is_cpu)]
+        return value.index_select(0, rows.to(value.device, non_blocking=rows.is_cpu))
     return [value[i] for i in rows.tolist()]

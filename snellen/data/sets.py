@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from ..core.errors import DataError
 from ..core.rows import row_of
 from .images import read_image
+from .near import Near
 from .pixels import image_tensor, plain_dtype
 from .sample import Sample, Target
 from .source import SampleSet
@@ -21,6 +23,9 @@ class FileSet(SampleSet):
     """Pictures on a disk; a picture is read when asked for, never before. What is true of each is
     a row: its class, its attributes, its numbers, its text, whichever are given.
     """
+
+    reads_files = True
+    _near: Near | None = None
 
     def __init__(
         self,
@@ -39,8 +44,17 @@ class FileSet(SampleSet):
         return len(self.paths)
 
     def __getitem__(self, i: int) -> Sample:
-        image = read_image(self.paths[i], self.channels)
-        return Sample(image, self.target(i), i, self.paths[i])
+        path = self.paths[i]
+        if self._near is None:
+            return Sample(read_image(path, self.channels), self.target(i), i, path)
+        image, size = self._near.read(path, self.channels)
+        return Sample(image, self.target(i), i, path, size)
+
+    def near(self, near: Near) -> "FileSet":
+        """The same files, read at the size of an input."""
+        other = copy(self)
+        other._near = near
+        return other
 
     def labels(self) -> Tensor | None:
         """labels_N int64."""
@@ -48,7 +62,8 @@ class FileSet(SampleSet):
 
     def target(self, i: int) -> Target:
         """What is true of sample i."""
-        return replace(_row(self, i), text=None if self.texts is None else self.texts[i])
+        row = _row(self, i)
+        return row if self.texts is None else replace(row, text=self.texts[i])
 
     def path(self, i: int) -> str:
         """The file of sample i."""

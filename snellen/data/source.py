@@ -8,13 +8,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from ..core.parts import Part as CataloguePart
 from ..core.words import printable
 from .sample import Sample, Skeleton, Target
+
+if TYPE_CHECKING:
+    from .near import Near
 
 PARTS = {
     "Loading data": CataloguePart(
@@ -47,6 +50,7 @@ class SampleSet(ABC):
     """An ordered set of samples; `self[i]` may read a file, `len` and `labels` never do."""
 
     repeatable = True  # whether self[i] is the same each time; a user's Dataset may draw at random
+    reads_files = False  # whether self[i] does little else than decode a file, so threads may do it
 
     @abstractmethod
     def __len__(self) -> int:
@@ -72,6 +76,13 @@ class SampleSet(ABC):
         """All images as one tensor x_NCHW where they already lie in memory so, else None."""
         return None
 
+    def near(self, near: "Near") -> "SampleSet":
+        """The same set whose files may be read at the size of an input; itself where it has none.
+
+        Only for a task whose targets do not lie in the picture.
+        """
+        return self
+
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))
 
@@ -81,7 +92,7 @@ class Part(SampleSet):
 
     def __init__(self, whole: SampleSet, rows: Sequence[int]) -> None:
         self.whole, self.rows = whole, list(rows)
-        self.repeatable = whole.repeatable
+        self.repeatable, self.reads_files = whole.repeatable, whole.reads_files
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -106,6 +117,10 @@ class Part(SampleSet):
         """The rows' images x_NCHW."""
         images = self.whole.stacked()
         return None if images is None else images[self.rows]
+
+    def near(self, near: "Near") -> "Part":
+        """The rows of the set so read."""
+        return Part(self.whole.near(near), self.rows)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class Classify(Task):
     score = "accuracy"
     default_model = "resnet18"
     settings = ("loss", "label_smoothing")
+    squashes = True
 
     @property
     def classes(self) -> list[str]:

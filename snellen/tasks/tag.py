@@ -42,6 +42,7 @@ class Tag(Task):
     score = "mAP"
     default_model = "resnet8_w32"
     settings = ("loss",)
+    squashes = True
     usual = {"augment": "flip+crop", "samples": 60_000, "batch": 32}
 
     def names(self) -> list[str]:

@@ -67,6 +67,7 @@ class Task(ABC):
     default_model: ClassVar[str]
     ceiling: ClassVar[float] = 1.0  # what a perfect answer scores
     settings: ClassVar[tuple[str, ...]] = ()  # of the recipe's that go into `spec`
+    squashes: ClassVar[bool] = False  # pictures come whole, and no target lies in their pixels
     # Settings (augment, batch ...) where none are typed; "samples" seen in all give the epochs.
     usual: ClassVar[Mapping[str, Any]] = {}
 

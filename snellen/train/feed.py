@@ -22,7 +22,10 @@ from ..data.sample import Batch, Sample
 from ..data.source import SampleSet
 from ..tasks.compute import at_once
 from ..tasks.task import Task
+from .ahead import Ahead
 from .held import Held, encode
+
+AHEAD = 2  # steps whose files are read while one computes
 
 
 class Feed(ABC):
@@ -79,8 +82,11 @@ class Resident(Feed):
         self.held = held
 
     def epoch(self, epoch: int, seed: int, start: int = 0) -> Iterator[Batch]:
-        """Gathered by row."""
-        return (self.held.select(rows) for rows in self.rows(epoch, seed)[start:])
+        """Gathered by row; what is still to be read is read a little ahead."""
+        steps = self.rows(epoch, seed)[start:]
+        for i, rows in enumerate(steps):
+            self.held.expect(steps[i : i + 1 + AHEAD])
+            yield self.held.select(rows)
 
     def in_order(self) -> Iterator[Batch]:
         """Spans."""
@@ -92,11 +98,14 @@ class Resident(Feed):
 
 
 class Streamed(Feed):
-    """Samples read as they are needed, by worker processes where wanted."""
+    """Samples read as they are needed, by worker processes where wanted; files by threads."""
 
-    def __init__(self, part: SampleSet, task: Task, batch: int, workers: int) -> None:
+    def __init__(
+        self, part: SampleSet, task: Task, batch: int, workers: int, *, readers: int = 0
+    ) -> None:
         super().__init__(len(part), batch, task)
         self.part, self.task, self.workers = part, task, workers
+        self.readers = readers if part.reads_files else 0
 
     def epoch(self, epoch: int, seed: int, start: int = 0) -> Iterator[Batch]:
         """Read by row; the randomness inside the data set is seeded by (seed, epoch, row)."""
@@ -112,6 +121,20 @@ class Streamed(Feed):
         return self._read([list(rows) for rows in steps], (0, 0))
 
     def _read(self, steps: list[list[int]], seeds: tuple[int, int]) -> Iterator[Batch]:
+        return self._by_threads(steps) if self.readers else self._by_loader(steps, seeds)
+
+    def _by_threads(self, steps: list[list[int]]) -> Iterator[Batch]:
+        ahead = Ahead(self.part, self.readers)
+        try:
+            for i, rows in enumerate(steps):
+                for coming in steps[i : i + 1 + AHEAD]:
+                    ahead.expect(coming)
+                found = zip(ahead.samples(rows), rows, strict=True)
+                yield encode(self.task, [replace(sample, index=row) for sample, row in found])
+        finally:
+            ahead.close()
+
+    def _by_loader(self, steps: list[list[int]], seeds: tuple[int, int]) -> Iterator[Batch]:
         with untouched_rng():  # the loader draws a base seed; the training must not notice
             loader: DataLoader[Any] = DataLoader(
                 _Indexed(self.part) if self.part.repeatable else _Seeded(self.part, seeds),

@@ -18,6 +18,7 @@ from ..data.sample import Batch, Sample
 from ..data.source import SampleSet
 from ..tasks.compute import at_once
 from ..tasks.task import Task
+from .ahead import Ahead
 
 
 class Held:
@@ -42,10 +43,12 @@ class Held:
         device: torch.device | None = None,
         each: Callable[[Sample], None] | None = None,
         targets: bool = True,
+        readers: int = 0,
     ) -> None:
         self.part, self.task, self.each, self.targets = part, task, each, targets
         self.device = device or torch.device("cpu")
         self.chunk = at_once(task.inputs())  # samples read and encoded at once
+        self.ahead = Ahead(part, readers)
         self.missing = len(part)
         self._is_here_N = torch.zeros(len(part), dtype=torch.bool)
         self._rows: Batch | None = None
@@ -56,6 +59,12 @@ class Held:
     def select(self, rows: Tensor) -> Batch:
         """The rows of a step, without targets; those that are missing are read."""
         return self._with(rows).select(rows)
+
+    def expect(self, steps: Sequence[Tensor]) -> None:
+        """Begin to read what is missing of the rows of coming steps."""
+        if self.missing:
+            for rows in steps:
+                self.ahead.expect(rows[~self._is_here_N[rows]].tolist())
 
     def span(self, rows: range) -> Batch:
         """Rows that follow each other, with their targets where these are held."""
@@ -88,7 +97,7 @@ class Held:
         return self._rows
 
     def _read(self, rows: list[int]) -> None:
-        samples = [self.part[i] for i in rows]
+        samples = self.ahead.samples(rows)
         if self.each is not None:
             for sample in samples:
                 self.each(sample)
@@ -98,6 +107,8 @@ class Held:
         _put(self._rows, chunk, rows)
         self._is_here_N[rows] = True
         self.missing -= len(rows)
+        if not self.missing:
+            self.ahead.close()
 
 
 def encode(task: Task, samples: Sequence[Sample], *, targets: bool = True) -> Batch:

@@ -12,6 +12,7 @@ from ..core.errors import DataError, UsageError
 from ..core.seeds import seed_everything, untouched_rng
 from ..data.audit import screen
 from ..data.augment import compose
+from ..data.near import Near
 from ..data.open import open_data
 from ..data.sample import Sample
 from ..data.source import Part, SampleSet, Source
@@ -252,14 +253,25 @@ def _feed(
     part: SampleSet, task: Task, recipe: Recipe, machine: Machine,
     each: Callable[[Sample], None], judged: bool,
 ) -> Feed:  # fmt: skip
-    batch = recipe.batch or 1
+    batch, readers = recipe.batch or 1, recipe.readers or 0
+    part = as_fed(part, task, recipe)
     if not part.repeatable or not fits_in_memory(held_bytes(part, task, judged), machine):
-        return Streamed(part, task, batch, recipe.workers or 0)
+        return Streamed(part, task, batch, recipe.workers or 0, readers=readers)
     device = pick_device(recipe.device or "cpu")
     home = device if device.type == "cuda" else None
-    held = Held(part, task, device=home, each=each, targets=judged)
+    held = Held(part, task, device=home, each=each, targets=judged, readers=readers)
     held.read(READ_AHEAD)
     return Resident(held, batch)
+
+
+def as_fed(part: SampleSet, task: Task, recipe: Recipe) -> SampleSet:
+    """A part whose files are read at the size that the network is fed, where nothing else of them
+    is needed: the same for training and for judging what was trained.
+    """
+    inputs = task.inputs()
+    if recipe.decoding != "near" or not task.squashes or inputs.pixels != "bytes":
+        return part
+    return part.near(Near(inputs))
 
 
 def held_bytes(part: SampleSet, task: Task, judged: bool) -> int:

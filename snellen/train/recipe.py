@@ -101,6 +101,13 @@ class Recipe:
     seed: int = setting(0, "seed of every random number", ("random_seed",))
     device: str | None = setting(None, "cpu, cuda, cuda:1, mps")
     workers: int | None = setting(None, "processes that read data", ("num_workers",))
+    readers: int | None = setting(None, "threads that read files ahead; 0: when they are asked for")
+    decoding: str | None = setting(
+        None,
+        "large JPEGs near the size they are fed at, copies in the cache; or whole, each time",
+        (),
+        ("near", "whole"),
+    )
     amp: str | None = setting(
         None, "mixed precision", ("precision", "mixed_precision"), ("off", "bf16", "fp16")
     )
@@ -277,6 +284,7 @@ RANGES: Mapping[str, tuple[float, float, str]] = {
     "bins": (2, 1000, "between 2 and 1000"),
     "label_smoothing": (0.0, 1.0, "between 0 and 1"),
     "workers": (0, 1024, "0 or more"),
+    "readers": (0, 1024, "0 or more"),
     "threads": (1, 4096, "1 or more"),
     "patience": (1, 1e6, "1 or more"),
     "save_minutes": (0.0, float("inf"), "0 or more"),

@@ -85,6 +85,8 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
             "malloc": "system",
             "convolution": "library",
             "preparing": "torch",
+            "readers": 0,
+            "decoding": "whole",
         }
         return [where, *(Choice(k, v, "speed=off", "default") for k, v in off.items())]
     tiny = facts.macs * (recipe.batch or 1) < TINY_STEP
@@ -98,6 +100,9 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
         _preparing(device, recipe, facts, machine),
         Choice("workers", 0 if machine.cores <= 2 else min(4, machine.cores - 1),
                f"{machine.cores} cores", "default"),
+        Choice("readers", 1 if machine.load > 0.6 * machine.cores else min(8, machine.cores),
+               f"{machine.cores} cores, load {machine.load:.1f}", "default"),
+        Choice("decoding", "near", "a picture is fed smaller than it is", "default"),
     ]  # fmt: skip
 
 

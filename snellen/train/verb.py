@@ -27,7 +27,9 @@ from .recipe import Recipe, parse, resolve_name
 from .session import Session, make_loop
 
 # What a resumed run may be told anew; everything else it keeps, so that it computes the same.
-MAY_CHANGE = ("epochs", "patience", "save_minutes", "device", "workers", "threads", "data", "val")
+MAY_CHANGE = (
+    "epochs", "patience", "save_minutes", "device", "workers", "readers", "threads", "data", "val",
+)  # fmt: skip
 CHANGES_RESULT = ("epochs", "device", "threads")
 
 

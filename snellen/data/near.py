@@ -1,0 +1,52 @@
+"""Reading a picture for an input of known size: decoded near that size, resized, kept on the disk.
+
+What differs from reading it whole: a JPEG that is far larger is shrunk by libjpeg first, by
+averaging in its own transform, so a pixel differs by one or two grey levels in the mean and by more
+at sharp edges. Other pictures are the same to the last bit.
+"""
+
+from dataclasses import dataclass, field
+
+import PIL
+import torch
+from torch import Tensor
+
+from . import jpeg
+from .images import decode_near, read_bytes
+from .inputs import Inputs
+from .pixel_cache import PixelCache, Size
+
+LARGE = 256 * 256  # pixels of a file from which a copy is read in less time than it is decoded
+SMALL_FILE = 4096  # bytes, in which so many pixels are hardly found
+
+
+@dataclass(frozen=True)
+class Near:
+    """How pictures are read for `inputs`; copies of large ones are kept in `kept`."""
+
+    inputs: Inputs
+    kept: PixelCache | None = field(default_factory=PixelCache)
+
+    def read(self, path: str, channels: int) -> tuple[Tensor, Size]:
+        """Path -> image_CHW as `inputs` is fed, and the (H, W) of the picture itself.
+
+        Raises DataError that names the file.
+        """
+        data, wanted = read_bytes(path), (self.inputs.height, self.inputs.width)
+        key = ""
+        if self.kept is not None and len(data) >= SMALL_FILE:
+            key = self.kept.key(data, self._how(channels))
+            if (found := self.kept.get(key)) is not None:
+                return found
+        pixels, size = decode_near(data, path, channels, wanted=wanted)
+        image_CHW = self.inputs.fit(torch.from_numpy(pixels).permute(2, 0, 1)).contiguous()
+        if key and self.kept is not None and size[0] * size[1] >= LARGE:
+            self.kept.put(key, image_CHW, size)
+        return image_CHW, size
+
+    def _how(self, channels: int) -> str:
+        """What the pixels depend on beside the file."""
+        inputs = self.inputs
+        shape = f"{inputs.channels}x{inputs.height}x{inputs.width}"
+        makers = f"{PIL.__version__} {jpeg.is_here()} {torch.__version__}"
+        return f"{shape} of {channels}, {jpeg.SPARE}, {makers}"
