@@ -146,12 +146,33 @@ def test_the_tolerance_is_the_precisions_or_as_said_and_what_was_there_stays(run
     numbers.wrong = lambda out: out * 1.02
     assert_well_said(run_cli("export", run, "format=numbers"), 3, ["0.02", "0.001 is allowed"])
     assert Path(good).read_text() == before
-    assert left(run) == ["pets-1-fp32.numbers"]
+    assert sorted(left(run)) == ["pets-1-fp32.numbers", "pets-1-fp32.numbers.sha256.json"]
     assert run_cli("export", run, "format=numbers", "precision=int8").code == 0
     assert_well_said(
         run_cli("export", run, "format=numbers", "precision=int8", "tolerance=0.01"), 3, ["0.01 is"]
     )
     assert run_cli("export", run, "format=numbers", "tolerance=0.03").code == 0
+
+
+def test_verify_knows_the_exported_files_of_a_run(run, numbers, tmp_path):
+    file = Path(run_cli("export", run, "format=numbers").last)
+    run_cli("export", run, "format=numbers", f"out={tmp_path / 'away.numbers'}")
+    assert [path.name for path in tmp_path.glob("away*")] == ["away.numbers"]
+    record = file.with_name(file.name + ".sha256.json")
+    assert run_cli("verify", run).last.endswith("whole")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert_well_said(run_cli("verify", run), 3, [file.name, "SHA-256 differs"])
+    run_cli("export", run, "format=numbers")  # an export anew mends it
+    assert run_cli("verify", run).last.endswith("whole")
+    sealed = record.read_bytes()
+    record.write_bytes(sealed.replace(file.name.encode(), b"other.numbers", 1))
+    assert_well_said(run_cli("verify", run), 3, [record.name, "SHA-256 differs"])
+    record.write_bytes(sealed)
+    file.unlink()
+    assert_well_said(run_cli("verify", run), 3, [file.name, "is missing"])
+    record.unlink()  # as of a version that kept none
+    assert run_cli("verify", run).last.endswith("whole")
 
 
 def test_int8_looks_at_the_training_part(run, numbers):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import DataError, UsageError
+from ..core.exports import FOLDER, record, record_text
 from ..core.files import write_together
 from ..data.inputs import Inputs
 from ..data.sample import Sample
@@ -113,7 +114,7 @@ def export(
         for i, net in enumerate((plain, open_file(runtime, made))):
             scores.append(score(predictor.task, net, spread(judged, SCORED)))
             tell(3 + i, 4)
-        put(runtime, made, path)
+        put(runtime, made, path, keeps_record=wish.out is None)
     name = predictor.task.score
     return Exported(path, runtime.name, wish.precision, done, wish.allowed, len(looked), name,
                     scores[0][name], scores[1][name], min(len(judged), SCORED))  # fmt: skip
@@ -136,7 +137,7 @@ def place(runtime: Runtime, wish: Wish, folder: Path) -> Path:
     """Where the file goes; raises UsageError where another's file stands there."""
     one = f"-batch{wish.batch}" if wish.batch else ""
     name = f"{folder.resolve().name}-{wish.precision}{one}{runtime.suffix}"
-    path = Path(wish.out) if wish.out is not None else folder / "export" / name
+    path = Path(wish.out) if wish.out is not None else folder / FOLDER / name
     if path.suffix != runtime.suffix:
         raise UsageError(f"out={path}: a file of format={runtime.name} ends in {runtime.suffix}")
     for file in (path, *(path.with_suffix(other) for other in runtime.beside)):
@@ -146,6 +147,8 @@ def place(runtime: Runtime, wish: Wish, folder: Path) -> Path:
 
 
 def _is_ours(runtime: Runtime, path: Path) -> bool:
+    if record(path).is_file():  # whatever became of the file since
+        return True
     try:
         Card.read(runtime.card(path), path)
     except Exception:  # whatever it is, it is not a file of ours
@@ -248,14 +251,20 @@ def score(task: Task, net: nn.Module, samples: Sequence[Sample]) -> dict[str, fl
     return metric.compute()
 
 
-def put(runtime: Runtime, made: Path, path: Path) -> None:
-    """The finished file into its place, all of it or nothing; what belongs to it first."""
+def put(runtime: Runtime, made: Path, path: Path, *, keeps_record: bool) -> None:
+    """The finished file into its place, all of it or nothing; what belongs to it first, and last,
+    in a run's folder, the record by which `snellen verify` knows it.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"out={path} cannot be written: {error.strerror}") from error
-    suffixes = [*runtime.beside, path.suffix]
-    size = sum(os.path.getsize(made.with_suffix(suffix)) for suffix in suffixes)
-    write_together(
-        {path.with_suffix(s): partial(shutil.copyfile, made.with_suffix(s)) for s in suffixes}, size
-    )
+    files = {path.with_suffix(s): made.with_suffix(s) for s in (*runtime.beside, path.suffix)}
+    size = sum(os.path.getsize(file) for file in files.values())
+    parts: dict[Path, Callable[[Path], Any]] = {
+        to: partial(shutil.copyfile, file) for to, file in files.items()
+    }
+    if keeps_record:
+        text = record_text({to.name: file for to, file in files.items()})
+        parts[record(path)] = lambda beside: beside.write_bytes(text)
+    write_together(parts, size)

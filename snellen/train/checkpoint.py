@@ -18,6 +18,7 @@ from ..core import files, sealed
 from ..core.audit import file_damages
 from ..core.errors import DataError
 from ..core.events import read_events
+from ..core.exports import FOLDER, export_damages
 from ..core.fit import fit_into
 from ..core.pack import pack, unpack
 from ..core.sealed import Damage, Reading
@@ -141,7 +142,7 @@ def verify(path: Path) -> list[Damage]:
         trios = {folder / f"{name}{part}" for name in NAMES for part in PARTS}
         for file in sorted(folder.glob("*")):
             damages += file_damages(file) if file.is_file() and file not in trios else []
-    damages += _best_damages(path)
+    damages += _best_damages(path) + export_damages(path / FOLDER)
     if (path / "weights").is_dir() and not (path / "config.yaml").is_file():
         damages.append(Damage(path / "config.yaml", None, "is missing"))
     return damages

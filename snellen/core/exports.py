@@ -1,0 +1,55 @@
+"""A record beside an exported file: the SHA-256 of each of its files, sealed, for `verify`."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from .sealed import CHANGED, MISSING, Damage, json_bytes, read_json
+
+FOLDER = "export"  # of a run
+SUFFIX = ".sha256.json"  # after the name of the file
+
+
+def record(path: Path) -> Path:
+    """Where the record of an exported file lies.
+
+    >>> record(Path("digits-1-fp32.onnx")).name
+    'digits-1-fp32.onnx.sha256.json'
+    """
+    return path.with_name(path.name + SUFFIX)
+
+
+def record_text(files: Mapping[str, Path]) -> bytes:
+    """Names and files as they are now -> the text of a record.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     b'"seal"' in record_text({"a.onnx": Path(file.name)})
+    True
+    """
+    return json_bytes({"files": {name: _digest(file) for name, file in files.items()}})[0]
+
+
+def export_damages(folder: Path) -> list[Damage]:
+    """A folder of exported files -> those that are missing or not what was written; those without
+    a record, as of older versions, cannot be judged.
+
+    >>> export_damages(Path("absent"))
+    []
+    """
+    found: list[Damage] = []
+    for mark in sorted(folder.glob(f"*{SUFFIX}")):
+        reading = read_json(mark)
+        found += reading.damages
+        for name, digest in reading.facts.get("files", {}).items():
+            file = mark.with_name(name)
+            if not file.is_file():
+                found.append(Damage(file, None, MISSING))
+            elif _digest(file) != digest:
+                found.append(Damage(file, None, CHANGED))
+    return found
+
+
+def _digest(file: Path) -> str:
+    with open(file, "rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
