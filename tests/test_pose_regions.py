@@ -276,3 +276,6 @@ def test_a_training_runs_and_predicts(tmp_path):
     assert one.keypoints_NK2.shape[1:] == (14, 2)
     torch.testing.assert_close(one.keypoints_NK2, two.keypoints_NK2)
     assert set(run.evaluate(source)) >= {"mAP50-95", "mAP50", "loss"}
+    with pytest.raises(UsageError, match="second stage reads is chosen by the scores of the first"):
+        again.export("torch", data=source)
+    assert not list(run.path.glob("export/*"))

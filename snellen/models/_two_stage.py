@@ -90,6 +90,8 @@ class TwoStageHead(nn.Module):
     learn. With a `branch` the raw answer goes on with what was asked of it and what it said.
     """
 
+    graphless = "what its second stage reads is chosen by the scores of the first"  # no export
+
     def __init__(
         self,
         pyramid: FeaturePyramid,

@@ -25,6 +25,12 @@ def program(graph: Graph) -> Any:
     """A module -> torch.export.ExportedProgram; raises UsageError where it cannot be traced."""
     import torch
 
+    for module in graph.module.modules():
+        if why := getattr(module, "graphless", ""):
+            raise UsageError(
+                f"this network cannot be written as a graph: {why}; `snellen predict` runs it from "
+                "its run folder, and networks of one stage can be exported"
+            )
     x, shapes = graph.pictures, None
     if graph.card.batch == 0:
         shapes = ({0: torch.export.Dim("batch", min=1)},)
