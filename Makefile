@@ -46,7 +46,8 @@ parity: $(VENV)/.core .oracles/.made  ## compare every network with torchvision'
 	@$(RUN) tests/parity/segmenters.py
 	@$(RUN) tests/parity/segmenters.py fcn_resnet101
 
-bench: $(VENV)/.core  ## measure speed and scores again
+bench: $(VENV)/.core  ## measure speed and scores again, beside other tools
+	@$(MAKE) --no-print-directory .peers/.made || echo "other tools are left out"
 	@$(RUN) bench/run.py
 
 lessons: $(VENV)/.core  ## measure and draw the pictures of the notes' lessons again
@@ -76,6 +77,15 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing the references (once) ..."
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
 	--target .oracles torchvision==0.28.0 timm==1.0.31
+	@touch $@
+
+# In a virtual environment of their own, with the same PyTorch: no torchvision, whose operations
+# would have to fit, and nothing of theirs in ours.
+.peers/.made: constraints.txt | $(VENV)/.made
+	@echo "installing the tools that bench compares with (once) ..."
+	@$(RUN) -m venv .peers
+	@.peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	torch scikit-learn lightning skorch accelerate keras
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.core
