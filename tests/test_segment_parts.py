@@ -303,3 +303,13 @@ def test_local_contrast_of_an_even_picture_is_0_at_any_size(size):
     assert sn.nn.LocalContrast()(torch.zeros(0, 3, *size)).shape == (0, 3, *size)
     with pytest.raises(UsageError, match="window"):
         sn.nn.LocalContrast(0)
+
+
+def test_the_usual_network_sees_a_darker_picture_of_the_same_things_alike():
+    torch.manual_seed(0)
+    net = thin("unet-small").eval()
+    x = torch.rand(1, 3, 40, 33)
+    with torch.no_grad():
+        seen = net(x)
+        assert torch.allclose(net(0.3 * x - 0.2), seen, atol=1e-2 * float(seen.abs().max()))
+        assert not torch.allclose(net(x.flip(-1)), seen, atol=1e-2 * float(seen.abs().max()))

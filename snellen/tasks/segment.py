@@ -42,7 +42,7 @@ class Segment(Task):
     score = "mIoU"
     default_model = "unet-small"
     settings = ("loss",)
-    usual = {"augment": "flip", "samples": 30_000, "batch": 16, "lr": 3e-3}
+    usual = {"augment": "flip+shade", "samples": 30_000, "batch": 16, "lr": 3e-3}
 
     @property
     def ceiling(self) -> float:  # type: ignore[override]
