@@ -66,7 +66,7 @@ def train(case: Case, seed: int) -> dict[str, float]:
         metrics = {**run.metrics, "minutes": (time.process_time() - start) / 60}
         if case.more and not seed:
             metrics |= beside(run, case)
-    said = ", ".join(f"{name} {metrics[name]:.3f}" for name in (case.score, "minutes"))
+    said = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
     print(f"  {case.folder} {case.task} seed {seed}: {said}", flush=True)
     return metrics
 
@@ -145,15 +145,17 @@ def _changed(sample: Sample, image_CHW: torch.Tensor, map_HW: torch.Tensor) -> S
 SIZES = {"grown by half": grown, "quarters": quarters, "fours": fours}
 
 
-def measure(name: str, seeds: int) -> dict[str, Any]:
-    """A row of the table."""
+def measured(name: str, seeds: int) -> Iterator[dict[str, Any]]:
+    """A row of the table, one seed longer each time."""
     case = CASES[name]
     kind = registry.get("snellen.tasks", "TASKS", case.task)
     source = kind.adapt(open_data(Path(DATA) / case.folder, task=case.task))
     assert source.val is not None
-    baseline = kind.from_source(source).baseline(source.val)
-    metrics = [train(case, seed) for seed in range(seeds)]
-    return {"row": name, "metrics": metrics, "baseline": baseline}
+    row: dict[str, Any] = {"row": name, "metrics": []}
+    row["baseline"] = kind.from_source(source).baseline(source.val)
+    for seed in range(seeds):
+        row["metrics"].append(train(case, seed))
+        yield row
 
 
 def goals(rows: Mapping[str, dict[str, Any]]) -> dict[str, tuple[float, float, str]]:
@@ -171,7 +173,7 @@ def goals(rows: Mapping[str, dict[str, Any]]) -> dict[str, tuple[float, float, s
 
 
 def main(words: list[str]) -> None:
-    """Keep the figures after each row, and print them."""
+    """Keep the figures after each training, and print them."""
     torch.set_num_threads(1)
     seeds = next((int(w.partition("=")[2]) for w in words if w.startswith("seeds=")), 3)
     named = [word for word in words if not word.startswith("seeds=")]
@@ -183,8 +185,9 @@ def main(words: list[str]) -> None:
             print(f"  {name} is left out: no {Path(DATA) / CASES[name].folder}; SNELLEN_TEST_DATA "
                   "names the folder that holds it")  # fmt: skip
             continue
-        rows[name] = measure(name, seeds)
-        record_goals("real", goals(rows), rows=list(rows.values()))
+        for row in measured(name, seeds):
+            rows[name] = row
+            record_goals("real", goals(rows), rows=list(rows.values()))
 
 
 if __name__ == "__main__":
