@@ -243,6 +243,36 @@ def test_awkward_networks_are_left_alone():
     assert not set(doc.chart.probes) & {"additivity", "effects", "modes"}
 
 
+class Chooser(nn.Module):
+    """Scores for each of many places, and the places themselves with the best first."""
+
+    def __init__(self, momentum):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1),
+                                  nn.BatchNorm2d(8, momentum=momentum), nn.ReLU())  # fmt: skip
+        self.scores, self.head = nn.Conv2d(8, 1, 1), nn.Linear(8, 3)
+
+    def forward(self, x):
+        maps = self.body(x)
+        best = self.scores(maps).flatten(1).topk(40).indices
+        return {"logits": self.head(maps.mean((2, 3))), "places": 100.0 * best}
+
+
+@pytest.mark.parametrize(("momentum", "said"), [(0.1, False), (0.0, True)])
+def test_regions_that_a_network_chooses_are_not_compared_between_the_modes(momentum, said):
+    torch.manual_seed(0)
+    net = Chooser(momentum)
+    optimizer = torch.optim.SGD(net.parameters(), 0.05)
+    with doctor(net, optimizer) as doc:
+        for _ in range(60):
+            x = 30 + torch.randn(32, 1, 12, 12) + 3 * torch.randn(32, 1, 1, 1)
+            optimizer.zero_grad()
+            F.cross_entropy(net(x)["logits"], (x.mean((1, 2, 3)) > 30).long()).backward()
+            optimizer.step()
+    assert doc.chart.probes["modes"]
+    assert ("bn-stale-stats" in {f.id for f in doc.findings}) is said
+
+
 def test_the_prescription_names_the_cause_of_stale_statistics():
     said = [StaleStatistics().look(chart) for chart in bn_stale_stats.sick()]
     assert "momentum=0 " in said[0].message
