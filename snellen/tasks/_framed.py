@@ -1,13 +1,15 @@
 """Pictures of any shape in one input: what tasks share that measure in a letterbox."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..data.inputs import Inputs
 from ..data.letterbox import Letterbox, input_size
-from ..data.sample import Batch, Sample
+from ..data.sample import Batch, Prediction, Sample
 from ..data.source import SampleSet
 from ..nn.anchors import kmeans_anchors
 from ._spread import spread_rows
@@ -16,9 +18,40 @@ LOOKS = 300  # samples that tell sizes, anchors and baselines
 COUNTS = (9, 5)  # anchors that styles ask for
 
 
-def spread(part: SampleSet) -> list[Sample]:
-    """A spread of samples, enough to tell sizes."""
-    return [part[i] for i in spread_rows(len(part), LOOKS)]
+def spread(part: SampleSet) -> Iterator[Sample]:
+    """A spread of samples, one at a time: pictures and masks may be too large to hold together."""
+    return (part[i] for i in spread_rows(len(part), LOOKS))
+
+
+def described(part: SampleSet) -> list[Sample]:
+    """A spread of samples without their pixels: sizes and targets, but no masks."""
+    return [
+        replace(
+            s, image_CHW=s.image_CHW.new_zeros(()).expand(s.image_CHW.shape),
+            target=replace(s.target, masks_NHW=None, semantic_HW=None),
+        )
+        for s in spread(part)
+    ]  # fmt: skip
+
+
+class OneByOne(Sequence[Prediction]):
+    """Predictions that are made when they are asked for, and not held: masks of a batch of large
+    pictures would not fit.
+
+    >>> said = OneByOne(lambda i: Prediction(label=i), 3)
+    >>> [one.label for one in said], said[-1].label, len(said[1:])
+    ([0, 1, 2], 2, 2)
+    """
+
+    def __init__(self, tell: Callable[[int], Prediction], count: int) -> None:
+        self.tell, self.rows = tell, range(count)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: Any) -> Any:
+        chosen = self.rows[i]
+        return [self.tell(k) for k in chosen] if isinstance(chosen, range) else self.tell(chosen)
 
 
 def common_size(

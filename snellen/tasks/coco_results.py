@@ -64,15 +64,16 @@ def _boxes(found: Prediction) -> list[list[float]]:
 
 
 def run_lengths(masks_NHW: Tensor) -> list[dict[str, Any]]:
-    """masks_NHW -> COCO's packed run lengths of each, as plain JSON.
+    """masks_NHW -> COCO's packed run lengths of each, as plain JSON; one mask is copied at a time.
 
     >>> run_lengths(torch.tensor([[[True, False], [True, True]]]))
     [{'size': [2, 2], 'counts': '021O'}]
     """
     from pycocotools import mask as coco
 
-    stacked = np.asfortranarray(masks_NHW.permute(1, 2, 0).to(torch.uint8).cpu().numpy())
-    return [{"size": rle["size"], "counts": rle["counts"].decode()} for rle in coco.encode(stacked)]
+    each = (np.asfortranarray(mask.to(torch.uint8).cpu().numpy()) for mask in masks_NHW)
+    packed = map(coco.encode, each)
+    return [{"size": rle["size"], "counts": rle["counts"].decode()} for rle in packed]
 
 
 def _masks(found: Prediction) -> list[dict[str, Any]]:

@@ -14,8 +14,11 @@ from torch import Tensor, nn
 
 from ..core import registry
 from ..core.errors import DataError, UsageError
+from ..data.audit.box_classes import counted_from_one
+from ..data.boxes import unwound
 from ..data.inputs import Inputs
 from ..data.letterbox import Letterbox
+from ..data.placing import misplaced
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ..nn.box_code import clip_boxes
@@ -23,7 +26,7 @@ from ..nn.detector import Found, Style, Truth
 from ..nn.nms import non_maximum_suppression
 from ..nn.yolo_v3 import YoloV3
 from ._coco import CocoScores
-from ._framed import box_anchors, common_size, framed, frames_of, input_hw, spread
+from ._framed import box_anchors, common_size, described, framed, frames_of, input_hw
 from ._things import in_picture, mean_boxes, of_known_classes, shown
 from .drawing import draw_lines
 from .task import Metric, Task
@@ -60,9 +63,14 @@ class Detect(Task):
         return kind(**facts)
 
     @classmethod
+    def adapt(cls, source: Source) -> Source:
+        """All of it; what its boxes as a whole say of a slip in the annotations is added."""
+        return with_slips(source)
+
+    @classmethod
     def from_source(cls, source: Source, imgsz: int | None = None) -> "Detect":
         """Classes from the data, the input from the pictures' size, anchors from the boxes."""
-        looked = spread(source.train)
+        looked = described(source.train)
         if all(sample.target.boxes_N4 is None for sample in looked):
             raise DataError(f"{_without(source)}; for one class an image task=classify")
         looked = _looked(looked, source)
@@ -165,7 +173,7 @@ class Detect(Task):
 
     def baseline(self, train: SampleSet) -> dict[str, float]:
         """Always the same boxes: for each class its mean box, in every image."""
-        looked = [sample.target for sample in spread(train)]
+        looked = [sample.target for sample in described(train)]
         metric = self.metric()
         metric.update([mean_boxes(looked, len(self.classes))] * len(looked), looked)
         return {type(self).score: metric.compute()[type(self).score]}
@@ -203,6 +211,20 @@ def _looked(samples: Sequence[Sample], source: Source) -> list[Sample]:
             "names the labels that could not be used"
         )
     return known
+
+
+def with_slips(source: Source) -> Source:
+    """A source with what is wrong with all boxes of train: labels from 1, a shift, axes exchanged.
+
+    Files alone are looked at; drawn data and a user's own objects are as they are.
+    """
+    parts = [part for part in (source.train, source.val, source.test) if part is not None]
+    if unwound(source.train) is None:
+        return source
+    said = {problem.id for problem in source.problems}
+    found = [*counted_from_one(parts, source.classes), *misplaced(source.train)]
+    new = tuple(problem for problem in found if problem.id not in said)
+    return replace(source, problems=(*source.problems, *new))
 
 
 def _without(source: Source) -> str:

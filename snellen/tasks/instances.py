@@ -22,7 +22,7 @@ from ..nn.region_masks import paste_masks
 from ..nn.two_stage import TwoStage
 from ..nn.two_stage_masks import MaskedTwoStage
 from ._coco import CocoScores
-from ._framed import frames_of, input_hw, spread
+from ._framed import OneByOne, described, frames_of, input_hw, spread
 from ._things import in_picture, mean_boxes, of_known_classes, shown
 from .detect import Detect
 from .drawing import COLOURS, as_pixels, draw_lines
@@ -103,13 +103,13 @@ class Instances(Task):
         """The style's parts."""
         return self.boxes.loss(net, batch)
 
-    def decode(self, out: Any, batch: Batch) -> list[Prediction]:
+    def decode(self, out: Any, batch: Batch) -> Sequence[Prediction]:
         """Raw -> the things of each image, masks in the picture's pixels."""
         raw = [value.float() for value in out]
         style = self.boxes.style
         found = style.decode(raw, input_hw(batch), style.limits[0])
-        pairs = zip(found, frames_of(batch), strict=True)
-        return [_told(in_picture(one, frame), frame) for one, frame in pairs]
+        frames = frames_of(batch)
+        return OneByOne(lambda i: _told(in_picture(found[i], frames[i]), frames[i]), len(frames))
 
     def metric(self) -> Metric:
         """COCO's table of masks."""
@@ -130,11 +130,12 @@ class Instances(Task):
 
     def baseline(self, train: SampleSet) -> dict[str, float]:
         """Always the same: of each class its mean box, filled."""
-        looked, metric = spread(train), self.metric()
-        always = mean_boxes([s.target for s in looked], len(self.boxes.classes))
+        metric = self.metric()
+        targets = [sample.target for sample in described(train)]
+        always = mean_boxes(targets, len(self.boxes.classes))
         assert always.boxes_N4 is not None
         full = torch.ones(len(always.boxes_N4), 2, 2)
-        for sample in looked:
+        for sample in spread(train):
             filled = paste_masks(full, always.boxes_N4, sample.size)
             metric.update([replace(always, masks_NHW=filled)], [sample.target])
         return {self.score: metric.compute()[self.score]}

@@ -23,7 +23,7 @@ from ..nn.crowd import Crowd, PoseStyle
 from ..nn.oks import joint_sigmas
 from ..nn.pose_maps import PoseMaps
 from ..nn.two_stage_joints import JointedTwoStage
-from ._framed import box_anchors, common_size, framed, frames_of, input_hw, spread
+from ._framed import box_anchors, common_size, described, framed, frames_of, input_hw, spread
 from ._people import PeopleScores, around, box_sizes, faults, mean_pose, people_of, who_has_joints
 from .stick_figures import draw_people
 from .task import Metric, Task
@@ -71,7 +71,7 @@ class Pose(Task):
     @classmethod
     def from_source(cls, source: Source, imgsz: int | None = None) -> "Pose":
         """The skeleton and who has it from the data, the input from the pictures' size."""
-        skeleton, looked = source.skeleton, spread(source.train)
+        skeleton, looked = source.skeleton, described(source.train)
         if skeleton is None or not skeleton.bones:
             have = "no key points" if skeleton is None else "joints and no limbs between them"
             raise DataError(
@@ -216,11 +216,11 @@ class Pose(Task):
 
     def baseline(self, train: SampleSet) -> dict[str, float]:
         """Always one person: the mean pose at the mean place."""
-        looked, person, metric = spread(train), self.spec["person"], self.metric()
+        looked, person, metric = described(train), self.spec["person"], self.metric()
         people = [people_of(s.target, person, self.num_outputs()) for s in looked]
         mean_K2 = mean_pose(people, [s.size for s in looked])
         seen_1K, sure_1 = torch.full((1, len(mean_K2)), 2), torch.ones(1)
-        for sample in looked:
+        for sample in spread(train):
             points_1K2 = mean_K2[None] * torch.tensor(sample.size[::-1])
             said = self._said(points_1K2, seen_1K, sure_1)
             metric.update([said], [sample.target])

@@ -134,7 +134,7 @@ class Task(ABC):
         return net(batch.x)
 
     @abstractmethod
-    def decode(self, out: Any, batch: Batch) -> list[Prediction]:
+    def decode(self, out: Any, batch: Batch) -> Sequence[Prediction]:
         """Raw out -> predictions in pixels of the original image. Pure."""
 
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -36,7 +36,7 @@ def evaluate(
 ) -> Evaluation:
     """Every sample of `feed` once -> scores by the contract's names, and the mean loss.
 
-    `keep` also keeps every prediction and target; `before` hears of each batch.
+    `keep` also keeps every prediction and target, without masks; `before` hears of each batch.
     """
     result = Evaluation({}, task.metric())
     loss, seen = 0.0, 0
@@ -52,8 +52,8 @@ def evaluate(
             predictions, targets = task.decode(out, batch), batch.targets or []
             result.metric.update(predictions, targets)
             if keep:
-                result.predictions += predictions
-                result.targets += targets
+                result.predictions += [replace(one, masks_NHW=None) for one in predictions]
+                result.targets += [replace(one, masks_NHW=None) for one in targets]
                 result.index += batch.index_B.tolist()
     result.metrics = {**result.metric.compute(), "loss": loss / max(seen, 1)}
     return result
