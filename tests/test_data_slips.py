@@ -1,13 +1,21 @@
-"""What a data set as a whole says of a slip: axes that changed places, labels that count from 1."""
+"""What a data set as a whole says of a slip: axes that changed places, labels that count from 1,
+boxes that are a pixel off; in each format, on square pictures too, and before a training.
+"""
 
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from snellen.data.audit import audit
+from snellen.data.boxes import unwound
 from snellen.data.open import open_path
+from snellen.data.placing import exchanged_axes
+from snellen.data.worlds import World, draw_world
+from snellen.tasks.detect import Detect
 
 
 def coco(root, boxes_of, size=(80, 50), count=20, names=("a", "b", "c"), first=0):
@@ -57,7 +65,7 @@ def test_boxes_that_lie_elsewhere_are_not_told_to_be_exchanged(tmp_path):
     assert "box-outside" in ids(coco(tmp_path / "a", enlarged))
     assert "box-axes-exchanged" not in ids(tmp_path / "a")
     square = ids(coco(tmp_path / "b", exchanged, (60, 60)))
-    assert "box-axes-exchanged" not in square  # nobody can tell
+    assert "box-axes-exchanged" not in square  # numbers alone cannot tell
 
 
 @pytest.mark.parametrize(
@@ -70,3 +78,149 @@ def test_labels_that_count_from_one_are_told(tmp_path, names, first, told):
     said = [p.message for p in problems if p.id == "label-off-by-one"]
     assert bool(said) == told
     assert not told or "class 0 (a) has no box in any part and each of the other 2" in said[0]
+
+
+SIZES = {"square": (96, 96), "wide": (96, 128)}  # H, W
+CLASSES = ("a", "b", "c", "d", "e", "f")
+
+
+def as_is(box, size):
+    return box
+
+
+def turned(box, size):
+    x1, y1, x2, y2 = box
+    return (y1, x1, y2, x2)
+
+
+def right(box, size):
+    return tuple(v + 1 for v in (box[0], box[1], box[2], box[3]))
+
+
+def write_coco(root, rows):
+    images, things = [], []
+    for i, (name, (height, width), found) in enumerate(rows):
+        images.append({"id": i, "file_name": name, "width": width, "height": height})
+        for label, (x1, y1, x2, y2) in found:
+            things.append({"id": len(things), "image_id": i, "category_id": label,
+                           "bbox": [x1, y1, x2 - x1, y2 - y1]})  # fmt: skip
+    kinds = [{"id": k, "name": name} for k, name in enumerate(CLASSES)]
+    document = {"images": images, "annotations": things, "categories": kinds}
+    (root / "train.json").write_text(json.dumps(document))
+
+
+def write_voc(root, rows):
+    (root / "Annotations").mkdir()
+    (root / "labels.txt").write_text("\n".join(CLASSES))
+    for name, (height, width), found in rows:
+        lines = [f"<annotation><size><width>{width}</width><height>{height}</height></size>"]
+        for label, (x1, y1, x2, y2) in found:
+            corners = {"xmin": x1 + 1, "ymin": y1 + 1, "xmax": x2, "ymax": y2}
+            words = "".join(f"<{side}>{int(v)}</{side}>" for side, v in corners.items())
+            name_of = f"<name>{CLASSES[label]}</name>"
+            lines.append(f"<object>{name_of}<bndbox>{words}</bndbox></object>")
+        file = root / "Annotations" / name.replace(".png", ".xml")
+        file.write_text("\n".join([*lines, "</annotation>"]))
+
+
+def write_yolo(root, rows):
+    (root / "labels").mkdir()
+    (root / "data.yaml").write_text(f"train: images\nnames: [{', '.join(CLASSES)}]\n")
+    for name, (height, width), found in rows:
+        lines = [f"{label} {(x1 + x2) / 2 / width} {(y1 + y2) / 2 / height} "
+                 f"{(x2 - x1) / width} {(y2 - y1) / height}\n"
+                 for label, (x1, y1, x2, y2) in found]  # fmt: skip
+        (root / "labels" / name.replace(".png", ".txt")).write_text("".join(lines))
+
+
+WRITERS = {"coco": write_coco, "voc": write_voc, "yolo": write_yolo}
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Of each size scenes, and a folder of their pictures."""
+    found = {}
+    for name, (height, width) in SIZES.items():
+        folder = tmp_path_factory.mktemp(name)
+        world = World(height, width, 4, 6, hidden=0.1, noise=6.0, empty=0.0, largest=0.16)
+        scenes = [draw_world(4, i, world) for i in range(60)]
+        for i, scene in enumerate(scenes):
+            Image.fromarray(scene.pixels_HWC).save(folder / f"{i}.png")
+        found[name] = scenes, folder
+    return found
+
+
+def folder_of(root, scenes_and_pictures, form, change=as_is, first=0):
+    """Drawn worlds as a user's folder; every box goes through `change`."""
+    scenes, pictures = scenes_and_pictures
+    shutil.copytree(pictures, root / "images", copy_function=os.link)
+    rows = [(f"{i}.png", scene.pixels_HWC.shape[:2],
+             [(max(first, t.label), change(t.box, scene.pixels_HWC.shape[:2]))
+              for t in scene.things]) for i, scene in enumerate(scenes)]  # fmt: skip
+    WRITERS[form](root, rows)
+    return root
+
+
+def said_before_training(root):
+    source = open_path(root)
+    return {problem.id for problem in Detect.adapt(source).problems if problem.harm != "harmless"}
+
+
+SLIPS = {"box-axes-exchanged", "box-shifted", "label-off-by-one"}
+
+
+@pytest.mark.parametrize(
+    ("form", "size"),
+    [("coco", "square"), ("voc", "square"), ("yolo", "square"), ("voc", "wide"), ("yolo", "wide")],
+)
+def test_each_slip_is_said_before_a_training_and_none_of_clean_data(tmp_path, drawn, form, size):
+    drawn = drawn[size]
+    clean = folder_of(tmp_path / "clean", drawn, form)
+    assert not said_before_training(clean) & SLIPS
+    axes = folder_of(tmp_path / "axes", drawn, form, turned)
+    assert said_before_training(axes) & SLIPS == {"box-axes-exchanged"}
+    off = folder_of(tmp_path / "off", drawn, form, right)
+    assert said_before_training(off) & SLIPS == {"box-shifted"}
+    from_one = folder_of(tmp_path / "one", drawn, form, first=1)
+    assert said_before_training(from_one) & SLIPS == {"label-off-by-one"}
+
+
+def test_a_shift_is_said_with_its_way_and_by_the_audit_too(tmp_path, drawn):
+    root = folder_of(tmp_path / "a", drawn["wide"], "coco", right)
+    (said,) = [p for p in audit(root) if p.id == "box-shifted"]
+    assert "begin and end 1 left and 1 up of their boxes" in said.message
+    assert said.harm == "suspect"
+
+
+def test_boxes_that_are_too_large_or_on_noise_are_not_called_shifted(tmp_path, drawn):
+    def larger(box, size):
+        return (box[0], box[1], box[2] + 1, box[3] + 1)
+
+    def loose(box, size):
+        return (box[0] - 2, box[1] - 2, box[2] + 2, box[3] + 2)
+
+    for name, change in (("larger", larger), ("loose", loose)):
+        root = folder_of(tmp_path / name, drawn["square"], "coco", change)
+        assert not said_before_training(root) & SLIPS
+    noise = coco(tmp_path / "noise", list, (64, 64), 60)
+    assert not said_before_training(noise) & SLIPS
+
+
+@pytest.mark.parametrize("folder", ["bccd", "coco_cc"])
+def test_real_data_are_as_they_are(shared_data, folder):
+    assert not said_before_training(shared_data / folder) & SLIPS
+
+
+def test_real_data_with_exchanged_axes_are_told(shared_data):
+    """Square cuts of blood cells, labelled by hand, crowded, and with blurred edges."""
+    whole, rows = unwound(open_path(shared_data / "bccd").train)
+    pictures = []
+    for i in rows[::2]:
+        sample = whole[i]
+        boxes = sample.target.boxes_N4.numpy()
+        boxes = boxes[(boxes[:, 2] <= 480) & (boxes[:, 3] <= 480)]
+        if len(boxes):
+            gray = sample.image_CHW[:, :480, :480].float().mean(0).numpy()
+            pictures.append((gray, boxes[::2]))
+    assert exchanged_axes(pictures) is None
+    assert exchanged_axes([(gray, boxes[:, [1, 0, 3, 2]]) for gray, boxes in pictures]) is not None

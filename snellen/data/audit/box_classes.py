@@ -9,7 +9,7 @@ from ..boxes import unwound
 from ..classes import every_label
 from ..formats._names import slips
 from ..ground import is_ground
-from ..source import Problem
+from ..source import Problem, SampleSet
 from ._album import Album
 from .classes import FEW, RATIO
 
@@ -18,7 +18,7 @@ def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
     """Albums of boxes -> what their class counts say, one problem a kind."""
     if not albums or unwound(albums[0].part) is None:
         return
-    train = _counts(albums[0], len(classes))
+    train = _counts(albums[0].part, len(classes))
     if not train.sum():
         message = "not one box is in train; nothing can be learned"
         yield Problem("label-no-boxes", message, part="train", do="check where the labels lie")
@@ -27,7 +27,7 @@ def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
     if unused:
         message = f"{len(unused)} of {len(classes)} classes have no box in train: "
         yield Problem("class-empty", message + shortlist(unused, 5), "harmless", part="train")
-    yield from _slipped(np.sum([_counts(album, len(classes)) for album in albums], 0), classes)
+    yield from counted_from_one([album.part for album in albums], classes)
     is_rare = (train > 0) & (train < FEW) & (train * RATIO <= train.max())
     slipped = {rare for rare, _ in slips(classes, train.tolist())}  # said by the format
     rare = [k for k in np.flatnonzero(is_rare).tolist() if k not in slipped]
@@ -38,7 +38,7 @@ def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
         yield Problem("class-imbalance", message + shortlist(words, 5), "suspect", do=do,
                       part="train")  # fmt: skip
     for album in albums[1:]:
-        counts = _counts(album, len(classes))
+        counts = _counts(album.part, len(classes))
         missing = [
             classes[k]
             for k in np.flatnonzero((counts == 0) & (train > 0)).tolist()
@@ -49,8 +49,9 @@ def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
             yield Problem("class-not-in-val", message, "suspect", part=album.name)
 
 
-def _slipped(counts_K: np.ndarray, classes: Sequence[str]) -> Iterator[Problem]:
+def counted_from_one(parts: Sequence[SampleSet], classes: Sequence[str]) -> Iterator[Problem]:
     """Labels that count from 1: of three classes and more the first alone has no box anywhere."""
+    counts_K = np.sum([_counts(part, len(classes)) for part in parts], 0)
     if len(classes) < 3 or counts_K[0] or not counts_K[1:].all() or is_ground(classes[0]):
         return
     message = (
@@ -61,9 +62,9 @@ def _slipped(counts_K: np.ndarray, classes: Sequence[str]) -> Iterator[Problem]:
     yield Problem("label-off-by-one", message, "suspect", do=do)
 
 
-def _counts(album: Album, num_classes: int) -> np.ndarray:
+def _counts(part: SampleSet, num_classes: int) -> np.ndarray:
     """Boxes of each class, counts_K."""
-    labels = every_label(album.part)
+    labels = every_label(part)
     values = np.zeros(0, int) if labels is None else labels.numpy()
     return np.bincount(values[values >= 0], minlength=num_classes)[:num_classes]
 
