@@ -109,7 +109,7 @@ def crops(count: int, height: int, width: int) -> list[Image.Image]:
     return found
 
 
-def from_memory(count: int = 8 * BATCH) -> dict[str, Callable[[], None]]:
+def from_memory(count: int = 64 * BATCH) -> dict[str, Callable[[], None]]:
     pictures = crops(count, 32, 32)
     x_NHWC, y_N = np.stack([np.array(p) for p in pictures]), np.arange(count) % 2
     source = open_data((x_NHWC, y_N), split=0.0)
@@ -145,7 +145,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = {
             "memory 32": from_memory(),
-            "JPEG 64": from_files(Path(folder, "64"), 64, (64, 64), 4 * BATCH),
+            "JPEG 64": from_files(Path(folder, "64"), 64, (64, 64), 8 * BATCH),
             "JPEG 224": from_files(Path(folder, "224"), 224, (375, 500), BATCH),
         }
         rows = {name: compare(runs, "plain", rounds=9) for name, runs in settings.items()}

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from test_resume import Broken, break_at, same
 
 import snellen as sn
+from snellen.core import registry
 from snellen.core.cache import cache_folder
 from snellen.core.errors import DataError
 from snellen.data import jpeg
@@ -18,7 +20,10 @@ from snellen.data.inputs import Inputs
 from snellen.data.near import Near
 from snellen.data.open import open_data
 from snellen.data.pixel_cache import PixelCache
+from snellen.data.sample import Sample, Target
+from snellen.data.source import SampleSet
 from snellen.tasks.classify import Classify
+from snellen.train.ahead import Ahead
 from snellen.train.feed import Resident, Streamed
 from snellen.train.held import Held
 
@@ -190,6 +195,55 @@ def test_threads_read_what_one_reads_in_every_kind_of_feed(folder):
                 assert torch.equal(a.sizes_B2, b.sizes_B2)
                 assert torch.equal(a.y["label"], b.y["label"])
     assert feeds[2].held.missing == 0
+
+
+class Watched(SampleSet):
+    """Files, as it says, that tell which of them were read."""
+
+    reads_files = True
+
+    def __init__(self):
+        self.read = []
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, i):
+        self.read.append(i)
+        return Sample(torch.zeros(3, 32, 32, dtype=torch.uint8), Target(label=i % 2), i)
+
+
+@pytest.mark.parametrize("kind", [Streamed, Resident])
+def test_two_steps_are_read_while_one_computes_and_no_more(kind):
+    part, task = Watched(), Classify({"classes": ["a", "b"], "inputs": INPUTS.as_dict()})
+    feed = (Streamed(part, task, 4, 0, readers=2) if kind is Streamed
+            else Resident(Held(part, task, readers=2), 4))  # fmt: skip
+    batches = feed.epoch(0, 0)
+    rows = torch.cat(feed.rows(0, 0)[:4]).tolist()
+    for steps in (3, 4):
+        next(batches)
+        end = time.monotonic() + 20
+        while len(part.read) < 4 * steps and time.monotonic() < end:
+            time.sleep(0.001)
+        assert sorted(part.read) == sorted(rows[: 4 * steps])
+    batches.close()
+
+
+@pytest.mark.parametrize("name", sorted(registry.collect("snellen.data.formats", "FORMATS")))
+def test_threads_read_the_samples_of_every_format(name, tmp_path):
+    part = open_data(registry.get("snellen.data.formats", "FORMATS", name).example(tmp_path)).train
+    if not part.reads_files:
+        pytest.skip("no files of pictures")
+    ahead = Ahead(part, threads=3)
+    ahead.expect(range(len(part)))
+    for i, sample in enumerate(ahead.samples(range(len(part)))):
+        alone = part[i]
+        assert torch.equal(sample.image_CHW, alone.image_CHW)
+        given, wanted = sample.target.given(), alone.target.given()
+        assert given.keys() == wanted.keys()
+        for key, value in wanted.items():
+            same_value = torch.equal if isinstance(value, torch.Tensor) else (lambda a, b: a == b)
+            assert same_value(given[key], value)
 
 
 def test_a_file_that_breaks_while_threads_read_is_named(folder, tmp_path):

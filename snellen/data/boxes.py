@@ -61,6 +61,8 @@ class Record:
 class BoxSet(SampleSet):
     """Records as samples; a picture is read when asked for, its masks drawn then."""
 
+    reads_files = True
+
     records: Sequence[Record]
     channels: int = 3
     draws_masks: bool = True  # a task that needs no masks saves their time

@@ -94,8 +94,8 @@ def read_pixels(path: str | Path, channels: int = 3) -> np.ndarray:
 def read_bytes(path: str | Path) -> bytes:
     """The bytes of a file; DataError that names it where it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
     except Exception as error:
         raise _unreadable(path, error) from error
 

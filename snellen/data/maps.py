@@ -55,6 +55,8 @@ class Palette:
 class MapSet(SampleSet):
     """Pictures and their class maps, both read when asked for."""
 
+    reads_files = True
+
     images: Sequence[str]
     maps: Sequence[str]
     palette: Palette

@@ -121,20 +121,21 @@ class Streamed(Feed):
         return self._read([list(rows) for rows in steps], (0, 0))
 
     def _read(self, steps: list[list[int]], seeds: tuple[int, int]) -> Iterator[Batch]:
-        return self._by_threads(steps) if self.readers else self._by_loader(steps, seeds)
+        of_files = self.part.reads_files and not self.workers
+        return self._of_files(steps) if self.readers or of_files else self._of_any(steps, seeds)
 
-    def _by_threads(self, steps: list[list[int]]) -> Iterator[Batch]:
+    def _of_files(self, steps: list[list[int]]) -> Iterator[Batch]:
         ahead = Ahead(self.part, self.readers)
         try:
             for i, rows in enumerate(steps):
                 for coming in steps[i : i + 1 + AHEAD]:
                     ahead.expect(coming)
-                found = zip(ahead.samples(rows), rows, strict=True)
-                yield encode(self.task, [replace(sample, index=row) for sample, row in found])
+                batch = encode(self.task, ahead.samples(rows))
+                yield replace(batch, index_B=torch.tensor(rows))
         finally:
             ahead.close()
 
-    def _by_loader(self, steps: list[list[int]], seeds: tuple[int, int]) -> Iterator[Batch]:
+    def _of_any(self, steps: list[list[int]], seeds: tuple[int, int]) -> Iterator[Batch]:
         with untouched_rng():  # the loader draws a base seed; the training must not notice
             loader: DataLoader[Any] = DataLoader(
                 _Indexed(self.part) if self.part.repeatable else _Seeded(self.part, seeds),
