@@ -6,11 +6,14 @@ at sharp edges. Other pictures are the same to the last bit.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 
 import PIL
 import torch
 from torch import Tensor
 
+from ..core.cache import cache_folder
 from . import jpeg
 from .images import decode_near, read_bytes
 from .inputs import Inputs
@@ -20,12 +23,18 @@ LARGE = 256 * 256  # pixels of a file from which a copy is read in less time tha
 SMALL_FILE = 4096  # bytes, in which so many pixels are hardly found
 
 
+@cache
+def kept_in(folder: Path) -> PixelCache:
+    """The copies under a cache folder: one for all parts of a data set, so that one bound holds."""
+    return PixelCache(folder / "pixels")
+
+
 @dataclass(frozen=True)
 class Near:
     """How pictures are read for `inputs`; copies of large ones are kept in `kept`."""
 
     inputs: Inputs
-    kept: PixelCache | None = field(default_factory=PixelCache)
+    kept: PixelCache | None = field(default_factory=lambda: kept_in(cache_folder()))
 
     def read(self, path: str, channels: int) -> tuple[Tensor, Size]:
         """Path -> image_CHW as `inputs` is fed, and the (H, W) of the picture itself.
