@@ -95,6 +95,9 @@ def left_out(source: Source, format: str) -> Iterator[str]:
     if "caption" in source.variants:
         captions = source.of("caption")
         yield f"left out: {captions.facts['captions']} captions, which lie in files of their own"
+    if "instances" in source.variants:
+        masks = source.of("instances").facts["masks"]
+        yield f"left out: masks of things of {masks} pictures, which lie in files of their own"
     maps = source.of("segment").facts.get("maps") if "segment" in source.variants else 0
     if maps:
         yield f"left out: class maps of {maps} pictures, which lie in files of their own"

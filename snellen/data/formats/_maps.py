@@ -54,6 +54,12 @@ def open_maps(
     roots = [path, *dict.fromkeys(folder.masks for folder in folders),
              *dict.fromkeys(folder.images.parent for folder in folders)]  # fmt: skip
     legend = legend_of(roots, masks) if not names else legend_named(dict(enumerate(names)))
+    return source_of_maps(path, parts, format, legend)
+
+
+def source_of_maps(path: Path, parts: dict[str, Pairs], format: str, legend: Legend) -> Source:
+    """Pictures with their maps, a map each -> a source; raises DataError where none is left."""
+    masks = [file for part in parts.values() for each in part.masks for file in each]
     problems = [Problem("mask-values", legend.note, "harmless", masks[0])] if legend.note else []
     for pairs in parts.values():
         problems += pairs.problems

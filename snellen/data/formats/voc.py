@@ -4,6 +4,8 @@ Annotations/*.xml, JPEGImages/ and perhaps ImageSets/Main/{train,val,test}.txt; 
 their pictures, perhaps in folders train, val, test. Corners count from 1 and are inclusive, so a
 box is x1 - 1, y1 - 1, x2, y2 here. Whole numbers with xmin = xmax are a box without width, as
 labelling tools write it; with a decimal point (11.0, 11.0) they are one pixel wide.
+SegmentationClass/ and SegmentationObject/ hold masks of some pictures, for task=segment and
+task=instances.
 """
 
 from pathlib import Path
@@ -19,6 +21,7 @@ from ._media import leaves, pictures
 from ._names import Classes, class_list, typos
 from ._parts import PARTS
 from ._text import decode_text, read_bytes
+from ._voc_masks import with_masks
 from ._xml import Node, read_xml
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -55,7 +58,9 @@ class Voc(Format):
         numbered = {part: classes.numbered(listing) for part, listing in parts.items()}
         problems += typos(classes, [listing.records for listing in numbered.values()])
         source = assemble(path, self.name, classes.names, numbered, problems)
-        return with_maps(source, path, (GROUND, *classes.names))
+        return with_masks(source, path, classes) or with_maps(
+            source, path, (GROUND, *classes.names)
+        )
 
     def example(self, folder: Path) -> Path:
         """Four pictures of two classes, one of them empty."""
