@@ -14,7 +14,8 @@ from snellen.data.world_set import WorldSet, world_source
 from snellen.data.worlds import World
 from snellen.models._two_stage import Joints
 from snellen.nn.crowd import Crowd
-from snellen.nn.two_stage import TwoStage, is_region
+from snellen.nn.fast_rcnn import is_region
+from snellen.nn.two_stage import TwoStage
 from snellen.nn.two_stage_joints import JointedTwoStage
 from snellen.tasks.pose import Pose
 

@@ -16,6 +16,7 @@ from snellen.data.worlds import World
 from snellen.models import row
 from snellen.nn.asked import ask
 from snellen.nn.detector import Truth
+from snellen.nn.fast_rcnn import is_region
 from snellen.nn.iou import box_iou
 from snellen.nn.nms import non_maximum_suppression
 from snellen.nn.pyramid import SpatialPyramidPool
@@ -23,7 +24,7 @@ from snellen.nn.region_align import pyramid_level
 from snellen.nn.region_features import pool_regions, warp_regions
 from snellen.nn.region_joints import joint_loss, read_joints
 from snellen.nn.region_judge import fit_judge
-from snellen.nn.two_stage import TwoStage, is_region
+from snellen.nn.two_stage import TwoStage
 from snellen.tasks.detect import Detect
 
 SIZE = (64, 96)

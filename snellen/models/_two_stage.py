@@ -15,8 +15,9 @@ from ..core.errors import UsageError
 from ..nn.anchors import kmeans_anchors
 from ..nn.asked import ask
 from ..nn.detector import Style
+from ..nn.fast_rcnn import is_region
 from ..nn.region_align import pyramid_align, pyramid_level
-from ..nn.two_stage import TwoStage, is_region
+from ..nn.two_stage import TwoStage
 from ..nn.two_stage_joints import JointedTwoStage
 from ..nn.two_stage_masks import MaskedTwoStage
 from ._parts import conv_relu, relu

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from ..core.parts import Part
 from .detector import Truth, matched
+from .fast_rcnn import REGION, labels_of
 from .nms import non_maximum_suppression
-from .two_stage import REGION, TwoStage, labels_of
+from .two_stage import TwoStage
 
 PARTS = {
     "Second questions": Part(

@@ -20,9 +20,10 @@ from torch.nn import functional as F
 from ..core.parts import Part
 from ._labels import widen
 from .anchors import grid_anchors
-from .assign import BACKGROUND, sample_rois
+from .assign import sample_rois
 from .box_code import clip_boxes, decode_boxes, encode_boxes
 from .detector import Found, Style, Truth, matched
+from .fast_rcnn import BEND, boxes_of, judged_things, region_loss, sample_regions
 from .nms import non_maximum_suppression
 from .region_align import USUAL_SIDE
 
@@ -32,10 +33,8 @@ PARTS = {
         "anchors .7/.3, 256 at 1:1; regions 512 at 1:3, class and box for each class", "003 004",
     )
 }  # fmt: skip
-ANCHOR, REGION = (0.7, 0.3), (0.5, 0.5)  # overlaps: a thing from, nothing below
-ANCHOR_SHARE, REGION_SHARE = 0.5, 0.25  # of things among those that are learned from
-VARIANCES = (0.1, 0.1, 0.2, 0.2)  # of the codes of regions
-BEND = 1 / 9  # where smooth L1 turns from square to straight
+ANCHOR = (0.7, 0.3)  # overlaps: a thing from, nothing below
+ANCHOR_SHARE = 0.5  # of things among those that are learned from
 DOUBLE, SMALLEST = 0.7, 1e-3  # overlap of proposals that say the same; pixels of a side
 SURE = 20.0  # the logit of a perfect answer
 
@@ -87,32 +86,12 @@ class TwoStage(Style):
 
     def loss(self, raw: Any, truths: Sequence[Truth], size: tuple[int, int]) -> dict[str, Tensor]:
         """Of proposals objectness and box, of regions class and box; means over those learned."""
-        maps, regions, logits, codes = self.split(raw)
-        where, labels, wanted = [], [], []
-        for region_P4, truth in zip(regions, truths, strict=True):
-            match_P = matched(region_P4, truth, REGION, best_for_each=False)
-            where.append((match_P >= BACKGROUND) & is_region(region_P4))
-            labels.append(labels_of(match_P, truth))
-            boxes_P4 = boxes_of(match_P, truth)
-            wanted.append(encode_boxes(boxes_P4, region_P4, VARIANCES))
-        learned, label, code = torch.stack(where), torch.stack(labels), torch.stack(wanted)
-        count = max(int(learned.sum()), 1)
-        own = codes.unflatten(2, (-1, 4)).take_along_dim(label[..., None, None], 2)[:, :, 0]
-        thing = learned & (label > 0)
-        box = F.smooth_l1_loss(own[thing], code[thing], reduction="sum", beta=BEND)
-        wrong = F.cross_entropy(logits[learned], label[learned], reduction="sum")
-        return {**self._first_loss(maps, truths), "class": wrong / count, "box": box / count}
+        maps, *judged = self.split(raw)
+        return {**self._first_loss(maps, truths), **region_loss(judged, truths)}
 
     def decode(self, raw: Any, size: tuple[int, int], least: float) -> list[Found]:
         """The probability of a class is the score, each class of a region has a box of its own."""
-        _, regions, logits, codes = self.split(raw)
-        scores = logits.softmax(-1)[..., 1:] * is_region(regions)[..., None]
-        boxes = decode_boxes(codes.unflatten(2, (-1, 4)), regions[:, :, None], VARIANCES)
-        boxes, found = clip_boxes(boxes[:, :, 1:], size), []
-        for boxes_PK4, scores_PK in zip(boxes, scores, strict=True):
-            row, label = ((scores_PK >= least) & (scores_PK > 0)).nonzero(as_tuple=True)
-            found.append(Found(boxes_PK4[row, label], scores_PK[row, label], label))
-        return found
+        return judged_things(self.split(raw)[1:], size, least)
 
     def oracle(self, truths: Sequence[Truth], size: tuple[int, int]) -> list[Tensor]:
         """Anchors that answer say so, the true boxes are the regions."""
@@ -153,14 +132,7 @@ class TwoStage(Style):
 
     def sample(self, regions_BP4: Tensor, truths: Sequence[Truth]) -> Tensor:
         """Proposals and the truth -> a sample of both to learn from, (B, regions, 4)."""
-        drawn = regions_BP4.new_zeros(len(regions_BP4), self.regions, 4)
-        for image, truth in enumerate(truths):
-            boxes = torch.cat([regions_BP4[image], truth.sound().boxes_N4.to(drawn)])
-            boxes = boxes[is_region(boxes)]
-            match = matched(boxes, truth, REGION, best_for_each=False)
-            rows = torch.cat(sample_rois(match, self.regions, REGION_SHARE))
-            drawn[image, : len(rows)] = boxes[rows]
-        return drawn
+        return sample_regions(regions_BP4, truths, self.regions)
 
     def split(self, raw: Sequence[Tensor]) -> tuple[list[Tensor], Tensor, Tensor, Tensor]:
         """Raw -> maps of the first stage; regions, their logits and codes."""
@@ -222,37 +194,6 @@ class TwoStage(Style):
             boxes = grid_anchors((m.shape[2], m.shape[3]), stride, sizes)
             found.append((boxes - stride / 2 * self.corner).to(m.device))
         return found
-
-
-def is_region(boxes_N4: Tensor) -> Tensor:
-    """boxes_N4 -> which are regions: those with an area.
-
-    >>> is_region(torch.tensor([[0.0, 0, 2, 2], [0, 0, 0, 0]]))
-    tensor([ True, False])
-    """
-    return (boxes_N4[..., 2:] > boxes_N4[..., :2]).all(-1)
-
-
-def labels_of(match_N: Tensor, truth: Truth) -> Tensor:
-    """match_N of `matched` -> 1 + the class of each, 0 where it answers for no thing.
-
-    >>> truth = Truth(torch.zeros(1, 4).add(torch.tensor([0, 0, 1, 1])), torch.tensor([4]))
-    >>> labels_of(torch.tensor([0, -1]), truth)
-    tensor([5, 0])
-    """
-    labels = torch.cat([1 + truth.sound().labels_N.to(match_N), match_N.new_zeros(1)])
-    return labels[match_N.clamp(min=-1)]
-
-
-def boxes_of(match_N: Tensor, truth: Truth) -> Tensor:
-    """match_N of `matched` -> the box of each one's thing, zeros where it answers for none.
-
-    >>> truth = Truth(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([4]))
-    >>> boxes_of(torch.tensor([-1, 0]), truth).tolist()
-    [[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]]
-    """
-    boxes = widen(truth.sound().boxes_N4).to(match_N.device)
-    return torch.cat([boxes, boxes.new_zeros(1, 4)])[match_N.clamp(min=-1)]
 
 
 STYLES = {TwoStage.name: TwoStage}

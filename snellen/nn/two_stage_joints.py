@@ -17,8 +17,9 @@ from ..core.parts import Part
 from ._labels import widen
 from .crowd import Crowd, PoseStyle
 from .detector import Truth, matched
+from .fast_rcnn import REGION, is_region
 from .region_joints import joint_loss, read_joints, right_bins
-from .two_stage import REGION, SURE, TwoStage, is_region
+from .two_stage import SURE, TwoStage
 
 PARTS = {
     "Keypoint R-CNN": Part(

@@ -16,8 +16,9 @@ from torch.nn import functional as F
 from ..core.parts import Part
 from ._labels import widen
 from .detector import Found, Style, Truth, matched
+from .fast_rcnn import REGION, is_region, labels_of
 from .region_masks import crop_masks
-from .two_stage import REGION, SURE, TwoStage, is_region, labels_of
+from .two_stage import SURE, TwoStage
 
 PARTS = {
     "Mask R-CNN": Part(
