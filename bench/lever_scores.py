@@ -135,7 +135,7 @@ def main() -> None:
                      for s in found)  # fmt: skip
             took = time.process_time() - began
             print(f"  {name:<14} {lever:<21} {' | '.join(words)}  {took:.0f} CPU s", flush=True)
-    record_goals("lever_scores", goals, rows=rows)
+        record_goals("lever_scores", goals, rows=rows)  # after each set: the next takes minutes
 
 
 if __name__ == "__main__":
