@@ -2,7 +2,8 @@
 
 Whatever `snellen train task=NAME data=shapes` chooses, chooses here; `seed` and threads=1 are all
 that is said. The worst seed counts. The control trains on targets that were dealt anew among the
-training scenes: what it scores must be what a network that learned nothing scores.
+training scenes: what it scores must be what a network that learned nothing scores. What the
+first seed says of scenes that it has not seen is drawn into docs/seeing.
 
 python bench/seeing.py [ROW ...] [seeds=3]      # other rows are kept as they were
 """
@@ -13,17 +14,22 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from _timing import RESULTS, record_goals
+from PIL import Image
 
 import snellen as sn
 from snellen.core import registry
 from snellen.data.open import open_data
 from snellen.data.sample import Sample
 from snellen.data.source import SampleSet
+
+PICTURES = Path(__file__).parents[1] / "docs" / "seeing"
+SHOWN, GAP, QUALITY = 4, 8, 80  # scenes in a picture, pixels between them, JPEG's
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ CASES = {  # what each must reach; one row a task, or a network of another kind
     "regress": Case(0.7, 4),
     "detect": Case(0.7, 4),
     "faster_rcnn": Case(
-        0.55, 3, settings={"model": "faster_rcnn-small", "epochs": 6, "batch": 16}, task="detect"
+        0.55, 6, settings={"model": "faster_rcnn-small", "epochs": 6, "batch": 16}, task="detect"
     ),
     "instances": Case(0.55, 4),
     "segment": Case(0.65, 4),
@@ -64,13 +70,31 @@ class Dealt(SampleSet):
         return replace(self.whole[i], target=self.whole[int(self.other[i])].target)
 
 
-def train(task: str, case: Case, data: Any, **more: Any) -> tuple[dict[str, float], float]:
+def train(
+    task: str, case: Case, data: Any, picture: Path | None = None, **more: Any
+) -> tuple[dict[str, float], float]:
     """The best epoch's metrics, and CPU minutes of the whole training."""
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         said = {"task": task, "threads": 1, "project": folder, "quiet": True, **case.settings}
-        metrics = sn.train(data, **{**said, **more}).metrics  # read before the folder goes
-    return metrics, (time.process_time() - start) / 60
+        run = sn.train(data, **{**said, **more})
+        metrics, minutes = run.metrics, (time.process_time() - start) / 60
+        if picture is not None:
+            draw(run, open_data(data, task=task).val, picture)
+    return metrics, minutes
+
+
+def draw(run: sn.Run, scenes: SampleSet, file: Path) -> None:
+    """What a run says of some scenes, beside one another."""
+    samples = [scenes[i] for i in range(SHOWN)]
+    said = run.predict([sample.image_CHW for sample in samples])
+    drawn = [run.predictor.task.draw(*pair) for pair in zip(samples, said, strict=True)]
+    width = sum(one.width for one in drawn) + GAP * (SHOWN - 1)
+    sheet = Image.new("RGB", (width, max(one.height for one in drawn)), "white")
+    for i, one in enumerate(drawn):
+        sheet.paste(one, (i * (drawn[0].width + GAP), 0))
+    file.parent.mkdir(exist_ok=True)
+    sheet.save(file, quality=QUALITY)
 
 
 def control(task: str, case: Case) -> tuple[float, float]:
@@ -87,7 +111,9 @@ def measure(name: str, seeds: int) -> dict[str, Any]:
     """A row of the table."""
     case, task = CASES[name], CASES[name].task or name
     score = registry.get("snellen.tasks", "TASKS", task).score
-    runs = [train(task, case, "shapes", seed=seed) for seed in range(seeds)]
+    picture = PICTURES / f"{name}.jpg"
+    runs = [train(task, case, "shapes", None if seed else picture, seed=seed)
+            for seed in range(seeds)]  # fmt: skip
     shuffled, baseline = control(task, case)
     row = {"task": name, "score": score, "seeds": [m[score] for m, _ in runs],
            "minutes": [minutes for _, minutes in runs], "metrics": [m for m, _ in runs],
