@@ -72,6 +72,34 @@ def test_one_image_alone_and_in_a_batch_get_the_same_answer(task):
             torch.testing.assert_close(alone.scores_N, one.scores_N, atol=1e-4, rtol=1e-3)
 
 
+def test_a_mirrored_picture_has_the_mirrored_answer(task):
+    """Of even sides that fill the input: then the mirror is exact in cells, too."""
+    samples = [WorldSet(5, 12, World(64, 96, 1, 4))[i] for i in range(12)]
+    turned = []
+    for sample in samples:
+        x1, y1, x2, y2 = sample.target.boxes_N4.unbind(1)
+        boxes = torch.stack([96 - x2, y1, 96 - x1, y2], 1)
+        target = replace(sample.target, boxes_N4=boxes)
+        turned.append(replace(sample, image_CHW=sample.image_CHW.flip(2), target=target))
+    assert task.encode(turned).x.equal(task.encode(samples).x.flip(3))
+    for found, mirrored in zip(answer(task, samples), answer(task, turned), strict=True):
+        x1, y1, x2, y2 = mirrored.boxes_N4.unbind(1)
+        back = torch.stack([96 - x2, y1, 96 - x1, y2], 1)
+        rows, places = (b.mean(1).argsort() for b in (found.boxes_N4, back))
+        torch.testing.assert_close(found.boxes_N4[rows], back[places], atol=0.01, rtol=1e-3)
+        assert found.labels[rows].equal(mirrored.labels[places])
+
+
+def test_touching_things_of_one_class_are_told_apart(task):
+    boxes = [[8.0, 8, 24, 30], [24.0, 8, 40, 30], [24.0, 30, 40, 46], [18.0, 10, 33, 31]]
+    (found,) = answer(task, [boxed((48, 80), *boxes)])
+    assert len(found.labels) == 4
+    order = found.boxes_N4.sum(1).argsort()
+    wanted = torch.tensor(boxes)
+    wanted = wanted[wanted.sum(1).argsort()]
+    torch.testing.assert_close(found.boxes_N4[order], wanted, atol=0.02, rtol=1e-3)
+
+
 def test_what_is_shifted_by_a_pixel_is_seen(task):
     """The oracle's round trip is 1.000; a box one pixel off is not."""
     samples = [WorldSet(0, 40, WIDE)[i] for i in range(40)]

@@ -4,6 +4,7 @@ and their programs have them; and what becomes of things that meet in one cell.
 
 import pytest
 import torch
+from little_truths import SIZE, truths
 from torch.nn import functional as F
 
 from snellen.nn.anchors import default_boxes
@@ -14,19 +15,8 @@ from snellen.nn.ssd import Ssd
 from snellen.nn.yolo_v1 import YoloV1
 from snellen.nn.yolo_v2 import YoloV2
 
-SIZE, IMAGES = (64, 96), 3
+IMAGES = 3
 ANCHORS = ((8.0, 9.0), (18.0, 14.0), (30.0, 28.0))
-
-
-def truths(seed, count=6):
-    random = torch.Generator().manual_seed(seed)
-    found = []
-    for _ in range(IMAGES):
-        low = torch.rand(count, 2, generator=random) * torch.tensor([60.0, 36.0])
-        extent = torch.rand(count, 2, generator=random) * 22 + 5
-        labels = torch.randint(3, (count,), generator=random)
-        found.append(Truth(torch.cat([low, low + extent], 1), labels))
-    return found
 
 
 def noise(*shape, seed=0, scale=1.0):

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import pytest
 import torch
+from little_truths import SIZE, truths
 
 from snellen.core import registry
 from snellen.nn.detector import Truth
@@ -17,7 +18,6 @@ from snellen.nn.yolo_v1 import YoloV1
 from snellen.nn.yolo_v2 import YoloV2
 from snellen.nn.yolo_v3 import YoloV3
 
-SIZE = (64, 96)
 SCALES, RATIOS = (0.1, 0.25, 0.5, 0.9), ((2.0,), (2.0, 3.0), (2.0,))
 ANCHORS = (((6.0, 8.0), (10.0, 9.0)), ((16.0, 12.0), (14.0, 20.0)), ((30.0, 28.0), (24.0, 40.0)))
 STYLES = {
@@ -27,17 +27,6 @@ STYLES = {
     "ssd": Ssd(3, SCALES, RATIOS, (8, 16, 32)),
     "two_stage": TwoStage(3, ((24.0,),), (8,), (1.0,), keep=24, anchors=1000),
 }
-
-
-def truths(seed=0, count=4, images=3):
-    random = torch.Generator().manual_seed(seed)
-    found = []
-    for _ in range(images):
-        low = torch.rand(count, 2, generator=random) * torch.tensor([60.0, 36.0])
-        extent = torch.rand(count, 2, generator=random) * 22 + 5
-        labels = torch.randint(3, (count,), generator=random)
-        found.append(Truth(torch.cat([low, low + extent], 1), labels))
-    return found
 
 
 def leaves(raw):
