@@ -36,19 +36,33 @@ def airbench_like() -> nn.Module:
     return nn.Sequential(*stem, *block(24, 64), *block(64, 256), *block(256, 256), *tail)
 
 
-def named(name: str) -> nn.Module:
-    """A network of the zoo for 32 x 32 pictures."""
+def named(name: str, imgsz: int = 32) -> nn.Module:
+    """A network of the zoo."""
     import snellen as sn
 
-    return sn.model(name, classes=10, imgsz=32)
+    return sn.model(name, classes=10, imgsz=imgsz)
 
 
-NETS: dict[str, tuple[Callable[[], nn.Module], int]] = {  # name -> how to build it, batch
-    "resnet18": (lambda: named("resnet18"), 64),
-    "airbench-like": (airbench_like, 64),
-    "mobilenet_v2": (lambda: named("mobilenet_v2"), 64),
+class Lstm(nn.Module):
+    """x_BTD -> logits_BK: two layers of 256."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.fc = nn.LSTM(64, 256, 2, batch_first=True), nn.Linear(256, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.lstm(x)[0][:, -1])
+
+
+NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {  # name -> how, its input
+    "resnet18": (lambda: named("resnet18"), (64, 3, 32, 32)),
+    "airbench-like": (airbench_like, (64, 3, 32, 32)),
+    "mobilenet_v2": (lambda: named("mobilenet_v2"), (64, 3, 32, 32)),
+    "unet-small": (lambda: named("unet-small", 64), (16, 3, 64, 64)),
+    "lstm": (Lstm, (64, 64, 64)),
 }
-GOALS = {"resnet18": 5.0, "airbench-like": 5.0, "mobilenet_v2": 2.0}  # times faster than eager
+# times faster than eager
+GOALS = {"resnet18": 5.0, "airbench-like": 5.0, "mobilenet_v2": 2.0, "unet-small": 4.5, "lstm": 2.3}
 
 
 def contender(turn: Connection, name: str, level: int) -> None:
@@ -58,10 +72,11 @@ def contender(turn: Connection, name: str, level: int) -> None:
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    build, batch = NETS[name]
+    build, shape = NETS[name]
     net = build()
-    x, y = torch.randn(batch, 3, 32, 32), torch.randint(0, 10, (batch,))
-    if level >= 1:
+    x = torch.randn(shape)
+    y = torch.randint(0, 10, (shape[0], *(shape[2:] if name == "unet-small" else ())))
+    if level >= 1 and x.ndim == 4:
         net = net.to(memory_format=torch.channels_last)
         x = x.contiguous(memory_format=torch.channels_last)
     if level >= 2:
@@ -85,7 +100,7 @@ def main(wanted: list[str]) -> None:
         times = take_turns(turns, STEPS)
         rows[name] = [row for row in paired(times, LEVERS[0]) if row.name != LEVERS[0]]
         rows[name] += [row for row in paired(times, LEVERS[1]) if row.name in LEVERS[2:]]
-        print(table(f"{name}, batch {NETS[name][1]}", rows[name]), flush=True)
+        print(table(f"{name}, {'x'.join(map(str, NETS[name][1]))}", rows[name]), flush=True)
         reached = goals_of(rows[name], {(LEVERS[3], LEVERS[0]): 1 / GOALS[name]})
         goals |= {f"{name}: {what}": value for what, value in reached.items()}
     record_goals("levers", goals, nets={k: [vars(row) for row in v] for k, v in rows.items()})

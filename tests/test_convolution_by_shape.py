@@ -103,7 +103,7 @@ def strays(some, truth):
 def test_a_network_computes_the_same_within_rounding(products, name):
     torch.manual_seed(0)
     net = sn.model(name, classes=5, imgsz=32)
-    fast = sn.accelerate(copy.deepcopy(net))
+    fast = sn.accelerate(copy.deepcopy(net), norms=False)
     x = torch.randn(4, 3, 32, 32)
     whole = one_step(net, x, bf16=False)
     assert max(strays(one_step(fast, x, bf16=False), whole)) < 1e-3

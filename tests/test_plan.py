@@ -27,6 +27,7 @@ TYPED = st.fixed_dictionaries(
         "channels_last": st.booleans(),
         "threads": st.integers(1, 64),
         "convolution": st.sampled_from(["by_shape", "library"]),
+        "norm": st.sampled_from(["by_shape", "library"]),
         "malloc": st.sampled_from(["keep", "system"]),
         "workers": st.integers(0, 8),
         "speed": st.sampled_from(["auto", "off"]),

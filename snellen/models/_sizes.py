@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..core.errors import UsageError
 from ..nn.count import device_of, probe_copy
+from ..nn.norm_by_shape import InTurn
 
 if TYPE_CHECKING:
     from ._network import Network
@@ -100,7 +101,7 @@ class _Probe:
     def _after(self, name: str, shape: tuple[Any, ...]) -> tuple[Any, ...] | None:
         if (name, shape) not in self.known:
             part = self.net.get_submodule(name)
-            after = self._through if type(part) is nn.Sequential else self._run
+            after = self._through if type(part) in (nn.Sequential, InTurn) else self._run
             self.known[name, shape] = after(name, part, shape)
         return self.known[name, shape]
 

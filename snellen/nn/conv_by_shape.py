@@ -17,6 +17,7 @@ from ..core.parts import Part
 from ._traced import is_traced
 from .depthwise import lacking, roomy_gradient, spread_gradient
 from .im2col import Geometry, Pair, input_gradient, matrix_conv, weight_gradient
+from .norm_by_shape import NormByShape, fuse_norms
 from .quickest import Quickest, machine_table
 
 PARTS = {
@@ -32,40 +33,46 @@ FEW_CHANNELS = 16  # in, under which a product of windows is too thin
 TYPES = (torch.bfloat16, torch.float32)
 
 
-def accelerate(net: nn.Module) -> nn.Module:
-    """The network, channels last, its convolutions computed in the quicker way for each shape.
+def accelerate(net: nn.Module, *, convolutions: bool = True, norms: bool = True) -> nn.Module:
+    """The network, channels last, computed in the quicker of two ways for each shape.
+
+    So are its convolutions, and while it trains its batch norms with the ReLU after them.
 
     Works on any network, in place: parameters, names, hooks and `state_dict` stay; only plain
-    `nn.Conv2d` change their class. Outputs and gradients equal the former within rounding. On a
-    GPU, and where the network is compiled, exported or transformed, the library's way is taken.
-    The first pass of each shape is timed; the choices are kept in the user's cache folder
-    (SNELLEN_CACHE moves it).
+    `nn.Conv2d`, `nn.BatchNorm2d` and `nn.Sequential` change their class. Outputs and gradients
+    equal the former within rounding. On a GPU, and where the network is compiled, exported or
+    transformed, the library's way is taken. The first pass of each shape is timed; the choices are
+    kept in the user's cache folder (SNELLEN_CACHE moves it).
 
     >>> import snellen as sn
     >>> net = sn.accelerate(sn.model("resnet18", classes=10))
     >>> net(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 10])
     """
-    before = [m.quickest for m in net.modules() if isinstance(m, ConvByShape)]
+    before = _tables(net)
     quickest = before[0] if before else Quickest(machine_table("convolution"))
-    for module in net.modules():
+    for module in net.modules() if convolutions else ():
         if type(module) is nn.Conv2d:
             module.__class__ = ConvByShape
             cast(ConvByShape, module).quickest = quickest
+    if norms:
+        fuse_norms(net, quickest)
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def choices(net: nn.Module) -> dict[str, bool]:
-    """What `accelerate` has chosen so far: shape -> whether the matrix product is taken."""
-    tables = [m.quickest.table for m in net.modules() if isinstance(m, ConvByShape)]
-    return dict(tables[0]) if tables else {}
+    """What `accelerate` has chosen so far: shape -> whether the library's way is left."""
+    return {key: value for quickest in _tables(net)[:1] for key, value in quickest.table.items()}
 
 
 def recall(net: nn.Module, table: dict[str, bool]) -> None:
     """Let an accelerated network choose as another did: rounding is then the same too."""
-    for module in net.modules():
-        if isinstance(module, ConvByShape):
-            module.quickest.table.update(table)
+    for quickest in _tables(net):
+        quickest.table.update(table)
+
+
+def _tables(net: nn.Module) -> list[Quickest]:
+    return [m.quickest for m in net.modules() if isinstance(m, ConvByShape | NormByShape)]
 
 
 class ConvByShape(nn.Conv2d):

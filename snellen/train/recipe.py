@@ -122,6 +122,12 @@ class Recipe:
         (),
         ("by_shape", "library"),
     )
+    norm: str | None = setting(
+        None,
+        "by_shape fuses batch norm and ReLU where that is quicker (numba), timed once",
+        (),
+        ("by_shape", "library"),
+    )
     preparing: str | None = setting(
         None,
         "crop, flip, jitter and normalising: compiled by numba, or torch's operations",

@@ -285,8 +285,9 @@ def make_loop(job: Job) -> Loop:
     """The loop of a job: network placed, an optimiser for each phase, augmentation composed."""
     recipe = job.recipe
     net = job.compute.place(job.net)
-    if recipe.convolution == "by_shape":
-        accelerate(net)
+    by_shape = [kind == "by_shape" for kind in (recipe.convolution, recipe.norm)]
+    if any(by_shape):
+        accelerate(net, convolutions=by_shape[0], norms=by_shape[1])
     optimisers: list[tuple[Phase, Optimizer]] = []
     for phase in job.task.phases(net):
         said = {

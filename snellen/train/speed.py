@@ -84,6 +84,7 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
             "workers": 0,
             "malloc": "system",
             "convolution": "library",
+            "norm": "library",
             "preparing": "torch",
             "readers": 0,
             "decoding": "whole",
@@ -97,6 +98,7 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
         _memory_format(tiny),
         _malloc(device, tiny),
         _convolution(device, tiny, recipe),
+        _norm(device, tiny, recipe, machine),
         _preparing(device, recipe, facts, machine),
         Choice("workers", 0 if machine.cores <= 2 else min(4, machine.cores - 1),
                f"{machine.cores} cores", "default"),
@@ -142,6 +144,14 @@ def _convolution(device: str, tiny: bool, recipe: Recipe) -> Choice:
         return Choice("convolution", "library", "there is nothing to choose", "default")
     reason = "small maps of many channels are quicker as one matrix product"
     return Choice("convolution", "by_shape", reason)
+
+
+def _norm(device: str, tiny: bool, recipe: Recipe, machine: Machine) -> Choice:
+    if tiny or device != "cpu" or recipe.compile or recipe.channels_last is False:
+        return Choice("norm", "library", "there is nothing to choose", "default")
+    if not machine.numba:
+        return Choice("norm", "library", "fusing it with ReLU wants numba (the extra fast)")
+    return Choice("norm", "by_shape", "batch norm and ReLU as one loop, where that is quicker")
 
 
 def _preparing(device: str, recipe: Recipe, facts: Facts, machine: Machine) -> Choice:
