@@ -29,6 +29,7 @@ TYPED = st.fixed_dictionaries(
         "convolution": st.sampled_from(["by_shape", "library"]),
         "norm": st.sampled_from(["by_shape", "library"]),
         "malloc": st.sampled_from(["keep", "system"]),
+        "compile": st.booleans(),
         "workers": st.integers(0, 8),
         "speed": st.sampled_from(["auto", "off"]),
         "seed": st.integers(0, 2**31),
@@ -115,3 +116,27 @@ def test_a_device_that_is_not_here_is_an_error_that_lists_those_that_are():
 def test_a_value_out_of_range_names_itself_and_the_range(name):
     with pytest.raises(UsageError, match=f"{name}=-1"):
         Recipe().change(**{name: -1})
+
+
+def test_a_network_is_compiled_on_a_gpu_alone_and_where_the_run_earns_it_back():
+    facts = Facts(50_000, macs=560_000_000)  # ResNet-18 on pictures of 32 pixels
+    gpu = Machine(cores=8, load=0.0, bf16=True, cuda=True, free_bytes=1 << 34, bf16_gpu=True)
+    cpu = Machine(cores=8, load=0.0, bf16=True, cuda=False, free_bytes=1 << 34)
+    answers = {}
+    for machine in (gpu, cpu):
+        for epochs in (2, 2000):
+            plan = resolve(Recipe(epochs=epochs, batch=128), {}, facts).then(facts, machine)
+            said = [c for c in plan.choices if c.setting == "compile"]
+            assert [c.value for c in said] == [plan.recipe.compile]
+            assert all(c.reason for c in said)
+            answers[machine.cuda, epochs] = plan.recipe.compile
+    assert answers == {
+        (True, 2): False,
+        (True, 2000): True,
+        (False, 2): False,
+        (False, 2000): False,
+    }
+    typed = {"compile": True}
+    plan = resolve(Recipe(compile=True), typed, facts).then(facts, cpu)
+    assert plan.recipe.compile is True
+    assert plan.recipe.convolution == plan.recipe.norm == "library"

@@ -134,7 +134,7 @@ class Recipe:
         (),
         ("compiled", "torch"),
     )
-    compile: bool = setting(False, "torch.compile the network")
+    compile: bool | None = setting(None, "torch.compile the network; on a GPU with CUDA graphs")
     weights: str | None = setting(
         None, "a checkpoint to start from", ("pretrained", "checkpoint", "ckpt")
     )

@@ -300,7 +300,8 @@ def make_loop(job: Job) -> Loop:
         optimiser = build_optimiser(kind, phase.params, fused=recipe.speed == "auto", **said)
         optimisers.append((phase, optimiser))
     if recipe.compile:
-        net.compile()
+        graphs = job.compute.device.type == "cuda"
+        net.compile(mode="reduce-overhead" if graphs else None)
     return Loop(net, job.task, job.train, recipe=recipe, compute=job.compute,
                 augment=_augment(job), optimisers=optimisers)  # fmt: skip
 

@@ -20,6 +20,10 @@ from .recipe import Recipe
 
 TINY_STEP = 3e8  # multiply-adds a step under which threads and bf16 cost more than they give
 LONG = 5e8  # values prepared in all, from which compiled loops save more than they cost to load
+# Of compiling, by other people's reports; none of it was measured on a GPU here
+COMPILE_SECONDS = 60.0  # for forward and backward of a network, with CUDA graphs
+COMPILED_GAIN = 0.2  # share of a step that compiling saves
+GPU_RATE, LAUNCHES = 5e13, 5e-3  # FLOP a second that a GPU reaches; seconds a step at least
 RESIDENT_SHARE = 0.25  # of the free memory that an encoded data set may fill
 
 
@@ -85,6 +89,7 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
             "malloc": "system",
             "convolution": "library",
             "norm": "library",
+            "compile": False,
             "preparing": "torch",
             "readers": 0,
             "decoding": "whole",
@@ -99,6 +104,7 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
         _malloc(device, tiny),
         _convolution(device, tiny, recipe),
         _norm(device, tiny, recipe, machine),
+        _compile(device, tiny, recipe, facts),
         _preparing(device, recipe, facts, machine),
         Choice("workers", 0 if machine.cores <= 2 else min(4, machine.cores - 1),
                f"{machine.cores} cores", "default"),
@@ -152,6 +158,18 @@ def _norm(device: str, tiny: bool, recipe: Recipe, machine: Machine) -> Choice:
     if not machine.numba:
         return Choice("norm", "library", "fusing it with ReLU wants numba (the extra fast)")
     return Choice("norm", "by_shape", "batch norm and ReLU as one loop, where that is quicker")
+
+
+def _compile(device: str, tiny: bool, recipe: Recipe, facts: Facts) -> Choice:
+    if not device.startswith("cuda"):
+        reason = "on a processor it costs a minute and gains a few percent"
+        return Choice("compile", False, reason, "default" if tiny else "speed")
+    num_samples = facts.num_samples * (recipe.epochs or 0)
+    steps = num_samples / (recipe.batch or 1)
+    seconds = max(6 * facts.macs * num_samples / GPU_RATE, steps * LAUNCHES)
+    long = "about" if seconds * COMPILED_GAIN > COMPILE_SECONDS else "only about"
+    reason = f"{long} {seconds:.0f} s of steps to earn back {COMPILE_SECONDS:.0f} s of compiling"
+    return Choice("compile", seconds * COMPILED_GAIN > COMPILE_SECONDS, reason)
 
 
 def _preparing(device: str, recipe: Recipe, facts: Facts, machine: Machine) -> Choice:
