@@ -136,6 +136,10 @@ def test_a_network_is_compiled_on_a_gpu_alone_and_where_the_run_earns_it_back():
         (False, 2): False,
         (False, 2000): False,
     }
+    able = Machine(cores=2, load=0.0, bf16=True, cuda=False, free_bytes=1 << 34, numba=True)
+    for epochs, norm in ((1, "by_shape"), (0, "library")):
+        plan = resolve(Recipe(epochs=epochs), {}, facts).then(facts, able)
+        assert plan.recipe.norm == norm
     typed = {"compile": True}
     plan = resolve(Recipe(compile=True), typed, facts).then(facts, cpu)
     assert plan.recipe.compile is True

@@ -20,6 +20,7 @@ from .recipe import Recipe
 
 TINY_STEP = 3e8  # multiply-adds a step under which threads and bf16 cost more than they give
 LONG = 5e8  # values prepared in all, from which compiled loops save more than they cost to load
+LONG_WORK = 5e12  # multiply-adds of a run, minutes, under which ten seconds for loops do not pay
 # Of compiling, by other people's reports; none of it was measured on a GPU here
 COMPILE_SECONDS = 60.0  # for forward and backward of a network, with CUDA graphs
 COMPILED_GAIN = 0.2  # share of a step that compiling saves
@@ -103,7 +104,7 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
         _memory_format(tiny),
         _malloc(device, tiny),
         _convolution(device, tiny, recipe),
-        _norm(device, tiny, recipe, machine),
+        _norm(device, tiny, recipe, facts, machine),
         _compile(device, tiny, recipe, facts),
         _preparing(device, recipe, facts, machine),
         Choice("workers", 0 if machine.cores <= 2 else min(4, machine.cores - 1),
@@ -152,11 +153,13 @@ def _convolution(device: str, tiny: bool, recipe: Recipe) -> Choice:
     return Choice("convolution", "by_shape", reason)
 
 
-def _norm(device: str, tiny: bool, recipe: Recipe, machine: Machine) -> Choice:
+def _norm(device: str, tiny: bool, recipe: Recipe, facts: Facts, machine: Machine) -> Choice:
     if tiny or device != "cpu" or recipe.compile or recipe.channels_last is False:
         return Choice("norm", "library", "there is nothing to choose", "default")
     if not machine.numba:
         return Choice("norm", "library", "fusing it with ReLU wants numba (the extra fast)")
+    if facts.macs * facts.num_samples * (recipe.epochs or 0) < LONG_WORK:
+        return Choice("norm", "library", "too short a run to compile loops for", "default")
     return Choice("norm", "by_shape", "batch norm and ReLU as one loop, where that is quicker")
 
 
