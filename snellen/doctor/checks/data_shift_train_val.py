@@ -1,5 +1,6 @@
 """A network judged on inputs of another scale than it was trained on is judged on nothing."""
 
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 from ..chart import Chart
@@ -27,16 +28,21 @@ class ShiftTrainVal(Check):
     explains = ("gen-overfit", "gen-val-too-good")
 
     def look(self, chart: Chart) -> Finding | None:
-        """Medians over the batches; batches of another shape are another matter."""
-        train, val = _moments(chart, "train"), _moments(chart, "val")
+        """Medians over the batches, which no batch of training may reach; batches of another shape
+        are another matter.
+        """
+        rows, val_rows = _moments(chart, "train"), _moments(chart, "val")
         if num_optimizers(chart) > 1:
             return None
-        if not train or not val:
+        if not rows or not val_rows:
             return self._by_channel(chart.exams.get("moments") or {})
+        (means, stds), (train, val) = zip(*rows, strict=True), (_middle(rows), _middle(val_rows))
         gap = abs(val[0] - train[0]) / train[1]
         ratio = max(val[1] / train[1], train[1] / val[1])
         room = FAR if _is_augmented(chart) else 1.0
-        if gap <= GAP * room and ratio <= RATIO * room:
+        is_moved = gap > GAP * room and not min(means) <= val[0] <= max(means)
+        is_spread = ratio > RATIO * room and not min(stds) <= val[1] <= max(stds)
+        if not is_moved and not is_spread:
             return None
         return self.finding(
             f"validation inputs have mean {short(val[0])} and std {short(val[1])}, training inputs"
@@ -89,14 +95,22 @@ def _targets_follow(chart: Chart) -> bool:
     return abs(val_mean - mean) > GAP * std or not std < RATIO * val_std < RATIO**2 * std
 
 
-def _moments(chart: Chart, split: str) -> tuple[float, float] | None:
+def _moments(chart: Chart, split: str) -> set[tuple[float, float]]:
+    """(mean, std) of the batches that are fed as those of training are; one that comes again, as in
+    each validation, counts once. Nothing where they are too few or hold one number only.
+    """
     shapes = [tuple(r.get("shape") or ())[1:] for r in chart.batches.get("train", ())]
     rows = [r for r in chart.batches.get(split, ()) if "float" in str(r.get("dtype"))
             and tuple(r.get("shape") or ())[1:] in shapes]  # fmt: skip
     rows = [r for r in rows if (r.get("shape") or [0])[0] >= 8]
-    means, stds = finite(r.get("mean") for r in rows), finite(r.get("std") for r in rows)
-    if min(len(means), len(stds)) < BATCHES or median(stds) <= 1e-6:
-        return None
+    told = [p for r in rows if len(p := finite([r.get("mean"), r.get("std")])) == 2]
+    if len(told) < BATCHES or _middle(told)[1] <= 1e-6:
+        return set()
+    return {(mean, std) for mean, std in told}
+
+
+def _middle(pairs: Iterable[Sequence[float]]) -> tuple[float, float]:
+    means, stds = zip(*pairs, strict=True)
     return median(means), median(stds)
 
 
@@ -106,15 +120,21 @@ def sick() -> list[Chart]:
 
 
 def healthy() -> list[Chart]:
-    """The same transform; augmentation takes a little of the spread, or adds noise; a forecast."""
+    """The same transform; augmentation takes a little of the spread, or adds noise; a forecast;
+    pictures whose light differs so that batches do, and the same validation batch again and again.
+    """
     noisy = _validated(mean=0.0, std=0.45)
     noisy.record(examined("moments", augmented=True))
     later = _validated(mean=1.2, std=0.9, target_mean=1.3, target_std=0.8)
     for row in later.batches["train"]:
         row |= {"target_mean": 0.0, "target_std": 0.8}
+    lit = _validated(mean=0.63, std=0.98)
+    for i, row in enumerate(lit.batches["train"]):
+        row["mean"] = 0.7 if i % 2 else -0.6
     return [
         noisy,
         later,
+        lit,
         _validated(mean=0.02, std=1.01),
         _validated(mean=-0.1, std=1.2),
         _channels([0.1, -0.1, 0.2]),
