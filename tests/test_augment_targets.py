@@ -17,6 +17,7 @@ from snellen.data.augment.rotate import turn
 from snellen.data.augment.window import Window
 from snellen.data.inputs import Inputs
 from snellen.data.sample import VOID, Batch, Sample, Target
+from snellen.data.source import SampleSet
 from snellen.train.feed import Resident
 from snellen.train.held import Held
 
@@ -304,16 +305,28 @@ def test_a_picture_as_answer_follows_to_another_size():
         assert float((out.x - (torch.arange(side) + 0.5) / side)[..., 4:-4].abs().max()) < 1e-4
 
 
+class Drawn(SampleSet):
+    """Pictures that lie in memory."""
+
+    def __init__(self, x):
+        self.x = x
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, i):
+        return Sample(self.x[i], Target(), index=i)
+
+
 def test_a_resident_set_of_things_is_dealt_and_augmented():
     """Lists in y are picked by row, so a training on boxes sees the same as one by one."""
     boxes = [(i, i, i + 10, i + 20) for i in range(20)]
     whole = drawn(boxes)
-    part = [Sample(image, Target(), index=i) for i, image in enumerate(whole.x)]
     task = SimpleNamespace(
         encode=lambda samples: whole.select(torch.tensor([s.index for s in samples])),
         inputs=lambda: Inputs(1, SIDE, SIDE, (0.0,), (1.0,), "bytes"),
     )
-    feed = Resident(Held(part, task), 8)
+    feed = Resident(Held(Drawn(whole.x), task), 8)
     augment, generator, seen = compose("flip+crop"), seeded(), []
     for batch in feed.epoch(0, 0):
         out = augment(batch, generator)

@@ -33,8 +33,8 @@ def unpacked(tmp_path_factory) -> Path:
 
 
 def test_wheel_holds_every_file_of_the_package(unpacked):
-    kinds = {path for path in (ROOT / "snellen").rglob("*") if path.suffix not in ("", ".pyc")}
-    wanted = {path.relative_to(ROOT) for path in kinds if path.is_file()}
+    kinds = {path for path in (ROOT / "snellen").rglob("*") if path.suffix}
+    wanted = {path.relative_to(ROOT) for path in kinds if path.parent.name != "__pycache__"}
     there = {path.relative_to(unpacked) for path in (unpacked / "snellen").rglob("*.*")}
     assert {path for path in wanted if path not in there} == set()
     assert Path("snellen/py.typed") in there

@@ -210,9 +210,16 @@ def test_any_picture_and_one_at_a_time_as_together(run, tmp_path):
             limit = torch.tensor([*image.size, *image.size])
         assert (held.boxes_N4 >= 0).all()
         assert (held.boxes_N4 <= limit).all()
-        assert alone.labels.equal(held.labels), file.name
-        torch.testing.assert_close(alone.boxes_N4, held.boxes_N4, atol=1e-3, rtol=1e-4)
         torch.testing.assert_close(alone.scores_N, held.scores_N, atol=1e-5, rtol=1e-4)
+        near = torch.cdist(rows(alone), rows(held)).min(1)  # equal scores may change places
+        assert (near.values < 0.01).all(), file.name
+        assert len(near.indices.unique()) == len(held.labels)
+
+
+def rows(prediction):
+    """A box a row with its score and its class, whatever their order."""
+    label_N1 = 1e4 * prediction.labels[:, None]
+    return torch.cat([prediction.boxes_N4, prediction.scores_N[:, None], label_N1], 1).double()
 
 
 def test_flags_that_do_not_go_together(run, scenes, tmp_path):

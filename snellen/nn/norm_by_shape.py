@@ -20,7 +20,7 @@ from .quickest import Quickest
 PARTS = {
     "Batch norm by shape": Part(
         "Layers and shapes",
-        "sn.accelerate, sn.nn.NormByShape, sn.nn.one_pass_norm",
+        "sn.accelerate, sn.nn.NormByShape, sn.nn.fused_norm",
         "batch norm and the ReLU after it in one loop, where numba is here and that is quicker",
     ),
 }
@@ -60,6 +60,11 @@ class NormByShape(nn.BatchNorm2d):
     """x_BCHW -> the same shape: `nn.BatchNorm2d`, in the quicker of two ways while it trains.
 
     Made by `accelerate`.
+
+    >>> from snellen import accelerate
+    >>> net = accelerate(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()))
+    >>> type(net[1]).__name__, net(torch.rand(2, 3, 16, 16)).shape
+    ('NormByShape', torch.Size([2, 8, 14, 14]))
     """
 
     quickest: Quickest
