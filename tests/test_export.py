@@ -9,6 +9,8 @@ import importlib.util
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -443,6 +445,37 @@ def test_openvino_keeps_convolutions_by_groups_in_float(tmp_path):
     assert kinds["24,8,1,1"] == "f32"
     assert kinds["24,3,3,3"] == "i8"
     assert "i8" in (kinds.get("24,1,1,3,3"), kinds.get("24,1,3,3")), kinds
+
+
+FORKS = """
+import gc, os, signal, sys, time
+from pathlib import Path
+import numpy as np
+from snellen.serve import runtime as formats
+from snellen.serve.exported import open_file
+path = Path(sys.argv[1])
+nets = [open_file(formats.runtimes()["openvino"], path) for _ in range(2)]
+for net in nets:
+    net.run(np.zeros([1, *net.card.input["shape"][1:]], net.card.input["dtype"]))
+while nets:
+    nets.pop(0)
+    gc.collect()
+signal.signal(signal.SIGCHLD, lambda *_: None)
+for _ in range(3):
+    if os.fork() == 0:
+        os._exit(0)
+time.sleep(0.2)
+print("alive")
+"""
+
+
+@needs_extra
+def test_a_process_outlives_the_files_that_it_had_open(run, tmp_path):
+    """A signal comes, as of a loader's worker that ends, after two were let go."""
+    done = sn.load(run).export("openvino")
+    command = [sys.executable, "-c", FORKS, str(done.path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.stdout == "alive\n", ended.stderr
 
 
 @needs_extra

@@ -4,6 +4,7 @@ Made of the ONNX graph. A graph for any number of pictures is compiled once for 
 is faster, and once for any other number.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ class OpenVino(Runtime):
             int8_graph(graph, between, groups=False)
         else:
             onnx_graph(graph, between)
-        model = openvino.Core().read_model(between)
+        model = _core().read_model(between)
         model.set_rt_info(graph.card.text(), [KEY, "card"])
         if "classes" in graph.card.spec:
             model.set_rt_info("\n".join(graph.card.spec["classes"]), [KEY, "classes"])
@@ -43,16 +44,14 @@ class OpenVino(Runtime):
 
     def card(self, path: Path) -> str | None:
         """Out of the .xml."""
-        import openvino
-
-        model = openvino.Core().read_model(path)
+        model = _core().read_model(path)
         return model.get_rt_info([KEY, "card"]).value if model.has_rt_info([KEY, "card"]) else None
 
     def open(self, path: Path, card: Card, threads: int) -> Run:
         """Compiled for the least time of one batch."""
         import openvino
 
-        core, made = openvino.Core(), dict[bool, Any]()
+        core, made = _core(), dict[bool, Any]()
         settings = {
             "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": _hint(core, card.precision),
@@ -73,6 +72,17 @@ class OpenVino(Runtime):
             return [made[one].get_output_tensor(i).data for i in range(card.outputs["count"])]
 
         return run
+
+
+@cache
+def _core() -> Any:
+    """One for the whole process: each gives its thread a stack for signals and puts back the one it
+    found, so that of two, the first to go leaves the second's end with a stack that is no more, and
+    the next signal, as of a loader's worker that ends, kills the process (2026.4).
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _hint(core: Any, precision: str) -> str:
