@@ -457,6 +457,7 @@ path = Path(sys.argv[1])
 nets = [open_file(formats.runtimes()["openvino"], path) for _ in range(2)]
 for net in nets:
     net.run(np.zeros([1, *net.card.input["shape"][1:]], net.card.input["dtype"]))
+del net
 while nets:
     nets.pop(0)
     gc.collect()
