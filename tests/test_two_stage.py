@@ -64,6 +64,21 @@ def test_anchors_are_those_by_hand():
     assert theirs[0].tolist() == [[-23, -11, 23, 11], [-16, -16, 16, 16], [-11, -23, 11, 23]]
 
 
+@pytest.mark.parametrize(
+    ("size", "last"), [((800, 832), (61, 64)), ((160, 224), (53, 56)), ((98, 96), (64, 48))]
+)
+def test_torchvisions_anchors_share_the_padded_picture_among_the_cells(size, last):
+    """The closed form: padded to 32 pixels, whole sides // cells; 98 pixels are padded to 128."""
+    sides, strides = ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,)), (4, 8, 16, 32, 64)
+    maps = [torch.zeros(1, 15, *(-(-side // s) for side in size)) for s in strides]
+    found = TwoStage(3, sides, strides, corner=True)._anchors(maps)
+    for m, anchors, stride in zip(maps, found, strides, strict=True):
+        middle = anchors.view(*m.shape[2:], 3, 2, 2).mean(3)
+        down, across = last if stride == 64 else (stride, stride)
+        assert middle[:, 0, 0, 1].tolist() == [down * i for i in range(m.shape[2])]
+        assert middle[0, :, 0, 0].tolist() == [across * i for i in range(m.shape[3])]
+
+
 def test_anchors_are_as_large_as_the_things_of_the_data_and_torchvisions_stay():
     random = torch.Generator().manual_seed(0)
     low = 200 * torch.rand(40, 1, 2, generator=random)

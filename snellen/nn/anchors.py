@@ -57,17 +57,21 @@ def kmeans_anchors(sizes_N2: Tensor, count: int, *, seed: int = 0) -> tuple[Tens
     return anchors[anchors.prod(1).argsort()].to(sizes_N2.dtype), history
 
 
-def grid_anchors(cells: tuple[int, int], stride: float, sizes_A2: Tensor) -> Tensor:
+def grid_anchors(
+    cells: tuple[int, int], stride: float | tuple[float, float], sizes_A2: Tensor
+) -> Tensor:
     """Feature map (H, W), pixels a cell, anchor sizes_A2 (w, h) -> boxes (H * W * A, 4).
 
-    Each anchor sits on the centre of its cell; order: rows, columns, anchors.
+    Each anchor sits on the centre of its cell; order: rows, columns, anchors. Two strides are those
+    of rows and of columns.
 
     >>> grid_anchors((1, 2), 8, torch.tensor([[4.0, 2.0]])).tolist()
     [[2.0, 3.0, 6.0, 5.0], [10.0, 3.0, 14.0, 5.0]]
     """
     height, width = cells
-    rows = (torch.arange(height, device=sizes_A2.device) + 0.5) * stride
-    cols = (torch.arange(width, device=sizes_A2.device) + 0.5) * stride
+    down, across = stride if isinstance(stride, tuple) else (stride, stride)
+    rows = (torch.arange(height, device=sizes_A2.device) + 0.5) * down
+    cols = (torch.arange(width, device=sizes_A2.device) + 0.5) * across
     y_HW, x_HW = torch.meshgrid(rows, cols, indexing="ij")
     middle = torch.stack([x_HW, y_HW], -1)[:, :, None].to(sizes_A2.dtype)
     return torch.cat([middle - sizes_A2 / 2, middle + sizes_A2 / 2], -1).reshape(-1, 4)

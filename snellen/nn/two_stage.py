@@ -37,6 +37,7 @@ ANCHOR = (0.7, 0.3)  # overlaps: a thing from, nothing below
 ANCHOR_SHARE = 0.5  # of things among those that are learned from
 DOUBLE, SMALLEST = 0.7, 1e-3  # overlap of proposals that say the same; pixels of a side
 SURE = 20.0  # the logit of a perfect answer
+PADDED = 32  # what torchvision makes the sides of a picture a multiple of
 
 
 @dataclass(frozen=True)
@@ -191,9 +192,19 @@ class TwoStage(Style):
             root = ratio.sqrt()[:, None]
             sizes = torch.stack([side / root, side * root], -1).view(-1, 2)
             sizes = 2 * (sizes / 2).round() if self.corner else sizes
-            boxes = grid_anchors((m.shape[2], m.shape[3]), stride, sizes)
-            found.append((boxes - stride / 2 * self.corner).to(m.device))
+            steps = self._steps(maps[0], stride)
+            boxes = grid_anchors((m.shape[2], m.shape[3]), steps, sizes)
+            shift = torch.tensor(steps[::-1] * 2) / 2 * self.corner
+            found.append((boxes - shift).to(m.device))
         return found
+
+    def _steps(self, finest: Tensor, stride: int) -> tuple[float, float]:
+        """Pixels from an anchor to the next one, down and across, on the map of this stride."""
+        if not self.corner:
+            return stride, stride
+        fine = self.strides[0]
+        down, across = (-(-cells * fine // PADDED) * PADDED for cells in finest.shape[2:])
+        return down // -(-down // stride), across // -(-across // stride)
 
 
 STYLES = {TwoStage.name: TwoStage}

@@ -6,8 +6,8 @@ In double precision, to 1e-11. Both have a 16th of the paper's channels and the 
 which go through a file under torchvision's names. Its norms are at rest and have no eps, as where
 it builds a network for its weights of COCO; small variances show it. torchvision's RoIAlign is its
 own in Python, mended at the border; suppression is ours on both sides, as its compiled one does not
-load. One JSON line a network; exits 1 where anything differs. A process of its own for the reason
-that check.py tells.
+load. One JSON line a network and size; exits 1 where anything differs. A process of its own for the
+reason that check.py tells.
 """
 
 import importlib
@@ -22,7 +22,8 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from check import apart, drawn, load_oracles, through_file
 
-SLIM, CLASSES, LEAST, SIZE, TOLERANCE = 16, 3, 0.05, (128, 192), 1e-11
+SLIM, CLASSES, LEAST, TOLERANCE = 16, 3, 0.05, 1e-11
+SIZES = (128, 192), (160, 224)  # the coarsest map of the second is no whole number of 64 pixels
 NARROW = {
     "base": 64 // SLIM,
     "width": 256 // SLIM,
@@ -142,7 +143,7 @@ def first_stage(theirs, maps, x, truth):
     from torchvision.models.detection.image_list import ImageList
     from torchvision.models.detection.rpn import concat_box_prediction_layers
 
-    rpn, images = theirs.rpn, ImageList(x, [SIZE] * len(x))
+    rpn, images = theirs.rpn, ImageList(x, [tuple(x.shape[2:])] * len(x))
     score, code = rpn.head(list(maps.values()))
     regions, _ = rpn(images, maps)
     rpn.fg_bg_sampler = lambda labels: ([one == 1 for one in labels], [one == 0 for one in labels])
@@ -156,11 +157,11 @@ def first_stage(theirs, maps, x, truth):
     return [torch.cat(one, 1) for one in zip(score, code, strict=True)], regions, losses
 
 
-def second_stage(theirs, maps, regions, truth):
+def second_stage(theirs, maps, regions, truth, *, size):
     """Their logits and codes of regions, losses when all are learned from, and the boxes."""
     from torchvision.models.detection.roi_heads import fastrcnn_loss
 
-    heads, sizes = theirs.roi_heads, [SIZE] * len(regions)
+    heads, sizes = theirs.roi_heads, [size] * len(regions)
     logits, codes = heads.box_predictor(heads.box_head(heads.box_roi_pool(maps, regions, sizes)))
     boxes, labels = ([one[k] for one in truth] for k in (0, 1))
     match, classes = heads.assign_targets_to_proposals(regions, boxes, [one + 1 for one in labels])
@@ -170,13 +171,13 @@ def second_stage(theirs, maps, regions, truth):
     return logits, codes, losses, heads.postprocess_detections(logits, codes, regions, sizes)
 
 
-def more_asked(theirs, maps, asked, said):
+def more_asked(theirs, maps, asked, said, *, size):
     """How far our logits of masks or joints are from theirs in the same boxes."""
     heads, rows = theirs.roi_heads, [one[:, 2] > one[:, 0] for one in asked]
     kind = "mask" if heads.has_mask() else "keypoint"
     boxes = [one[r, :4] for one, r in zip(asked, rows, strict=True)]
     pool, head, last = (getattr(heads, f"{kind}_{part}") for part in PARTS)
-    logits = last(head(pool(maps, boxes, [SIZE] * len(boxes))))
+    logits = last(head(pool(maps, boxes, [size] * len(boxes))))
     if kind == "mask":
         label = torch.cat([one[r, 5] for one, r in zip(asked, rows, strict=True)]).long()
         logits = logits[range(len(label)), 1 + label]
@@ -190,9 +191,9 @@ def compare(ours, theirs, x, generator):
     from snellen.nn.detector import Truth
     from snellen.nn.nms import non_maximum_suppression
 
-    style = replace(ours.head.facts, anchors=10**6)
+    style, size = replace(ours.head.facts, anchors=10**6), tuple(x.shape[2:])
     maps, raw = theirs.backbone(x), ours(x)
-    found = more_asked(theirs, maps, *raw[-2:]) if ours.head.branch else {}
+    found = more_asked(theirs, maps, *raw[-2:], size=size) if ours.head.branch else {}
     raw = raw[:-2] if ours.head.branch else raw
     mine, own, logits, codes = style.split(raw)
     truth = objects(own[0], style.classes, generator)
@@ -200,13 +201,13 @@ def compare(ours, theirs, x, generator):
     found |= {f"map {k}": apart(a, b) for k, (a, b) in enumerate(zip(first, mine, strict=True))}
     rows = [torch.arange(len(one)) for one in regions]
     found["regions"] = max(apart(a, b[r]) for a, b, r in zip(regions, own, rows, strict=True))
-    theirs_logits, theirs_codes, more, read = second_stage(theirs, maps, regions, truth)
+    theirs_logits, theirs_codes, more, read = second_stage(theirs, maps, regions, truth, size=size)
     for name, one, two in (("logits", theirs_logits, logits), ("codes", theirs_codes, codes)):
         found[name] = apart(one, torch.cat([b[r] for b, r in zip(two, rows, strict=True)]))
-    parts = style.loss(raw, [Truth(*one) for one in truth], SIZE)
+    parts = style.loss(raw, [Truth(*one) for one in truth], size)
     names = ("objectness", "proposal", "class", "box")
     found |= {name: apart(a, parts[name]) for a, name in zip([*losses, *more], names, strict=True)}
-    for one, boxes, scores, labels in zip(style.decode(raw, SIZE, LEAST), *read, strict=True):
+    for one, boxes, scores, labels in zip(style.decode(raw, size, LEAST), *read, strict=True):
         kept = non_maximum_suppression(one.boxes_N4, one.scores_N, 0.5, labels_N=one.labels_N)
         found["boxes"] = max(found.get("boxes", 0), apart(boxes, one.boxes_N4[kept]))
         found["scores"] = max(found.get("scores", 0), apart(scores, one.scores_N[kept]))
@@ -224,12 +225,13 @@ def main():
     for name in NAMES:
         generator = torch.Generator().manual_seed(3)
         theirs, ours = pair(name, generator)
-        x = torch.randn(2, 3, *SIZE, generator=generator, dtype=torch.double)
-        with torch.no_grad():
-            found = compare(ours, theirs, x, generator)
-        equal = max(found.values()) < TOLERANCE
-        print(json.dumps({"name": f"tv:{name}", "equal": equal, **found}))
-        wrong |= not equal
+        for size in SIZES:
+            x = torch.randn(2, 3, *size, generator=generator, dtype=torch.double)
+            with torch.no_grad():
+                found = compare(ours, theirs, x, generator)
+            equal = max(found.values()) < TOLERANCE
+            print(json.dumps({"name": f"tv:{name}", "size": size, "equal": equal, **found}))
+            wrong |= not equal
     return wrong
 
 
