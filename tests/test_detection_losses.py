@@ -2,6 +2,8 @@
 and their programs have them; and what becomes of things that meet in one cell.
 """
 
+import math
+
 import pytest
 import torch
 from little_truths import SIZE, truths
@@ -120,7 +122,7 @@ def test_yolo_v2_is_darknets_region_layer_in_a_loop():
                         if box_iou(mine, truth[image].boxes_N4).max() > 0.4:
                             unblamed += 1
                         else:
-                            obj += sure**2
+                            obj += sure**2 / 2
                         continue
                     n = held[r, c, a][0]
                     true = truth[image].boxes_N4[n : n + 1]
@@ -129,13 +131,39 @@ def test_yolo_v2_is_darknets_region_layer_in_a_loop():
                     missed += (float(t[1].sigmoid()) - (v / 8 - r)) ** 2
                     missed += float(t[2] - torch.tensor(w / aw).log()) ** 2
                     missed += float(t[3] - torch.tensor(h / ah).log()) ** 2
-                    box += missed * (2 - w * h / (SIZE[0] * SIZE[1]))
-                    obj += 5 * (sure - float(aligned_iou(mine, true))) ** 2
+                    box += missed / 2 * (2 - w * h / (SIZE[0] * SIZE[1]))
+                    obj += 5 / 2 * (sure - float(aligned_iou(mine, true))) ** 2
                     cls -= float(t[5:].log_softmax(0)[truth[image].labels_N[n]])
     assert unblamed
     parts = YoloV2(3, ANCHORS, 8, ignore=0.4).loss(raw, truth, SIZE)
     for name, value in {"box": box, "objectness": obj, "class": cls}.items():
         assert float(parts[name]) == pytest.approx(value / IMAGES, rel=1e-4), name
+
+
+def test_yolo_v2_pushes_by_darknets_deltas():
+    """region_layer.c: box scale x (truth - answer) x slope, object 5, no object 1, class 1."""
+    true = torch.tensor([[36.0, 40, 60, 58]])  # its middle (48, 49) is in the last of 2 x 2 cells
+    raw = noise(1, 8, 2, 2, seed=5, scale=1.0).requires_grad_()
+    parts = YoloV2(3, ((20.0, 20.0),), 32).loss(raw, [Truth(true, torch.tensor([1]))], (64, 64))
+    sum(parts.values()).backward()
+    x, y, w, h, sure, *kinds = (float(v) for v in raw.detach()[0, :, 1, 1])
+    x, y, sure = (1 / (1 + math.exp(-v)) for v in (x, y, sure))
+    seen = 32 * (1 + x), 32 * (1 + y), 20 * math.exp(w), 20 * math.exp(h)
+    mine = corners_of(*map(torch.tensor, seen))
+    scale = 2 - 24 * 18 / 64**2
+    total = sum(map(math.exp, kinds))
+    delta = [
+        scale * (48 / 32 - 1 - x) * x * (1 - x),
+        scale * (49 / 32 - 1 - y) * y * (1 - y),
+        scale * (math.log(24 / 20) - w),
+        scale * (math.log(18 / 20) - h),
+        5 * (float(box_iou(mine, true)) - sure) * sure * (1 - sure),
+        *((k == 1) - math.exp(v) / total for k, v in enumerate(kinds)),
+    ]
+    torch.testing.assert_close(raw.grad[0, :, 1, 1], -torch.tensor(delta))
+    empty = raw.detach()[0, 4, 0, 0].sigmoid()
+    torch.testing.assert_close(raw.grad[0, 4, 0, 0], empty * empty * (1 - empty))
+    assert not raw.grad[0, [0, 1, 2, 3, 5, 6, 7], 0, 0].any()
 
 
 def test_ssd_is_the_papers_loss_in_a_loop():

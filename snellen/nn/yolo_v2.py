@@ -6,9 +6,10 @@ exp(tw), exp(th): direct location prediction.
 
 The anchor of likest shape in the cell of a thing's centre answers for it. Where things of like
 shape meet in one cell, the best-fitting is learned and the others are not. The paper leaves the
-loss to its program; this is Darknet's: squares of sigmoid(tx) .. th and of the objectness against
-the overlap reached, five times where a thing is, and small boxes weigh up to twice. (Its classes
-are taught by their cross-entropy, and no prior pulls unasked boxes to their anchors.)
+loss to its program; this is Darknet's: half the squares of what sigmoid(tx) .. th miss, and of the
+objectness against the overlap reached, five times where a thing is; small boxes weigh up to twice.
+The gradient is Darknet's delta, truth minus answer. (Its classes are taught by their cross-entropy,
+and no prior pulls unasked boxes to their anchors.)
 """
 
 from collections.abc import Sequence
@@ -65,9 +66,10 @@ class YoloV2(Style):
         blame = blamed(boxes, goal, truths, ignore=self.ignore)
         blame[image, slot] = self.found
         small = 2 - (true[:, 2:] - true[:, :2]).prod(1) / (size[0] * size[1])
+        missed = misses(cells, mine[:, :4], slot, true, 0.0)
         parts = {
-            "box": (misses(cells, mine[:, :4], slot, true, 0.0).square().sum(1) * small).sum(),
-            "objectness": ((out[..., 4].sigmoid() - goal).square() * blame).sum(),
+            "box": (missed.square().sum(1) * small).sum() / 2,
+            "objectness": ((out[..., 4].sigmoid() - goal).square() * blame).sum() / 2,
             "class": F.cross_entropy(mine[:, 5:], truth.labels_N[object_P], reduction="sum"),
         }
         return {name: part / max(len(truths), 1) for name, part in parts.items()}
