@@ -27,8 +27,9 @@ from .train import checkpoint, verb
 from .train.evaluate import evaluate
 from .train.feed import Streamed
 from .train.logbook import plan_of, read_config
-from .train.prepare import as_fed, read_source
+from .train.prepare import read_source
 from .train.recipe import Recipe
+from .train.residence import as_fed
 
 
 class Run:

@@ -46,7 +46,7 @@ FACTS = st.builds(
 MACHINE = st.builds(
     Machine,
     cores=st.integers(1, 128),
-    load=st.floats(0, 200),
+    busy=st.floats(0, 200),
     bf16=st.booleans(),
     cuda=st.booleans(),
     free_bytes=st.integers(0, 2**40),
@@ -82,7 +82,7 @@ def test_a_recipes_value_is_the_recipes_and_a_default_says_so():
 
 
 def test_speed_off_is_plain_pytorch():
-    machine = Machine(cores=8, load=0.0, bf16=True, cuda=False, free_bytes=1 << 34)
+    machine = Machine(cores=8, busy=0.0, bf16=True, cuda=False, free_bytes=1 << 34)
     facts = Facts(10_000, macs=10**10)
     off = {c.setting: c.value for c in choose(Recipe(speed="off", batch=64), facts, machine)}
     assert off["amp"] == "off"
@@ -92,15 +92,15 @@ def test_speed_off_is_plain_pytorch():
     assert auto["channels_last"] is True
 
 
-@pytest.mark.parametrize(("load", "threads"), [(0.1, 2), (1.9, 1)])
-def test_a_busy_box_gets_one_thread(load, threads):
-    machine = Machine(cores=2, load=load, bf16=False, cuda=False, free_bytes=1 << 34)
+@pytest.mark.parametrize(("busy", "threads"), [(0.1, 2), (0.5, 1), (1.9, 1), (2.0, 1)])
+def test_a_busy_box_gets_one_thread(busy, threads):
+    machine = Machine(cores=2, busy=busy, bf16=False, cuda=False, free_bytes=1 << 34)
     chosen = {c.setting: c.value for c in choose(Recipe(batch=64), Facts(99, macs=10**9), machine)}
     assert chosen["threads"] == threads
 
 
 def test_a_data_set_that_fills_the_memory_is_streamed():
-    machine = Machine(cores=2, load=0, bf16=False, cuda=False, free_bytes=1000)
+    machine = Machine(cores=2, busy=0, bf16=False, cuda=False, free_bytes=1000)
     assert fits_in_memory(250, machine)
     assert not fits_in_memory(251, machine)
 
@@ -120,8 +120,8 @@ def test_a_value_out_of_range_names_itself_and_the_range(name):
 
 def test_a_network_is_compiled_on_a_gpu_alone_and_where_the_run_earns_it_back():
     facts = Facts(50_000, macs=560_000_000)  # ResNet-18 on pictures of 32 pixels
-    gpu = Machine(cores=8, load=0.0, bf16=True, cuda=True, free_bytes=1 << 34, bf16_gpu=True)
-    cpu = Machine(cores=8, load=0.0, bf16=True, cuda=False, free_bytes=1 << 34)
+    gpu = Machine(cores=8, busy=0.0, bf16=True, cuda=True, free_bytes=1 << 34, bf16_gpu=True)
+    cpu = Machine(cores=8, busy=0.0, bf16=True, cuda=False, free_bytes=1 << 34)
     answers = {}
     for machine in (gpu, cpu):
         for epochs in (2, 2000):
@@ -136,7 +136,7 @@ def test_a_network_is_compiled_on_a_gpu_alone_and_where_the_run_earns_it_back():
         (False, 2): False,
         (False, 2000): False,
     }
-    able = Machine(cores=2, load=0.0, bf16=True, cuda=False, free_bytes=1 << 34, numba=True)
+    able = Machine(cores=2, busy=0.0, bf16=True, cuda=False, free_bytes=1 << 34, numba=True)
     for epochs, norm in ((1, "by_shape"), (0, "library")):
         plan = resolve(Recipe(epochs=epochs), {}, facts).then(facts, able)
         assert plan.recipe.norm == norm

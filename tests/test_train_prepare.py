@@ -14,8 +14,9 @@ from snellen.tasks.detect import Detect
 from snellen.tasks.regress import Regress
 from snellen.tasks.segment import Segment
 from snellen.train.held import Held
-from snellen.train.prepare import LOOKED, _Told, check_round_trip, held_bytes, make_feeds
+from snellen.train.prepare import LOOKED, check_round_trip
 from snellen.train.recipe import Recipe
+from snellen.train.residence import Told, held_bytes, make_feeds
 from snellen.train.speed import Machine
 
 WORLD = World(height=32, width=32, fewest=1, most=1)
@@ -128,10 +129,14 @@ def test_what_a_part_would_take_is_told_by_rows_from_all_over_it_and_by_their_ma
 
 def test_a_part_that_is_only_trained_on_holds_no_targets():
     source = Source("m", "m", Made(24, boxed), tuple("abcdef"), Made(8, boxed))
-    task, recipe, machine = Detect.from_source(source), Recipe(batch=4), Machine.here()
-    train, val = make_feeds(source, task, recipe, machine, _Told(task, print))
+    task, recipe, machine = (
+        Detect.from_source(source),
+        Recipe(batch=4),
+        Machine(2, 0.0, bf16=False, cuda=False, free_bytes=1 << 34),
+    )
+    train, val = make_feeds(source, task, recipe, machine, Told(task, print))
     assert next(iter(train.in_order())).targets is None
     assert len(next(iter(val.in_order())).targets) == 8
-    alone, none = make_feeds(replace(source, val=None), task, recipe, machine, _Told(task, print))
+    alone, none = make_feeds(replace(source, val=None), task, recipe, machine, Told(task, print))
     assert none is None
     assert len(next(iter(alone.in_order())).targets) == 24

@@ -8,30 +8,28 @@ import torch
 from torch import nn
 
 from ..core import registry
+from ..core.cores import Neighbours
 from ..core.errors import DataError, UsageError
 from ..core.seeds import seed_everything, untouched_rng
 from ..data.audit import screen
 from ..data.augment import compose
-from ..data.near import Near
 from ..data.open import open_data
-from ..data.sample import Sample
 from ..data.source import Part, SampleSet, Source
 from ..models import find_network, freeze_through, load_weights
 from ..models import model as build_model
 from ..nn.count import count_macs, count_params
-from ..tasks.compute import Compute, at_once, pick_device
+from ..tasks.compute import Compute, at_once
 from ..tasks.task import Task
-from .feed import Feed, Resident, Streamed, order
-from .held import Held, encode
+from .feed import Feed, order
+from .held import encode
 from .plan import Plan, resolve
 from .recipe import Recipe
 from .rehearsal import rehearse
-from .speed import Facts, Machine, fits_in_memory
+from .residence import Told, make_feeds
+from .speed import Facts, Machine
 
 Note = Callable[[str], None]
-READ_AHEAD = 5.0  # seconds of reading before the first step, in which small sets are read whole
 ROUNDING = 1e-5  # of a score in single precision; a box that is shifted by a pixel loses more
-WEIGHED = 8  # samples that tell what a part takes in memory
 JUDGED, LOOKED = 64, 1024  # rows of the round trip: judged, and looked at
 
 
@@ -68,16 +66,17 @@ def prepare(
     `before` is the plan of the run that goes on: who set what and why is kept, and the weights
     come from its checkpoint. Raises DataError or UsageError before anything is written.
     """
+    neighbours = Neighbours()
     seed_everything(recipe.seed)
     source = read_source(recipe, given.get("data"), note)
     task = make_task(recipe, source, given.get("spec"))
     own = given.get("model")
     pictures = source.train[0].image_CHW.dtype == torch.uint8
     usual = task.usual_model() if own is None else None
-    facts = Facts(len(source.train), pictures=pictures, model=usual, usual=type(task).usual)
+    facts = Facts(len(source.train), pictures=pictures, model=usual, usual=task.usual_settings())
     plan = resolve(recipe, typed, facts) if before is None else before.again(recipe, typed)
     compose(plan.recipe.augment)  # a misspelt word is said before a folder is made
-    machine = Machine.here()
+    machine = Machine.here(neighbours)
     seed_everything(plan.recipe.seed)  # again: the network does not depend on how data were read
     net, how = make_net(plan.recipe, task, own)
     if before is None and plan.recipe.weights is not None:
@@ -89,7 +88,7 @@ def prepare(
     plan = plan.then(replace(facts, params=params, macs=macs, values=values), machine)
     done = plan.recipe
     compute = Compute.of(done.device, done.amp, done.channels_last)
-    tell = _Told(task, note)
+    tell = Told(task, note)
     train, val = make_feeds(source, task, done, machine, tell)
     check_round_trip(task, source.train)
     if own is not None:
@@ -214,71 +213,6 @@ def measure(net: nn.Module, task: Task) -> tuple[int, int]:
         return params, count_macs(net, shape)
     except Exception:  # a user's network that does not run on the meta device
         return params, params  # each weight is used at least once
-
-
-class _Told:
-    """Asks the task about each sample that is read, and says the first few problems."""
-
-    def __init__(self, task: Task, note: Note) -> None:
-        self.task, self.note, self.count = task, note, 0
-
-    def of(self, part: str) -> Callable[[Sample], None]:
-        """What is called with each sample of a part."""
-
-        def look(sample: Sample) -> None:
-            for problem in self.task.check(sample):
-                self.count += 1
-                if self.count <= 5:
-                    self.note(f"data: {part} sample {sample.index}: {problem}")
-                elif self.count == 6:
-                    self.note("data: and more such; `snellen check` lists all")
-
-        return look
-
-
-def make_feeds(
-    source: Source, task: Task, recipe: Recipe, machine: Machine, told: _Told
-) -> tuple[Feed, Feed | None]:
-    """The training part and the validation part, each in memory where it fits and is the same each
-    time it is read, else streamed. What is not read in READ_AHEAD seconds is read when the first
-    epoch comes to it.
-    """
-    train = _feed(source.train, task, recipe, machine, told.of("train"), source.val is None)
-    if source.val is None:
-        return train, None
-    return train, _feed(source.val, task, recipe, machine, told.of("val"), True)
-
-
-def _feed(
-    part: SampleSet, task: Task, recipe: Recipe, machine: Machine,
-    each: Callable[[Sample], None], judged: bool,
-) -> Feed:  # fmt: skip
-    batch, readers = recipe.batch or 1, recipe.readers or 0
-    part = as_fed(part, task, recipe)
-    if not part.repeatable or not fits_in_memory(held_bytes(part, task, judged), machine):
-        return Streamed(part, task, batch, recipe.workers or 0, readers=readers)
-    device = pick_device(recipe.device or "cpu")
-    home = device if device.type == "cuda" else None
-    held = Held(part, task, device=home, each=each, targets=judged, readers=readers)
-    held.read(READ_AHEAD)
-    return Resident(held, batch)
-
-
-def as_fed(part: SampleSet, task: Task, recipe: Recipe) -> SampleSet:
-    """A part whose files are read at the size that the network is fed, where nothing else of them
-    is needed: the same for training and for judging what was trained.
-    """
-    inputs = task.inputs()
-    if recipe.decoding != "near" or not task.squashes or inputs.pixels != "bytes":
-        return part
-    return part.near(Near(inputs))
-
-
-def held_bytes(part: SampleSet, task: Task, judged: bool) -> int:
-    """How much a part would take in memory, by the mean of WEIGHED samples drawn from it."""
-    rows = order(len(part), seed=0, epoch=0)[:WEIGHED].tolist()
-    sizes = [encode(task, [part[i]], targets=judged).nbytes for i in rows]
-    return sum(sizes) * len(part) // len(sizes)
 
 
 def check_round_trip(task: Task, part: SampleSet) -> None:

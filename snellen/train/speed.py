@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ..core.compiled import is_here
+from ..core.cores import Neighbours, usable_cores
 from ..core.memory import free_memory
 from ..data.augment import compose
 from ..data.augment.one_pass import fits
@@ -25,6 +26,7 @@ LONG_WORK = 5e12  # multiply-adds of a run, minutes, under which ten seconds for
 COMPILE_SECONDS = 60.0  # for forward and backward of a network, with CUDA graphs
 COMPILED_GAIN = 0.2  # share of a step that compiling saves
 GPU_RATE, LAUNCHES = 5e13, 5e-3  # FLOP a second that a GPU reaches; seconds a step at least
+SPARED = 0.3  # of a core that others may use and it still counts as free
 RESIDENT_SHARE = 0.25  # of the free memory that an encoded data set may fill
 
 
@@ -46,21 +48,24 @@ class Machine:
     """What the policy knows of the machine."""
 
     cores: int
-    load: float  # runnable processes over the last minute
+    busy: float  # cores that other programs use
     bf16: bool  # the processor's matrix units for bfloat16
     cuda: bool
     free_bytes: int
     bf16_gpu: bool = False
     numba: bool = False
+    most_threads: int | None = None  # that the user's environment allows
 
     @staticmethod
-    def here() -> "Machine":
+    def here(neighbours: Neighbours) -> "Machine":
         """Read off the machine at hand; what a platform does not tell counts as unknown."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
         cuda = torch.cuda.is_available()
         gpu = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
-        return Machine(cores or 1, load, has_fast_bf16(), cuda, free_memory(), gpu, is_here())
+        most = os.environ.get("OMP_NUM_THREADS", "")
+        return Machine(
+            usable_cores(), neighbours.busy(), has_fast_bf16(), cuda, free_memory(), gpu, is_here(),
+            int(most) if most.isdecimal() and int(most) else None,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -109,8 +114,7 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
         _preparing(device, recipe, facts, machine),
         Choice("workers", 0 if machine.cores <= 2 else min(4, machine.cores - 1),
                f"{machine.cores} cores", "default"),
-        Choice("readers", 1 if machine.load > 0.6 * machine.cores else min(8, machine.cores),
-               f"{machine.cores} cores, load {machine.load:.1f}", "default"),
+        Choice("readers", min(8, _to_share(machine)), _others(machine), "default"),
         Choice("decoding", "near", "a picture is fed smaller than it is", "default"),
     ]  # fmt: skip
 
@@ -120,10 +124,19 @@ def _threads(device: str, tiny: bool, machine: Machine) -> Choice:
         return Choice("threads", machine.cores, "the GPU does the work", "default")
     if tiny:
         return Choice("threads", 1, "a step is too small to share out")
-    if machine.load > 0.6 * machine.cores:
-        reason = f"load {machine.load:.1f} on {machine.cores} cores: sharing would cost more"
-        return Choice("threads", 1, reason)
-    return Choice("threads", machine.cores, f"{machine.cores} cores, load {machine.load:.1f}")
+    most = machine.most_threads
+    if most is not None and most < _to_share(machine):
+        return Choice("threads", most, f"OMP_NUM_THREADS={most} is set")
+    return Choice("threads", _to_share(machine), _others(machine))
+
+
+def _to_share(machine: Machine) -> int:
+    """Cores that are free but for a little; a thread that waits for one holds up all others."""
+    return max(1, int(machine.cores - machine.busy + SPARED))
+
+
+def _others(machine: Machine) -> str:
+    return f"others use {machine.busy:.1f} of {machine.cores} cores"
 
 
 def _precision(device: str, tiny: bool, machine: Machine) -> Choice:

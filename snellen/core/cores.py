@@ -1,0 +1,85 @@
+"""How many processors this program may use, and how many of them others keep busy.
+
+A container may be allowed fewer than it sees, and a shared machine gives fewer than it has: two
+threads of a step that wait for each other on one free core take ten times as long as one.
+"""
+
+import math
+import os
+import time
+from pathlib import Path
+
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "200000 100000": microseconds of work in each so many
+STAT = Path("/proc/stat")
+IDLE = (3, 4)  # columns of a processor's line: idle, and idle until a disk answers
+LOOK = 0.3  # seconds that others are looked at, at least; the kernel counts in hundredths
+
+
+def seen_cores() -> list[int]:
+    """The numbers of the processors that this process may run on.
+
+    >>> len(seen_cores()) > 0
+    True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def usable_cores() -> int:
+    """Of those it sees, as many as its container's quota pays for; at least one.
+
+    >>> 1 <= usable_cores() <= len(seen_cores())
+    True
+    """
+    try:
+        work, each = QUOTA.read_text().split()
+        quota = math.ceil(int(work) / int(each))
+    except (OSError, ValueError):  # no container, or "max"
+        return len(seen_cores())
+    return max(1, min(quota, len(seen_cores())))
+
+
+class Neighbours:
+    """What other programs use of the processors, from its making until it is asked.
+
+    >>> 0 <= Neighbours().busy() <= usable_cores()
+    True
+    """
+
+    def __init__(self) -> None:
+        self._seen, self._usable = len(seen_cores()), usable_cores()
+        self._start = self._now()
+
+    def busy(self) -> float:
+        """Cores that cannot be had of the usable ones: others keep them busy.
+
+        Where the system does not count, by the load of the last minute without ourselves.
+        """
+        time.sleep(max(0.0, LOOK - (time.monotonic() - self._start[0])))
+        start, end = self._start, self._now()
+        seconds = end[0] - start[0]
+        if start[2] is None or end[2] is None:
+            load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+            others = max(0.0, load - 1)
+        else:
+            others = max(0.0, (end[2] - start[2] - (end[1] - start[1])) / seconds)
+        free = min(float(self._usable), max(0.0, self._seen - others))
+        return self._usable - free
+
+    @staticmethod
+    def _now() -> tuple[float, float, float | None]:
+        """Seconds on the clock, of this process, and of all processes on the cores we see."""
+        return time.monotonic(), time.process_time(), _worked()
+
+
+def _worked() -> float | None:
+    """Seconds that the processors we see have worked, or were taken by another machine."""
+    try:
+        lines = STAT.read_text().splitlines()
+    except OSError:
+        return None
+    columns = {line.split()[0]: line.split()[1:9] for line in lines if line.startswith("cpu")}
+    mine = [columns[name] for name in (f"cpu{i}" for i in seen_cores()) if name in columns]
+    ticks = [int(n) for one in mine for i, n in enumerate(one) if i not in IDLE]
+    return sum(ticks) / os.sysconf("SC_CLK_TCK") if mine else None

@@ -1,0 +1,82 @@
+"""What others use of the processors, against processes that are known to work."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from snellen.core import cores
+from snellen.core.cores import Neighbours, seen_cores, usable_cores
+from snellen.train.recipe import Recipe
+from snellen.train.speed import Facts, Machine, choose
+
+STAT = "cpu  0 0 0 0 0 0 0 0 0 0\n" + "".join(
+    f"cpu{i} {{0}} 0 0 {{1}} 0 0 0 {{2}} 0 0\n" for i in range(4)
+)
+
+
+@pytest.fixture
+def told(monkeypatch, tmp_path):
+    """Four processors whose counts the test writes, a hundred ticks a second."""
+    monkeypatch.setattr(cores, "STAT", tmp_path / "stat")
+    monkeypatch.setattr(cores, "QUOTA", tmp_path / "max")
+    monkeypatch.setattr(cores, "seen_cores", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(cores, "LOOK", 0.0)
+    return tmp_path
+
+
+def later(told, monkeypatch, *, work, stolen=0, own=0.0):
+    """What is said busy one second after, of ticks each processor worked."""
+    clock = iter([(10.0, 5.0), (11.0, 5.0 + own)])
+    monkeypatch.setattr(Neighbours, "_now", staticmethod(lambda: (*next(clock), cores._worked())))
+    (told / "stat").write_text(STAT.format(1000, 9000, 0))
+    neighbours = Neighbours()
+    (told / "stat").write_text(STAT.format(1000 + work, 9100 - work, stolen))
+    return neighbours.busy()
+
+
+def test_others_are_all_that_worked_but_ourselves(told, monkeypatch):
+    assert later(told, monkeypatch, work=50) == pytest.approx(2.0)
+    assert later(told, monkeypatch, work=50, own=1.5) == pytest.approx(0.5)
+    assert later(told, monkeypatch, work=0, own=1.0) == 0.0
+    assert later(told, monkeypatch, work=25, stolen=25) == pytest.approx(2.0)
+
+
+def test_a_quota_counts_as_cores_and_what_lies_idle_beside_it_is_had(told, monkeypatch):
+    (told / "max").write_text("150000 100000\n")
+    assert usable_cores() == 2
+    assert later(told, monkeypatch, work=25) == 0.0  # three of four are free, and two are ours
+    assert later(told, monkeypatch, work=80) == pytest.approx(1.2)
+    (told / "max").write_text("max 100000\n")
+    assert usable_cores() == 4
+
+
+def test_a_system_that_does_not_count_tells_its_load(told, monkeypatch):
+    monkeypatch.setattr(cores.os, "getloadavg", lambda: (3.5, 0.0, 0.0))
+    assert Neighbours().busy() == pytest.approx(2.5)
+
+
+def test_a_process_beside_us_is_seen():
+    if len(seen_cores()) < 2:
+        pytest.skip("one processor alone")
+    code = "import time\nend = time.time() + 20\nwhile time.time() < end: pass"
+    beside = [subprocess.Popen([sys.executable, "-c", code]) for _ in seen_cores()]
+    try:
+        time.sleep(0.3)
+        assert Neighbours().busy() > 0.5
+    finally:
+        for one in beside:
+            one.kill()
+            one.wait()
+
+
+def test_the_users_own_word_on_threads_is_kept(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert Machine.here(Neighbours()).most_threads == 3
+    quiet = Machine(8, 0.0, bf16=False, cuda=False, free_bytes=1 << 34, most_threads=3)
+    chosen = {c.setting: c for c in choose(Recipe(batch=64), Facts(99, macs=10**9), quiet)}
+    assert chosen["threads"].value == 3
+    assert "OMP_NUM_THREADS=3" in chosen["threads"].reason
+    monkeypatch.setenv("OMP_NUM_THREADS", "all")
+    assert Machine.here(Neighbours()).most_threads is None
