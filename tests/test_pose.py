@@ -14,6 +14,7 @@ from torch.nn import functional as F
 import snellen as sn
 from snellen.core.errors import DataError, UsageError
 from snellen.data.augment import compose
+from snellen.data.formats._skeleton import mirror_of
 from snellen.data.open import open_data
 from snellen.data.people import JOINTS, LIMBS, MIRROR
 from snellen.data.sample import Prediction, Sample, Skeleton, Target
@@ -26,6 +27,8 @@ from snellen.tasks.coco_results import coco_results, flat_joints, xywh
 from snellen.tasks.objects import objects
 from snellen.tasks.pose import Pose
 from snellen.tasks.stick_figures import COLOURS, draw_people, side_of
+from snellen.train.prepare import prepare
+from snellen.train.recipe import Recipe
 
 CROWD = World(people=True, most=3, smallest=0.22, largest=0.4, hidden=0.2)
 LONE = World(people=True, fewest=1, most=1, smallest=0.3, largest=0.4, empty=0.0)
@@ -271,6 +274,37 @@ def test_coco_key_points_are_read_and_survive(tmp_path):
     assert [problem for sample in read for problem in task.check(sample)] == []
     assert all(ignored[-1] for ignored in task.encode(read).y["ignored"])
     assert score(task, answer(task, read), read) >= 0.95
+
+
+SIDED = ("Neck RShoulder LShoulder", "nose r-eye l-eye", "top eye.L eye.R", "head lhip rhip")
+
+
+@pytest.mark.parametrize("names", [*SIDED, "a hipL hipR", "a LEFT_EAR right_ear", "a l1 r1"])
+def test_a_side_is_known_however_it_is_written(names):
+    mirror = mirror_of(names.split())
+    assert mirror == (0, 2, 1)
+    body = Skeleton(tuple(names.split()), (), mirror)
+    is_left = "l" in names.split()[1].replace("hip", "").replace("Shoulder", "").lower()
+    assert side_of(1, body) == ("left" if is_left else "right") != side_of(2, body)
+
+
+def test_names_that_happen_to_begin_alike_are_no_sides():
+    assert mirror_of(["lip", "neck", "rib", "left_hip", "9"]) == (0, 1, 2, 3, 4)
+
+
+def test_flip_is_not_usual_where_nobody_knows_the_sides():
+    """Numbered joints: a mirrored left hand would be taught as a left hand."""
+    whole, known = few(4), Pose.from_source(few(4))
+    numbered = Skeleton(tuple(map(str, range(len(JOINTS)))), LIMBS)
+    source = replace(whole, skeleton=numbered)
+    assert Pose.from_source(source).usual_settings() == {**Pose.usual, "augment": "off"}
+    assert known.usual_settings() == Pose.usual
+    assert not Pose.adapt(whole).problems
+    for typed, found in (({}, "off"), ({"augment": "flip"}, "flip")):
+        notes, recipe = [], Recipe(task="pose", epochs=1, **typed)
+        job = prepare(recipe, typed, {"data": source}, notes.append)
+        assert job.recipe.augment == found
+        assert sum("has a partner in a mirror" in note for note in notes) == 1
 
 
 @pytest.mark.parametrize("skeleton", [None, Skeleton(("nose",))])

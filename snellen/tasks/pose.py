@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..core.errors import DataError, UsageError
+from ..core.errors import DataError, UsageError, shortlist
 from ..data.inputs import Inputs
 from ..data.letterbox import Letterbox
 from ..data.sample import Batch, Prediction, Sample, Skeleton, Target
@@ -76,6 +76,22 @@ class Pose(Task):
             have = "no key points" if skeleton is None else "joints and no limbs between them"
             raise DataError(
                 f"{source.name} ({source.format}) has {have}; task=pose wants COCO annotations "
+    def usual_settings(self) -> Mapping[str, Any]:
+        """No flip where nobody knows left from right."""
+        usual = dict(type(self).usual)
+        if is_one_sided(self.skeleton):
+            usual["augment"] = "off"
+        return usual
+
+    @classmethod
+    def adapt(cls, source: Source) -> Source:
+        """All of it; that a mirror would exchange left and right unseen is added."""
+        if source.skeleton is None or not is_one_sided(source.skeleton):
+            return source
+        said = Problem("skeleton-sides", _sides_words(source.skeleton), "suspect", source.name,
+                       do="name them left_... and right_...")  # fmt: skip
+        return replace(source, problems=(*source.problems, said))
+
                 "with keypoints, whose category names them and has a skeleton; or data=shapes"
             )
         sizes = [sample.size for sample in looked]
@@ -246,3 +262,21 @@ def _tells_people(target: Target) -> bool:
 
 
 TASKS = {"pose": Pose}
+def is_one_sided(skeleton: Skeleton) -> bool:
+    """Whether no joint of three or more is another one in a mirror, as their names are.
+
+    >>> is_one_sided(Skeleton(("0", "1", "2"))), is_one_sided(Skeleton(("head", "tail")))
+    (True, False)
+    """
+    places = tuple(range(len(skeleton.joints)))
+    return len(places) > 2 and (skeleton.mirror or places) == places
+
+
+def _sides_words(skeleton: Skeleton) -> str:
+    return (
+        f"none of its {len(skeleton.joints)} joints ({shortlist(skeleton.joints)}) has a partner "
+        "in a mirror by its name, so a mirrored left hand would be taught as a left hand; "
+        "augment=flip is not usual here, and wrong where typed, but for a body without sides"
+    )
+
+

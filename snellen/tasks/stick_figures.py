@@ -40,17 +40,18 @@ def draw_people(
 
 
 def side_of(joint: int, skeleton: Skeleton) -> str:
-    """left, right or middle: joints that have a partner in the mirror are told by their names,
-    and where those say nothing the first of the two is the left one.
+    """left, right or middle: joints that have a partner in the mirror are told by where their names
+    differ, an l or an r; where those say nothing the first of the two is the left one.
 
-    >>> body = Skeleton(("neck", "l_hip", "r_hip"), (), (0, 2, 1))
+    >>> body = Skeleton(("neck", "RHip", "LHip"), (), (0, 2, 1))
     >>> [side_of(k, body) for k in range(3)]
-    ['middle', 'left', 'right']
+    ['middle', 'right', 'left']
     """
     partner = skeleton.mirror[joint] if skeleton.mirror else joint
     if partner == joint:
         return "middle"
-    name, other = (skeleton.joints[k].lower() for k in (joint, partner))
-    if "left" in name or "left" in other:
-        return "left" if "left" in name else "right"
+    names = (skeleton.joints[k].lower() for k in (joint, partner))
+    letters = next((pair for pair in zip(*names, strict=False) if pair[0] != pair[1]), ())
+    if set(letters) == {"l", "r"}:
+        return "left" if letters[0] == "l" else "right"
     return "left" if joint < partner else "right"

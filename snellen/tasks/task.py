@@ -82,6 +82,10 @@ class Task(ABC):
         """The network that is trained where the user names none; may depend on the input's size."""
         return self.default_model
 
+    def usual_settings(self) -> Mapping[str, Any]:
+        """`usual`, but for what these data do not allow."""
+        return type(self).usual
+
     def names(self) -> list[str]:
         """What a prediction speaks of: the classes, the attributes or the numbers, in order."""
         return list(self.spec.get("classes", ()))
