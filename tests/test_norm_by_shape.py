@@ -54,6 +54,21 @@ def test_output_and_gradients_are_pytorchs(shape, bounds, dtype):
         assert float((ours - truth).norm() / truth.norm()) < least
 
 
+@pytest.mark.parametrize("bounds", [RELU, RELU6], ids=["relu", "relu6"])
+@pytest.mark.parametrize("bound", [0.0, 6.0])
+def test_what_lies_on_a_bound_has_the_same_gradient_derivable_or_not(bounds, bound):
+    """A scale of 0, as residual branches begin, puts every value of a channel on one."""
+    slopes = []
+    for way, again in ((fused_norm, False), (fused_norm, True), (None, True)):
+        x, weight, bias = draw(4, 8, 3, 3), torch.zeros(8), torch.full((8,), bound)
+        ins = [v.requires_grad_() for v in (x, weight, bias)]
+        plain = ACTS[bounds](F.batch_norm(x, None, None, weight, bias, True))
+        out = plain if way is None else way(*ins, bounds=bounds)
+        slopes.append(torch.autograd.grad(out, ins, draw(*x.shape, seed=2), create_graph=again))
+    for some in slopes[:2]:
+        torch.testing.assert_close(some, slopes[2], rtol=1e-4, atol=1e-4)
+
+
 def test_a_mean_far_above_the_spread_does_not_cancel_out():
     x = draw(8, 4, 16, 16, spread=1.0, middle=1000.0)
     wanted = F.batch_norm(x.double(), None, None, training=True)

@@ -150,7 +150,8 @@ def _derivable(
     is_needed = ctx.needs_input_grad[:3]
     x, weight_C, bias_C = inputs
     out = F.batch_norm(x, None, None, weight_C, bias_C, True, eps=ctx.eps)
-    out = out.clamp(ctx.bounds.low, ctx.bounds.high) if ctx.bounds != LINEAR else out
+    # not clamp, which passes a gradient at its bounds: there ReLU and the loops pass none
+    out = F.hardtanh(out, ctx.bounds.low, ctx.bounds.high) if ctx.bounds != LINEAR else out
     wanted = [v for v, needed in zip(inputs, is_needed, strict=True) if needed]
     found = iter(torch.autograd.grad(out, wanted, grad, create_graph=True))
     return tuple(next(found) if needed else None for needed in is_needed)
