@@ -190,12 +190,13 @@ def test_ssd_is_the_papers_loss_in_a_loop():
         for i in range(len(default)):
             if overlap.shape[1] and overlap[i].max() >= 0.5:
                 match[i] = int(overlap[i].argmax())
-        for n in range(overlap.shape[1]):
-            for i in (overlap[:, n] == overlap[:, n].max()).nonzero()[:, 0].tolist():
-                rivals = [
-                    m for m in range(overlap.shape[1]) if overlap[i, m] == overlap[:, m].max()
-                ]
-                match[i] = max(rivals, key=lambda m: overlap[i, m])
+        pairs = [(float(v), i, n) for i, row in enumerate(overlap) for n, v in enumerate(row)]
+        own = {}
+        for value, i, n in sorted(pairs, key=lambda pair: -pair[0]):
+            if value > 0 and i not in own and n not in own.values():
+                own[i] = n
+        assert len(own) == overlap.shape[1]
+        match |= own
         misses = []
         for i, (code, logits) in enumerate(told[image]):
             if i not in match:

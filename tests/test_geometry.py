@@ -245,7 +245,36 @@ def test_assignment_is_the_rule_in_a_loop(seed):
     assert not (match == 4).any()  # an object that nothing overlaps
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_own_references_are_those_of_a_loop_over_falling_overlaps(seed):
+    random = torch.Generator().manual_seed(seed)
+    objects = (5, 30, 60)[seed % 3]  # 60 are more than there are references
+    overlap = torch.rand(40, objects, generator=random)
+    overlap = (overlap * 20).round() / 20 if seed % 2 else overlap  # with ties
+    overlap[:, 3] = 0
+    own, left = [-1] * objects, overlap.clone()
+    while left.max() > 0:
+        row, n = divmod(int(left.argmax()), objects)
+        own[n], left[row], left[:, n] = row, 0, 0
+    assert assign.own_references(overlap).tolist() == own
+    match = assign.assign_by_iou(overlap, 0.99, 0.5, own=True)
+    for n, row in enumerate(own):
+        assert row < 0 or match[row] == n
+    best, others = overlap.max(1), [row for row in range(40) if row not in own]
+    assert match[others].tolist() == [
+        int(best.indices[r]) if best.values[r] >= 0.99 else -1 if best.values[r] < 0.5 else -2
+        for r in others
+    ]
+
+
+def test_each_thing_of_a_crowd_has_a_reference_of_its_own():
+    crowd = torch.tensor([[0.6, 0.4], [0.3, 0.38]])
+    assert assign.assign_by_iou(crowd, own=True).tolist() == [0, 1]
+
+
 def test_without_objects_everything_is_background():
+    assert assign.own_references(torch.zeros(0, 2)).tolist() == [-1, -1]
+    assert assign.assign_by_iou(torch.zeros(0, 2), own=True).tolist() == []
     assert assign.assign_by_iou(torch.zeros(3, 0)).tolist() == [-1, -1, -1]
     assert assign.assign_by_iou(torch.zeros(0, 2)).tolist() == []
 

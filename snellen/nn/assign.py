@@ -12,8 +12,8 @@ from ..core.parts import Part
 SEEING = "Detection and segmentation"
 PARTS = {
     "Positive and negative samples": Part(
-        SEEING, "sn.nn.assign_by_iou", "above one overlap an object, below another background",
-        "001",
+        SEEING, "sn.nn.assign_by_iou, sn.nn.own_references",
+        "above one overlap an object, below another background; SSD: each its own first", "001",
     ),
     "Hard negatives": Part(
         SEEING, "sn.nn.hard_negatives", "the worst-answered background, 3 for each positive", "004"
@@ -26,30 +26,65 @@ BACKGROUND, NEITHER = -1, -2
 
 
 def assign_by_iou(
-    iou_NM: Tensor, high: float = 0.5, low: float = 0.5, *, best_for_each: bool = True
+    iou_NM: Tensor,
+    high: float = 0.5,
+    low: float = 0.5,
+    *,
+    best_for_each: bool = True,
+    own: bool = False,
 ) -> Tensor:
     """iou_NM of N references and M objects -> match_N: the object, BACKGROUND or NEITHER.
 
     Overlap of at least `high` is a match, below `low` background, between them neither. With
     `best_for_each` an object that overlaps anything also gets the references that overlap it
     most (ties all), however little; of two objects that want one reference the one with the
-    larger overlap gets it. Without objects everything is background.
+    larger overlap gets it. With `own`, as in SSD, it gets one reference that is its own: see
+    `own_references`. Without objects everything is background.
 
     >>> iou = torch.tensor([[0.6, 0.1], [0.35, 0.2], [0.0, 0.3]])
     >>> assign_by_iou(iou, 0.5, 0.3).tolist()
     [0, -2, 1]
+    >>> crowded = torch.tensor([[0.6, 0.4], [0.3, 0.38]])
+    >>> assign_by_iou(crowded).tolist(), assign_by_iou(crowded, own=True).tolist()
+    ([0, -1], [0, 1])
     """
     if not iou_NM.shape[1]:
         return torch.full((len(iou_NM),), BACKGROUND, device=iou_NM.device)
     best_N, object_N = iou_NM.max(1)
     match_N = torch.where(best_N >= high, object_N, NEITHER)
     match_N[best_N < low] = BACKGROUND
-    if best_for_each and len(iou_NM):
+    if own:
+        row_M = own_references(iou_NM)
+        match_N[row_M[row_M >= 0]] = (row_M >= 0).nonzero()[:, 0]
+    elif best_for_each and len(iou_NM):
         top_M = iou_NM.amax(0)
         wanted_NM = (iou_NM == top_M) & (top_M > 0)
         rows = wanted_NM.any(1)
         match_N[rows] = iou_NM[rows].where(wanted_NM[rows], -1).argmax(1)
     return match_N
+
+
+def own_references(iou_NM: Tensor) -> Tensor:
+    """iou_NM -> row_M: each object's own reference, -1 where none is left that overlaps it.
+
+    Pairs are taken by falling overlap, as in MultiBox and SSD: the largest first, and neither its
+    reference nor its object again. A pair that is the largest of its row and of its column is sure
+    at once, so a few rounds take all of them; of equal overlaps the earlier row and object.
+
+    >>> own_references(torch.tensor([[0.6, 0.4], [0.3, 0.38]])).tolist()
+    [0, 1]
+    """
+    left_NM, every_M = iou_NM.clone(), torch.arange(iou_NM.shape[1], device=iou_NM.device)
+    row_M = torch.full_like(every_M, -1)
+    while left_NM.numel():
+        best_M, top_M = left_NM.max(0)
+        sure_M = (left_NM[top_M].argmax(1) == every_M) & (best_M > 0)
+        if not sure_M.any():
+            break
+        row_M[sure_M] = top_M[sure_M]
+        left_NM[top_M[sure_M]] = 0
+        left_NM[:, sure_M] = 0
+    return row_M
 
 
 def hard_negatives(

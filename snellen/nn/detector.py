@@ -56,7 +56,12 @@ class Found:
 
 
 def matched(
-    boxes_N4: Tensor, truth: Truth, ends: tuple[float, float], *, best_for_each: bool = True
+    boxes_N4: Tensor,
+    truth: Truth,
+    ends: tuple[float, float],
+    *,
+    best_for_each: bool = True,
+    own: bool = False,
 ) -> Tensor:
     """Reference boxes -> match_N of `assign_by_iou` into the sound objects of an image.
 
@@ -71,7 +76,8 @@ def matched(
     """
     high, low = ends
     here_M4 = truth.sound().boxes_N4.float().to(boxes_N4.device)
-    match_N = assign_by_iou(box_iou(boxes_N4, here_M4), high, low, best_for_each=best_for_each)
+    iou_NM = box_iou(boxes_N4, here_M4)
+    match_N = assign_by_iou(iou_NM, high, low, best_for_each=best_for_each, own=own)
     if truth.ignored_N is not None and truth.ignored_N.any():
         ignored_M4 = truth.boxes_N4[truth.ignored_N].float().to(boxes_N4.device)
         near_N = box_iou(boxes_N4, ignored_M4, ignored_M4.new_ones(len(ignored_M4))).amax(1) >= low

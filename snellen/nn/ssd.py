@@ -3,9 +3,9 @@
 Raw: for each map (B, A x (4 + 1 + K), H, W): A codes of boxes, then A times the logits of nothing
 and of K classes. A box is a code against its default box, divided by 0.1 (centre) and 0.2 (size).
 
-A default box answers for the thing that it overlaps most, from a half on; each thing also has the
-default box that overlaps it most, and of two things that want one the larger overlap gets it. Of
-those without a thing only the worst answered learn, three for each that has one.
+A default box answers for the thing that it overlaps most, from a half on; before that each thing
+gets a default box of its own, the pairs of largest overlap first. Of those without a thing only the
+worst answered learn, three for each that has one.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from ..core.parts import Part
 from .anchors import default_boxes
-from .assign import hard_negatives
+from .assign import hard_negatives, own_references
 from .box_code import clip_boxes, decode_boxes, encode_boxes
 from .detector import Found, Style, Truth, candidates, matched
 from .iou import box_iou
@@ -90,7 +90,7 @@ class Ssd(Style):
         size: tuple[int, int],
         cells: Sequence[tuple[int, int]] | None = None,
     ) -> list[Tensor]:
-        """Every object in the free default box that overlaps it most."""
+        """Every object in the default box that is its own."""
         cells = cells or [(-(-size[0] // s), -(-size[1] // s)) for s in self.strides]
         default = self._default(cells, size)
         code = torch.zeros(len(truths), len(default), 4)
@@ -98,13 +98,12 @@ class Ssd(Style):
         logits[..., 0] = SURE
         for image, truth in enumerate(truths):
             truth = truth.sound()
-            overlap = box_iou(default, truth.boxes_N4.float().cpu())
-            for i, label in enumerate(truth.labels_N.tolist()):
-                slot = int(overlap[:, i].argmax())
-                overlap[slot] = -1
-                box_4 = truth.boxes_N4[i : i + 1].float().cpu()
-                code[image, slot] = encode_boxes(box_4, default[slot : slot + 1], VARIANCES)[0]
-                logits[image, slot, 0], logits[image, slot, 1 + label] = 0, SURE
+            boxes = truth.boxes_N4.float().cpu()
+            slot = own_references(box_iou(default, boxes))
+            has, slot = slot >= 0, slot[slot >= 0]
+            code[image, slot] = encode_boxes(boxes[has], default[slot], VARIANCES)
+            logits[image, slot, 0] = 0
+            logits[image, slot, 1 + truth.labels_N.cpu()[has]] = SURE
         return self._joined(code, logits, cells)
 
     def _counts(self) -> list[int]:
@@ -145,7 +144,7 @@ class Ssd(Style):
         for truth in truths:
             sound = truth.sound()
             here = sound.boxes_N4.float().to(default_N4.device)
-            found = matched(default_N4, truth, (0.5, 0.5))
+            found = matched(default_N4, truth, (0.5, 0.5), own=True)
             row = torch.cat([here, here.new_zeros(1, 4)])  # the last one is for those without
             kind = torch.cat([1 + sound.labels_N.to(found.device), found.new_zeros(1)])
             match.append(found)
