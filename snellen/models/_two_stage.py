@@ -153,6 +153,13 @@ class TwoStageHead(nn.Module):
             strides=strides, level_BP=level, aligned=not facts.corner,
         ).flatten(0, 1)  # fmt: skip
 
+    def make_room(self, most: int) -> None:
+        """Read so many regions, and ask so many of them, at least."""
+        facts = self.facts
+        self.facts = replace(facts, before=max(facts.before, most), keep=max(facts.keep, most))
+        if self.branch is not None:
+            self.branch.found = max(self.branch.found, most)
+
     def style(self, classes: int, anchors: Mapping[str, Any]) -> dict[str, Any]:
         """The facts of the style, of boxes or of masks. Raises UsageError for one of people."""
         if isinstance(self.branch, Joints):

@@ -17,7 +17,7 @@ PARTS = {
         "the best boxes of Faster R-CNN, or regions of true things, to be asked for more", "003",
     )
 }  # fmt: skip
-CANDIDATES = 1000  # that compete in an image
+LEAST, EACH = 1000, 10  # that compete in an image: at least, and of each that is asked
 
 
 def ask(
@@ -49,8 +49,9 @@ def ask(
     asked = regions.new_zeros(len(regions), count, 6)
     if asked.is_meta:
         return asked
+    candidates = max(LEAST, EACH * count)
     for image, one in enumerate(style.decode(raw, size, style.score)):
-        best = one.scores_N.topk(min(CANDIDATES, len(one.scores_N))).indices
+        best = one.scores_N.topk(min(candidates, len(one.scores_N))).indices
         box, score, label = one.boxes_N4[best], one.scores_N[best], one.labels_N[best]
         rows = non_maximum_suppression(box, score, style.overlap, labels_N=label)[:count]
         rows_R6 = torch.cat([box[rows], score[rows, None], label[rows, None].to(box)], 1)

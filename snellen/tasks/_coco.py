@@ -26,10 +26,14 @@ NAMES = {  # of COCOeval.stats, by what is compared
     ),
 }  # fmt: skip
 NAMES["segm"] = NAMES["bbox"]
+USUAL = {"bbox": 100, "segm": 100, "keypoints": 20}  # things an image that COCO counts
 
 
 class CocoScores(Metric):
     """Predictions against targets as COCO counts them; `table` is COCO's own words.
+
+    Of an image the best `most` are counted, COCO's own 100 things or 20 people where 0; recalls are
+    called by that number.
 
     >>> box = torch.tensor([[0.0, 0, 8, 8]])
     >>> m = CocoScores(["cell"])
@@ -40,9 +44,15 @@ class CocoScores(Metric):
     """
 
     def __init__(
-        self, classes: Sequence[str], kind: str = "bbox", sigmas: Sequence[float] = ()
+        self,
+        classes: Sequence[str],
+        kind: str = "bbox",
+        sigmas: Sequence[float] = (),
+        *,
+        most: int = 0,
     ) -> None:
         self.classes, self.kind, self.sigmas = list(classes), kind, list(sigmas)
+        self.most = most or USUAL[kind]
         self.truths: list[dict[str, Any]] = []
         self.found: list[dict[str, Any]] = []
         self.images = 0
@@ -67,7 +77,9 @@ class CocoScores(Metric):
         if not self.has_truths:
             return zero
         evaluation = self._evaluate()
-        scores = dict(zip(NAMES[self.kind], evaluation.stats.tolist(), strict=True))
+        usual, most = f"mAR{USUAL[self.kind]}", f"mAR{self.most}"
+        names = [name.replace(usual, most) for name in NAMES[self.kind]]
+        scores = dict(zip(names, evaluation.stats.tolist(), strict=True))
         precision = evaluation.eval["precision"][:, :, :, 0, -1]  # IoU, recall, class
         for k, name in enumerate(self.classes):
             valid = precision[:, :, k][precision[:, :, k] > -1]
@@ -91,18 +103,22 @@ class CocoScores(Metric):
                 "categories": [{"id": k, "name": name} for k, name in enumerate(self.classes)],
             }
             truth.createIndex()
-            answer = truth.loadRes(self.found) if self.found else COCO()
+            answer = truth.loadRes([{**one} for one in self.found]) if self.found else COCO()
             if not self.found:
                 answer.dataset = {**truth.dataset, "annotations": []}
                 answer.createIndex()
             evaluation = COCOeval(truth, answer, self.kind)
             if self.kind == "keypoints":
                 evaluation.params.kpt_oks_sigmas = np.array(self.sigmas)
+            usual = evaluation.params.maxDets
+            evaluation.params.maxDets = [*usual[:-1], self.most]
             evaluation.evaluate()
             evaluation.accumulate()
             said.clear()
+            evaluation.params.maxDets = usual  # a summary looks for its usual numbers alone
             evaluation.summarize()
-        self.table = "".join(said)
+        told = "".join(said)
+        self.table = told.replace(f"maxDets={usual[-1]:>3} ]", f"maxDets={self.most:>3} ]")
         return evaluation
 
     def _truths(self, target: Target) -> list[dict[str, Any]]:

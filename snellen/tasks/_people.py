@@ -130,8 +130,10 @@ class PeopleScores(Metric):
     1.0
     """
 
-    def __init__(self, classes: Sequence[str], person: int, sigmas: Sequence[float]) -> None:
-        self.coco = CocoScores(classes, "keypoints", sigmas)
+    def __init__(
+        self, classes: Sequence[str], person: int, sigmas: Sequence[float], *, most: int = 0
+    ) -> None:
+        self.coco = CocoScores(classes, "keypoints", sigmas, most=most)
         self.person = person
 
     @property

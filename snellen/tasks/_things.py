@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..data.letterbox import Letterbox
 from ..data.relabel import OF_THINGS
@@ -14,6 +14,7 @@ from ..nn.detector import Found, Truth
 from ..nn.iou import box_area
 
 SHOWN = 0.3  # the least score that is drawn
+ROOM = 2  # times as many as the fullest picture holds, where that is more than is usual
 
 
 def of_known_classes(sample: Sample, count: int) -> Sample:
@@ -31,6 +32,25 @@ def of_known_classes(sample: Sample, count: int) -> Sample:
         return sample
     kept = {k: v[rows] for k, v in sample.target.given().items() if k in ("labels", *OF_THINGS)}
     return replace(sample, target=replace(sample.target, **kept))
+
+
+def most_told(targets: Sequence[Target], usual: int) -> int:
+    """Targets -> how many things of a picture are to be told: `usual`, or ROOM times as many as the
+    fullest holds where these are more.
+
+    >>> few, many = (Target(labels=torch.zeros(n, dtype=torch.int64)) for n in (9, 130))
+    >>> most_told([few], 100), most_told([few, many], 100)
+    (100, 260)
+    """
+    fullest = max((len(t.labels) for t in targets if t.labels is not None), default=0)
+    return usual if fullest <= usual else ROOM * fullest
+
+
+def make_room(net: nn.Module, most: int, usual: int) -> None:
+    """Have a network whose head looks at so many places tell `most` things, if above `usual`."""
+    grow = getattr(getattr(net, "head", None), "make_room", None)
+    if grow is not None and most > usual:
+        grow(most)
 
 
 def mean_boxes(targets: Sequence[Target], count: int) -> Prediction:

@@ -27,20 +27,21 @@ from ..nn.nms import non_maximum_suppression
 from ..nn.yolo_v3 import YoloV3
 from ._coco import CocoScores
 from ._framed import box_anchors, common_size, described, framed, frames_of, input_hw
-from ._things import in_picture, mean_boxes, of_known_classes, shown
+from ._things import in_picture, make_room, mean_boxes, most_told, of_known_classes, shown
 from .drawing import draw_lines
 from .task import Metric, Task
 
 LIMIT, MULTIPLE = 320, 32  # of the input's sides, in pixels
-MOST = 100  # boxes that are said of an image
-CANDIDATES = 1000  # that compete in an image: an untrained network has one in each slot
+MOST = 100  # boxes that are said of an image, as COCO counts; more where the data has more
+EACH = 10  # compete in an image, of each that is said: an untrained network has one in each slot
 
 
 class Detect(Task):
     """Boxes with classes.
 
     spec: {"classes": [...], "inputs": Inputs.as_dict(), "anchors": {"9": [[w, h], ...], ...},
-    "style": {"name": ..., ...}}; the style is the usual network's until one is built.
+    "style": {"name": ..., ...}, "most": boxes that are said of an image and counted}; the style is
+    the usual network's until one is built.
     """
 
     name = "detect"
@@ -61,6 +62,11 @@ class Detect(Task):
         facts = dict(self.spec["style"])
         kind: type[Style] = registry.get("snellen.nn", "STYLES", facts.pop("name"))
         return kind(**facts)
+
+    @property
+    def most(self) -> int:
+        """How many things of an image are said at most, and counted."""
+        return int(self.spec.get("most", MOST))
 
     @classmethod
     def adapt(cls, source: Source) -> Source:
@@ -86,6 +92,7 @@ class Detect(Task):
                 "inputs": inputs.as_dict(),
                 "anchors": anchors,
                 "style": {"name": usual.name, **usual.as_dict()},
+                "most": most_told([s.target for s in looked], MOST),
             }
         )
 
@@ -119,12 +126,15 @@ class Detect(Task):
         """Any: what the raw maps are is the network's."""
 
     def build(self, backbone: nn.Module | None) -> nn.Module:
-        """The network as it is; its style, with the data's anchors, is noted in the spec."""
+        """The network as it is, with room for as many things as the data have; its style, with the
+        data's anchors, is noted in the spec.
+        """
         kind = getattr(getattr(backbone, "head", None), "style", None)
         if backbone is None or kind is None:
             have = getattr(backbone, "name", "") or type(backbone).__name__
             raise UsageError(f"{have} is no detector; task=detect wants one, {self.default_model} "
                              "for example; `snellen models` lists them")  # fmt: skip
+        make_room(backbone, self.most, MOST)
         self.spec["style"] = kind(len(self.classes), self.spec["anchors"])
         return backbone
 
@@ -152,11 +162,21 @@ class Detect(Task):
         least, overlap = self.style.limits
         found = self.style.decode(_floats(out), input_hw(batch), least)
         pairs = zip(found, frames_of(batch), strict=True)
-        return [_told(in_picture(one, frame), frame, overlap) for one, frame in pairs]
+        return [self._told(in_picture(one, frame), frame, overlap) for one, frame in pairs]
+
+    def _told(self, found: Found, frame: Letterbox, overlap: float) -> Prediction:
+        best = found.scores_N.topk(min(EACH * self.most, len(found.scores_N))).indices
+        boxes, scores, labels = (
+            value[best].cpu() for value in (found.boxes_N4, found.scores_N, found.labels_N)
+        )
+        boxes = clip_boxes(boxes, frame.inner)
+        rows = non_maximum_suppression(boxes, scores, overlap, labels_N=labels)[: self.most]
+        boxes, scores, labels = frame.back(boxes[rows]), scores[rows], labels[rows]
+        return Prediction(labels=labels, boxes_N4=boxes, scores_N=scores)
 
     def metric(self) -> Metric:
         """COCO's table."""
-        return CocoScores(self.classes)
+        return CocoScores(self.classes, most=self.most)
 
     def draw(self, sample: Sample, target: Target | None = None) -> Image.Image:
         """The picture with boxes and names; of a prediction those that score 0.3 or more."""
@@ -253,16 +273,6 @@ def _truth(sample: Sample, frame: Letterbox) -> Truth:
 def _ignored(truth: Truth) -> Tensor:
     none = torch.zeros(len(truth.labels_N), dtype=torch.bool)
     return none if truth.ignored_N is None else truth.ignored_N
-
-
-def _told(found: Found, frame: Letterbox, overlap: float) -> Prediction:
-    best = found.scores_N.topk(min(CANDIDATES, len(found.scores_N))).indices
-    boxes, scores, labels = (
-        value[best].cpu() for value in (found.boxes_N4, found.scores_N, found.labels_N)
-    )
-    boxes = clip_boxes(boxes, frame.inner)
-    rows = non_maximum_suppression(boxes, scores, overlap, labels_N=labels)[:MOST]
-    return Prediction(labels=labels[rows], boxes_N4=frame.back(boxes[rows]), scores_N=scores[rows])
 
 
 def _anchors(looked: Sequence[Sample], size: tuple[int, int]) -> dict[str, list[list[float]]]:

@@ -24,7 +24,7 @@ from ..nn.two_stage_masks import MaskedTwoStage
 from ._coco import CocoScores
 from ._framed import OneByOne, described, frames_of, input_hw, spread
 from ._things import in_picture, mean_boxes, of_known_classes, shown
-from .detect import Detect
+from .detect import Detect, with_slips
 from .drawing import COLOURS, as_pixels, draw_lines
 from .task import Metric, Task
 
@@ -49,6 +49,11 @@ class Instances(Task):
     def boxes(self) -> Detect:
         """What is done with the boxes."""
         return Detect(self.spec)
+
+    @classmethod
+    def adapt(cls, source: Source) -> Source:
+        """As task=detect."""
+        return with_slips(source)
 
     @classmethod
     def from_source(cls, source: Source, imgsz: int | None = None) -> "Instances":
@@ -113,7 +118,8 @@ class Instances(Task):
 
     def metric(self) -> Metric:
         """COCO's table of masks."""
-        return CocoScores(self.boxes.classes, "segm")
+        boxes = self.boxes
+        return CocoScores(boxes.classes, "segm", most=boxes.most)
 
     def draw(self, sample: Sample, target: Target | None = None) -> Image.Image:
         """The picture with each thing in its colour; of a prediction those from score 0.3 on."""

@@ -25,11 +25,14 @@ from ..nn.pose_maps import PoseMaps
 from ..nn.two_stage_joints import JointedTwoStage
 from ._framed import box_anchors, common_size, described, framed, frames_of, input_hw, spread
 from ._people import PeopleScores, around, box_sizes, faults, mean_pose, people_of, who_has_joints
+from ._things import make_room, most_told
+from .detect import with_slips
 from .stick_figures import draw_people
 from .task import Metric, Task
 
 LIMIT, MULTIPLE = 368, 16  # of the input's sides, in pixels
-LEAST, MOST = 0.03, 20  # of a person that is said: score; how many an image (COCO counts 20)
+LEAST = 0.03  # the score of a person that is said
+MOST = 20  # people that are said of an image, as COCO counts; more where the data has more
 SHOWN = 0.3  # the least score that is drawn
 
 
@@ -38,8 +41,9 @@ class Pose(Task):
 
     spec: {"classes": [...], "person": the class that has joints, "inputs": Inputs.as_dict(),
     "skeleton": {"joints": [...], "bones": [[a, b], ...], "mirror": [...]}, "anchors": as of
-    task=detect, "cell": pixels of a map's cell}, and "style" of a network of two stages. The cell
-    is the usual network's until one is built.
+    task=detect, "cell": pixels of a map's cell, "most": people that are said of an image and
+    counted}, and "style" of a network of two stages. The cell is the usual network's until one is
+    built.
     """
 
     name = "pose"
@@ -58,6 +62,11 @@ class Pose(Task):
         return Skeleton(tuple(told["joints"]), bones, tuple(told["mirror"]))
 
     @property
+    def most(self) -> int:
+        """How many people of an image are said at most, and counted."""
+        return int(self.spec.get("most", MOST))
+
+    @property
     def style(self) -> PoseStyle:
         """What the network's raw answer means."""
         if "style" in self.spec:
@@ -68,14 +77,6 @@ class Pose(Task):
         """How many joints a body has."""
         return len(self.spec["skeleton"]["joints"])
 
-    @classmethod
-    def from_source(cls, source: Source, imgsz: int | None = None) -> "Pose":
-        """The skeleton and who has it from the data, the input from the pictures' size."""
-        skeleton, looked = source.skeleton, described(source.train)
-        if skeleton is None or not skeleton.bones:
-            have = "no key points" if skeleton is None else "joints and no limbs between them"
-            raise DataError(
-                f"{source.name} ({source.format}) has {have}; task=pose wants COCO annotations "
     def usual_settings(self) -> Mapping[str, Any]:
         """No flip where nobody knows left from right."""
         usual = dict(type(self).usual)
@@ -85,13 +86,22 @@ class Pose(Task):
 
     @classmethod
     def adapt(cls, source: Source) -> Source:
-        """All of it; that a mirror would exchange left and right unseen is added."""
+        """As task=detect; that a mirror would exchange left and right unseen is added."""
+        source = with_slips(source)
         if source.skeleton is None or not is_one_sided(source.skeleton):
             return source
         said = Problem("skeleton-sides", _sides_words(source.skeleton), "suspect", source.name,
                        do="name them left_... and right_...")  # fmt: skip
         return replace(source, problems=(*source.problems, said))
 
+    @classmethod
+    def from_source(cls, source: Source, imgsz: int | None = None) -> "Pose":
+        """The skeleton and who has it from the data, the input from the pictures' size."""
+        skeleton, looked = source.skeleton, described(source.train)
+        if skeleton is None or not skeleton.bones:
+            have = "no key points" if skeleton is None else "joints and no limbs between them"
+            raise DataError(
+                f"{source.name} ({source.format}) has {have}; task=pose wants COCO annotations "
                 "with keypoints, whose category names them and has a skeleton; or data=shapes"
             )
         sizes = [sample.size for sample in looked]
@@ -105,8 +115,9 @@ class Pose(Task):
         person = who_has_joints([sample.target for sample in looked])
         facts = {"classes": list(source.classes), "person": person, "skeleton": told}
         sizes_N2 = box_sizes(looked, person, size)
-        anchors = box_anchors(sizes_N2)
-        return cls({**facts, "inputs": inputs.as_dict(), "anchors": anchors, "cell": 4})
+        most = most_told([people_of(s.target, person, 0) for s in looked], MOST)
+        facts |= {"inputs": inputs.as_dict(), "anchors": box_anchors(sizes_N2), "most": most}
+        return cls({**facts, "cell": 4})
 
     def check(self, sample: Sample) -> list[Problem]:
         """Joints of another body, not finite, outside the picture; a visibility that is none."""
@@ -144,6 +155,7 @@ class Pose(Task):
             have = getattr(backbone, "name", "") or type(backbone).__name__
             raise UsageError(f"{have} finds no people; task=pose wants {self.default_model} or "
                              "another of its family; `snellen models` lists them")  # fmt: skip
+        make_room(backbone, self.most, MOST)
         head = head.of(self.num_outputs(), len(self.skeleton.bones))
         self.spec.pop("style", None)
         self.spec |= head.people(self.spec.get("anchors", {}))
@@ -197,7 +209,7 @@ class Pose(Task):
 
     def _told(self, crowd: Crowd, frame: Letterbox) -> Prediction:
         assert crowd.scores_N is not None
-        order = crowd.scores_N.argsort(descending=True, stable=True)[:MOST]
+        order = crowd.scores_N.argsort(descending=True, stable=True)[: self.most]
         rows = order[crowd.scores_N[order] >= LEAST]
         points = frame.back(crowd.points_NK2[rows])
         return self._said(points, 2 * crowd.seen_NK[rows].long(), crowd.scores_N[rows])
@@ -214,7 +226,7 @@ class Pose(Task):
     def metric(self) -> Metric:
         """COCO's table of key points."""
         sigmas = joint_sigmas(self.skeleton.joints)
-        return PeopleScores(self.names(), self.spec["person"], sigmas)
+        return PeopleScores(self.names(), self.spec["person"], sigmas, most=self.most)
 
     def draw(self, sample: Sample, target: Target | None = None) -> Image.Image:
         """The picture with stick figures; of a prediction those that score 0.3 or more."""
@@ -257,11 +269,6 @@ def _crowds(batch: Batch) -> list[Crowd]:
     ]
 
 
-def _tells_people(target: Target) -> bool:
-    return target.boxes_N4 is not None or target.keypoints_NK2 is not None
-
-
-TASKS = {"pose": Pose}
 def is_one_sided(skeleton: Skeleton) -> bool:
     """Whether no joint of three or more is another one in a mirror, as their names are.
 
@@ -280,3 +287,8 @@ def _sides_words(skeleton: Skeleton) -> str:
     )
 
 
+def _tells_people(target: Target) -> bool:
+    return target.boxes_N4 is not None or target.keypoints_NK2 is not None
+
+
+TASKS = {"pose": Pose}
