@@ -5,17 +5,21 @@ boxes that are a pixel off; in each format, on square pictures too, and before a
 import json
 import os
 import shutil
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from snellen.core.errors import DataError
 from snellen.data.audit import audit
 from snellen.data.boxes import unwound
 from snellen.data.open import open_path
-from snellen.data.placing import exchanged_axes
+from snellen.data.placing import exchanged_axes, ways_of
 from snellen.data.worlds import World, draw_world
 from snellen.tasks.detect import Detect
+from snellen.train.prepare import prepare
+from snellen.train.recipe import Recipe
 
 
 def coco(root, boxes_of, size=(80, 50), count=20, names=("a", "b", "c"), first=0):
@@ -37,6 +41,11 @@ def coco(root, boxes_of, size=(80, 50), count=20, names=("a", "b", "c"), first=0
     document = {"images": images, "annotations": things, "categories": kinds}
     (root / "train.json").write_text(json.dumps(document))
     return root
+
+
+def outline(box):
+    x, y, w, h = box
+    return [x, y, x + w, y, x + w, y + h, x, y + h]
 
 
 def exchanged(box):
@@ -206,6 +215,63 @@ def test_boxes_that_are_too_large_or_on_noise_are_not_called_shifted(tmp_path, d
     assert not said_before_training(noise) & SLIPS
 
 
+@pytest.mark.parametrize("wrong", [range(60), [7]])
+def test_pictures_that_were_resized_after_labelling_are_told_with_their_size(
+    tmp_path, drawn, wrong
+):
+    """All, or one of many: what the boxes of the rest say does not change."""
+    root = folder_of(tmp_path / "a", drawn["wide"], "coco", right)
+    for i in wrong:
+        file = root / "images" / f"{i}.png"
+        with Image.open(file) as whole:
+            half = whole.resize((64, 48))
+        file.unlink()  # it is a link
+        half.save(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        told = {p.id: p for p in Detect.adapt(open_path(root)).problems}
+    assert f"128 x 96 is said of {wrong[0]}.png, which has 64 x 48" in str(told["label-size-wrong"])
+    assert f"of {len(wrong)} of 60 pictures" in told["label-size-wrong"].message
+    assert told.keys() & SLIPS == (set() if len(wrong) > 1 else {"box-shifted"})
+    named = [p for p in audit(root) if p.id == "label-size-wrong"]
+    assert len(named) == len(wrong)  # each once
+
+
+@pytest.mark.parametrize("task", ["detect", "instances", "localise"])
+def test_a_refused_training_names_the_wrong_size_and_no_larger_input(tmp_path, task):
+    root = coco(tmp_path / "a", enlarged, (64, 64), count=30)
+    document = json.loads((root / "train.json").read_text())
+    document["images"] = [{**one, "width": 128, "height": 128} for one in document["images"]]
+    kept = document["annotations"][:: 3 if task == "localise" else 1]
+    if task == "instances":
+        kept = [{**one, "segmentation": [outline(one["bbox"])]} for one in kept]
+    document["annotations"] = kept
+    (root / "train.json").write_text(json.dumps(document))
+    recipe = Recipe(data=str(root), task=task, epochs=1)
+    with pytest.raises(DataError, match=r"128 x 128 is said of .* which has 64 x 64") as refused:
+        prepare(recipe, {}, {}, lambda note: None)
+    assert "imgsz" not in str(refused.value)
+
+
+def test_a_shift_is_told_on_large_pictures_too(tmp_path):
+    """Twenty of full HD and more: memory and time are bounded by pictures, not by their pixels."""
+    random = np.random.RandomState(0)
+    (tmp_path / "images").mkdir()
+    rows = []
+    for i in range(24):
+        pixels = np.full((1080, 1920), 120, np.uint8)
+        boxes = []
+        for k in range(6):
+            x, y = 40 + 300 * k + random.randint(200), random.randint(40, 1000)
+            w, h = random.randint(14, 24, 2)
+            pixels[y : y + h, x : x + w] = random.choice([60, 200])
+            boxes.append((0, (x + 1, y + 1, x + w + 1, y + h + 1)))
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{i}.png", compress_level=1)
+        rows.append((f"{i}.png", pixels.shape, [(k, tuple(map(int, box))) for k, box in boxes]))
+    write_coco(tmp_path, rows)
+    assert said_before_training(tmp_path) & SLIPS == {"box-shifted"}
+
+
 @pytest.mark.parametrize("folder", ["bccd", "coco_cc"])
 def test_real_data_are_as_they_are(shared_data, folder):
     assert not said_before_training(shared_data / folder) & SLIPS
@@ -222,5 +288,7 @@ def test_real_data_with_exchanged_axes_are_told(shared_data):
         if len(boxes):
             gray = sample.image_CHW[:, :480, :480].float().mean(0).numpy()
             pictures.append((gray, boxes[::2]))
-    assert exchanged_axes(pictures) is None
-    assert exchanged_axes([(gray, boxes[:, [1, 0, 3, 2]]) for gray, boxes in pictures]) is not None
+    ways = [way for picture in pictures for way in ways_of(*picture)]
+    assert exchanged_axes(ways) is None
+    turned = [way for gray, boxes in pictures for way in ways_of(gray, boxes[:, [1, 0, 3, 2]])]
+    assert exchanged_axes(turned) is not None

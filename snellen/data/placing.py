@@ -2,64 +2,104 @@
 
 Things end where brightness changes, and are not as bright as what is around them. Boxes that are
 a pixel off miss their edges on all sides alike; boxes whose x and y changed places lie somewhere
-else, and exchanging them back finds the things. Single pictures say little: what is said holds for
+else, and exchanging them back finds the things. Pictures of another size than was labelled are told
+first, and left out. Single pictures say little: what is said holds for
 the mean over pictures, by many standard errors.
 """
 
+import random
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from ..core.errors import DataError
-from .boxes import unwound
+from .boxes import BoxSet, Record, unwound
+from .images import read_image
 from .source import Problem, SampleSet
 
-LOOKED, PIXELS = 80, 40_000_000  # pictures, and their pixels in all, that are looked at
+LOOKED = 80  # pictures that are looked at
+PIXELS, ENOUGH = 400_000_000, 30  # read in all, after which so many pictures will do
 LEAST, BOXES = 20, 16  # pictures below which nothing is said; boxes of each that are looked at
 SIDE = 6  # pixels; smaller boxes are all edge
 REACH = 3  # pixels about a side in which a thing's beginning is looked for
 SURE = 6.0  # standard errors; each of two measures alone must reach a third of it
 STEPPED, GAIN = 4.5, 1.5  # of a shift: standard errors, and how much more than at the sides
-Picture = tuple[np.ndarray, np.ndarray]  # gray_HW, boxes_N4
+Size = tuple[int, int]  # W, H
 
 
 def misplaced(part: SampleSet) -> Iterator[Problem]:
-    """A part with boxes -> what its pixels say of all boxes: exchanged axes, or a shift.
+    """A part with boxes -> what its pixels say of all boxes: those of pictures that have another
+    size than their annotation says, and of the others exchanged axes, or a shift.
 
     Reads up to LOOKED pictures from all over the part; drawn and unlabelled ones are not looked at.
     """
-    if unwound(part) is None:
+    inner = unwound(part)
+    if inner is None:
         return
-    pictures = list(_pictures(part))
-    for measure in (exchanged_axes, shifted):
-        problem = measure(pictures)
-        if problem is not None:
-            yield problem
+    sizes: dict[int, tuple[Record, Size]] = {}
+    ways: list[tuple[float, float]] = []
+    sides: list[np.ndarray | None] = []
+    for row, record, gray_HW in _looked(*inner):
+        size = (gray_HW.shape[1], gray_HW.shape[0])
+        sizes[row] = (record, size)
+        boxes_N4 = _boxes(record, size)
+        if record.size in (None, size) and len(boxes_N4):
+            ways += ways_of(gray_HW, boxes_N4)
+            sides.append(sides_of(gray_HW, boxes_N4))
+    yield from _resized([sizes[row] for row in sorted(sizes)])
+    problem = exchanged_axes(ways) or shifted([one for one in sides if one is not None])
+    if problem is not None:
+        yield problem
+
+
+def _looked(boxes: BoxSet, rows: Sequence[int]) -> Iterator[tuple[int, Record, np.ndarray]]:
+    """Labelled pictures that can be read, in any order: row, what is said of it, gray_HW."""
+    chosen = list(rows[:: max(1, -(-len(rows) // LOOKED))])
+    random.Random(0).shuffle(chosen)
+    pixels = 0
+    for count, row in enumerate(chosen):
+        if pixels > PIXELS and count >= ENOUGH:
             return
-
-
-def _pictures(part: SampleSet) -> Iterator[Picture]:
-    """Readable pictures with boxes of enough pixels."""
-    seen = 0
-    for i in range(0, len(part), max(1, -(-len(part) // LOOKED))):
-        target = part.target(i)
-        if target is None or target.boxes_N4 is None or not len(target.boxes_N4):
-            continue
         try:
-            image_CHW = part[i].image_CHW
+            record = boxes.record(row)
+            if not record.things:
+                continue
+            image_CHW = read_image(record.image, boxes.channels).numpy()
         except DataError:  # named where files are screened
             continue
-        seen += image_CHW[0].numel()
-        boxes_N4 = target.boxes_N4.numpy().astype(float)
-        kept_N4 = boxes_N4[(boxes_N4[:, 2:] - boxes_N4[:, :2]).min(1) >= SIDE]
-        if len(kept_N4) and seen <= PIXELS:
-            yield image_CHW.float().mean(0).numpy(), kept_N4[:: -(-len(kept_N4) // BOXES)]
+        pixels += image_CHW[0].size
+        yield row, record, image_CHW.sum(0, dtype=np.int16)
 
 
-def exchanged_axes(pictures: Sequence[Picture]) -> Problem | None:
-    """Of boxes that could as well lie the other way round: which way do they lie on things?"""
-    rows = [row for picture in pictures for row in _ways(*picture)]
-    found = np.array(rows).reshape(-1, 2)  # a picture a row: by contrast, by edges
+def _boxes(record: Record, size: Size) -> np.ndarray:
+    """What lies of its boxes in the picture, where that is large enough: boxes_N4."""
+    things = [thing.box for thing in record.things]
+    boxes_N4 = np.clip(np.array(things, float).reshape(-1, 4), 0, (*size, *size))
+    kept_N4 = boxes_N4[(boxes_N4[:, 2:] - boxes_N4[:, :2]).min(1) >= SIDE]
+    return kept_N4[:: max(1, -(-len(kept_N4) // BOXES))]
+
+
+def _resized(looked: Sequence[tuple[Record, Size]]) -> Iterator[Problem]:
+    """What is said of pictures, and their sizes: are these the sizes that were labelled?"""
+    wrong = [(record, size) for record, size in looked if record.size not in (None, size)]
+    if not wrong:
+        return
+    record, (width, height) = wrong[0]
+    said = "{} x {}".format(*record.size or ())
+    message = (
+        f"{said} is said of {Path(record.image).name}, which has {width} x {height}; the size is "
+        f"wrong of {len(wrong)} of {len(looked)} pictures that were looked at, and so are their "
+        "boxes: were the pictures resized after labelling?"
+    )
+    do = "scale the boxes as the pictures, or take the pictures that were labelled"
+    yield Problem("label-size-wrong", message, file=record.file, line=record.line, do=do,
+                  part="train")  # fmt: skip
+
+
+def exchanged_axes(ways: Sequence[tuple[float, float]]) -> Problem | None:
+    """`ways_of` pictures whose boxes could as well lie the other way round: which way do they?"""
+    found = np.array(ways).reshape(-1, 2)  # a picture a row: by contrast, by edges
     if len(found) < LEAST:
         return None
     sure, each = _errors(found.mean(1)), [_errors(found[:, k]) for k in (0, 1)]
@@ -74,7 +114,7 @@ def exchanged_axes(pictures: Sequence[Picture]) -> Problem | None:
     return Problem("box-axes-exchanged", message, "suspect", do=do, part="train")
 
 
-def _ways(gray_HW: np.ndarray, boxes: np.ndarray) -> Iterator[tuple[float, float]]:
+def ways_of(gray_HW: np.ndarray, boxes: np.ndarray) -> Iterator[tuple[float, float]]:
     """-1 .. 1 by contrast and by edges: on how many more boxes than not they win as they are."""
     height, width = gray_HW.shape
     scale = np.array([width / height, height / width] * 2)
@@ -91,21 +131,22 @@ def _ways(gray_HW: np.ndarray, boxes: np.ndarray) -> Iterator[tuple[float, float
             return
 
 
-def shifted(pictures: Sequence[Picture]) -> Problem | None:
-    """Do the things begin a pixel or two beside their boxes, and end so, too? A box that is too
-    large or too small is off to one side by what it is off to the other on the other side.
+def shifted(sides: Sequence[np.ndarray]) -> Problem | None:
+    """`sides_of` pictures: do the things begin a pixel or two beside their boxes, and end so, too?
+
+    A box that is too large or too small is off to one side by what it is off to the other on the
+    other side.
     """
-    profiles = [p for picture in pictures if (p := _profiles(*picture)) is not None]
-    if len(profiles) < LEAST:
+    if len(sides) < LEAST:
         return None
-    sides_P227 = np.stack(profiles)
+    sides_P227 = np.stack(sides)
     words = (("left", "right"), ("up", "down"))
     steps = [(_step(sides_P227[:, axis]), words[axis]) for axis in (0, 1)]
     said = [f"{abs(by)} {to[by > 0]}" for by, to in steps if by]
     if not said:
         return None
     message = (
-        f"things begin and end {' and '.join(said)} of their boxes (pixels, by {len(profiles)} "
+        f"things begin and end {' and '.join(said)} of their boxes (pixels, by {len(sides)} "
         "pictures that were looked at): are all boxes shifted, counted from 0 or from 1?"
     )
     do = "draw some boxes on their pictures, enlarged; VOC counts from 1, COCO and YOLO from 0"
@@ -126,7 +167,7 @@ def _step(sides_P27: np.ndarray) -> int:
     return by if is_sure else 0
 
 
-def _profiles(gray_HW: np.ndarray, boxes: np.ndarray) -> np.ndarray | None:
+def sides_of(gray_HW: np.ndarray, boxes: np.ndarray) -> np.ndarray | None:
     """`_onset` of a picture's boxes across and down, (2, 2, 2 REACH + 1), of mean size 1."""
     rows = []
     for box in np.rint(boxes).astype(int):

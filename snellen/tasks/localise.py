@@ -20,6 +20,7 @@ from ..nn.iou import aligned_giou, aligned_iou
 from ._one_thing import count_of, of_one_thing, thing_of
 from ._spread import spread_rows
 from .classify import Confusion
+from .detect import with_slips
 from .drawing import draw_lines
 from .heads import end_in, full
 from .task import Metric, Task
@@ -53,7 +54,7 @@ class Localise(Task):
     @classmethod
     def adapt(cls, source: Source) -> Source:
         """Only images with one box, where that can be told without reading them."""
-        source = of_one_thing(source)
+        source = of_one_thing(with_slips(source))
         if not len(source.train):
             raise DataError(
                 f"no image of {source.name} ({source.format}) has exactly one box; "

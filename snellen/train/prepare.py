@@ -1,6 +1,6 @@
 """From settings to a job: the data opened, the task read off it, the network built and placed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..core.seeds import seed_everything, untouched_rng
 from ..data.audit import screen
 from ..data.augment import compose
 from ..data.open import open_data
-from ..data.source import Part, SampleSet, Source
+from ..data.source import Part, Problem, SampleSet, Source
 from ..models import find_network, freeze_through, load_weights
 from ..models import model as build_model
 from ..nn.count import count_macs, count_params
@@ -30,6 +30,7 @@ from .speed import Facts, Machine
 
 Note = Callable[[str], None]
 ROUNDING = 1e-5  # of a score in single precision; a box that is shifted by a pixel loses more
+SLIPS = ("label-size-wrong", "box-axes-exchanged", "box-shifted")  # why targets may not survive
 JUDGED, LOOKED = 64, 1024  # rows of the round trip: judged, and looked at
 
 
@@ -90,7 +91,7 @@ def prepare(
     compute = Compute.of(done.device, done.amp, done.channels_last)
     tell = Told(task, note)
     train, val = make_feeds(source, task, done, machine, tell)
-    check_round_trip(task, source.train)
+    check_round_trip(task, source.train, source.problems)
     if own is not None:
         rehearse(net, task, train, compute)
     return Job(source, task, net, how, plan, compute, train, val, given.get("data"))
@@ -215,12 +216,13 @@ def measure(net: nn.Module, task: Task) -> tuple[int, int]:
         return params, params  # each weight is used at least once
 
 
-def check_round_trip(task: Task, part: SampleSet) -> None:
+def check_round_trip(task: Task, part: SampleSet, problems: Sequence[Problem] = ()) -> None:
     """A perfect answer must get a perfect score: metric(decode(oracle(batch))) at its ceiling.
 
     It catches what is lost between the targets and the loss: a box that is shifted, a class off by
     one, things that no cell can hold. JUDGED rows from all over the part are judged, more where
-    these hold nothing to be told; where LOOKED hold nothing, nothing is said.
+    these hold nothing to be told; where LOOKED hold nothing, nothing is said. Of `problems` the
+    one that is said of boxes as a whole may be why.
     """
     metric, step = task.metric(), at_once(task.inputs())
     rows = order(len(part), seed=0, epoch=0)[:LOOKED].tolist()
@@ -232,8 +234,9 @@ def check_round_trip(task: Task, part: SampleSet) -> None:
         metric.update(task.decode(task.oracle(batch), batch), batch.targets or [])
     score = metric.compute()[type(task).score]
     if metric.has_truths and score < task.ceiling - ROUNDING:
+        slip = next((str(p) for p in problems if p.id in SLIPS), "")
+        why = slip or "a larger imgsz= may hold them, and `snellen check` looks closer"
         raise DataError(
             f"a perfect answer would score {type(task).score} {score:.3f} on this data, not "
-            f"{task.ceiling}: its targets do not survive encoding; a larger imgsz= may hold them, "
-            "and `snellen check` looks closer"
+            f"{task.ceiling}: its targets do not survive encoding; {why}"
         )
