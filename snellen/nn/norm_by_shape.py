@@ -9,12 +9,13 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.modules import module as modules
 
 from ..core.compiled import is_here
 from ..core.parts import Part
 from ._traced import is_traced
-from .one_pass_norm import LINEAR, RELU, RELU6, Bounds, fused_norm, statistics
+from .one_pass_norm import LINEAR, RELU, RELU6, Bounds, fused_norm, statistics, there_and_back
 from .quickest import Quickest
 
 PARTS = {
@@ -71,13 +72,16 @@ class NormByShape(nn.BatchNorm2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """x_BCHW -> the same shape, normalised."""
-        return self._fused(input, LINEAR) if self._is_quicker(input) else super().forward(input)
+        if self._is_quicker(input, LINEAR):
+            return self._fused(input, LINEAR)
+        return super().forward(input)
 
     def activated(self, x: Tensor, act: nn.Module) -> Tensor:
         """x_BCHW -> the same shape, normalised, after its activation."""
-        if self._is_quicker(x):
-            return self._fused(x, ACTIVATIONS[type(act)])
-        return cast(Tensor, act(self(x)))
+        bounds = ACTIVATIONS[type(act)]
+        if self._is_quicker(x, bounds):
+            return self._fused(x, bounds)
+        return cast(Tensor, act(super().forward(x)))
 
     def may_do(self, act: nn.Module | None) -> bool:
         """Whether this norm may compute what follows: nobody looks at either's output."""
@@ -85,12 +89,15 @@ class NormByShape(nn.BatchNorm2d):
             return False
         return not (_is_watched(self) or _is_watched(cast(nn.Module, act)))
 
-    def _is_quicker(self, x: Tensor) -> bool:
+    def _is_quicker(self, x: Tensor, bounds: Bounds) -> bool:
         if not self._has_choice(x):
             return False
-        key = f"norm {'x'.join(map(str, x.shape))} {str(x.dtype).removeprefix('torch.')}"
+        sizes, dtype = "x".join(map(str, x.shape)), str(x.dtype).removeprefix("torch.")
+        key = f"norm {sizes} {bounds.low:g},{bounds.high:g} {dtype}"
         x = x.detach()
-        return self.quickest.is_second(key, lambda: _library(x), lambda: _ours(x))
+        return self.quickest.is_second(
+            key, lambda: _library(x, bounds), lambda: there_and_back(x, bounds)
+        )
 
     def _has_choice(self, x: Tensor) -> bool:
         if is_traced() or not (self.training and is_here()) or type(x) is not Tensor:
@@ -125,17 +132,15 @@ def _is_watched(module: nn.Module) -> bool:
     return any(getattr(module, hooks, None) for hooks in HOOKS)
 
 
-def _library(x: Tensor) -> None:
-    """PyTorch's way there and back, with a ReLU, for its time."""
+def _library(x: Tensor, bounds: Bounds) -> None:
+    """PyTorch's way there and back, with the activation, for its time."""
     out, mean, spread = torch.native_batch_norm(x, None, None, None, None, True, 0.0, 1e-5)
-    grad = torch.ops.aten.threshold_backward(x, out.relu_(), 0)
+    grad = x
+    if bounds == RELU:
+        grad = torch.ops.aten.threshold_backward(x, out.relu_(), 0)
+    elif bounds != LINEAR:
+        out = F.hardtanh_(out, bounds.low, bounds.high)
+        grad = torch.ops.aten.hardtanh_backward(x, out, bounds.low, bounds.high)
     torch.ops.aten.native_batch_norm_backward(
         grad, x, None, None, None, mean, spread, True, 1e-5, [True, False, False]
     )
-
-
-def _ours(x: Tensor) -> None:
-    """The fused way there and back, for its time."""
-    with torch.enable_grad():
-        out = fused_norm(x.requires_grad_(), None, None, bounds=RELU)
-    torch.autograd.grad(out, x, x.detach())

@@ -82,6 +82,24 @@ def fused_norm(
     return out
 
 
+def there_and_back(x: Tensor, bounds: Bounds) -> Tensor:
+    """x_BCHW, channels last -> the gradient there, the output's being x: what a step does, for its
+    time. Autograd, its hooks and its modes see nothing of it.
+    """
+    ones_C, zeros_C = torch.ones(x.shape[1]), torch.zeros(x.shape[1])
+    _, way = _normed(x, ones_C, zeros_C, batch=statistics(x), eps=1e-5, bounds=bounds)
+    return _gradients(x, x, way)[0]
+
+
+class _Way(NamedTuple):
+    """What the way back needs to know of the way there."""
+
+    batch: Statistics
+    eps: float
+    bounds: Bounds
+    at_5W: Array
+
+
 class _FusedNorm(torch.autograd.Function):
     """Normalised, scaled and bounded; what was bounded is found again from the input."""
 
@@ -95,20 +113,8 @@ class _FusedNorm(torch.autograd.Function):
         eps: float,
         bounds: Bounds,
     ) -> Tensor:
-        from ._norm_loops import scaled, table
-
-        out = torch.empty_like(x)
-        rows_NW, out_NW = _rows(x), _rows(out)
-        at_5W = np.empty((5, rows_NW.shape[1]), np.float32)
-        table(batch.moments_2C, _array(weight_C), _array(bias_C), eps, at_5W)
-        low, high = np.float32(bounds.low), np.float32(bounds.high)
-
-        def work(part: slice) -> None:
-            scaled(rows_NW[part], at_5W, low, high, out_NW[part])
-
-        _run(work, _parts(rows_NW))
         ctx.save_for_backward(x, weight_C, bias_C)
-        ctx.batch, ctx.eps, ctx.bounds, ctx.at_5W = batch, eps, bounds, at_5W
+        out, ctx.way = _normed(x, weight_C, bias_C, batch=batch, eps=eps, bounds=bounds)
         return out
 
     @staticmethod
@@ -117,21 +123,39 @@ class _FusedNorm(torch.autograd.Function):
         if torch.is_grad_enabled():  # this gradient is to be derived again
             return *_derivable(ctx, (x, weight_C, bias_C), grad), None, None, None
         grad = grad.to(x.dtype).contiguous(memory_format=torch.channels_last)
-        return *_gradients(ctx, x, grad), None, None, None
+        return *_gradients(x, grad, ctx.way), None, None, None
 
 
-def _gradients(ctx: Any, x: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _normed(
+    x: Tensor, weight_C: Tensor, bias_C: Tensor, *, batch: Statistics, eps: float, bounds: Bounds
+) -> tuple[Tensor, _Way]:
+    from ._norm_loops import scaled, table
+
+    out = torch.empty_like(x)
+    rows_NW, out_NW = _rows(x), _rows(out)
+    at_5W = np.empty((5, rows_NW.shape[1]), np.float32)
+    table(batch.moments_2C, _array(weight_C), _array(bias_C), eps, at_5W)
+    low, high = np.float32(bounds.low), np.float32(bounds.high)
+
+    def work(part: slice) -> None:
+        scaled(rows_NW[part], at_5W, low, high, out_NW[part])
+
+    _run(work, _parts(rows_NW))
+    return out, _Way(batch, eps, bounds, at_5W)
+
+
+def _gradients(x: Tensor, grad: Tensor, way: _Way) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients at x, weight and bias: one pass for the sums, one for x."""
     from ._norm_loops import gradient, gradient_sums, slopes
 
-    rows_NW, grad_NW, at_5W = _rows(x), _rows(grad), ctx.at_5W.copy()
-    low, high = ctx.bounds.inside(x.dtype)
+    rows_NW, grad_NW, at_5W = _rows(x), _rows(grad), way.at_5W.copy()
+    low, high = way.bounds.inside(x.dtype)
 
     def add(part: slice, total_2W: Array) -> None:
         gradient_sums(rows_NW[part], grad_NW[part], at_5W, low, high, total_2W)
 
     total_2W, own_2C = _totals(rows_NW, add), np.empty((2, x.shape[1]), np.float32)
-    slopes(total_2W, ctx.batch.moments_2C, ctx.batch.num, ctx.eps, at_5W, own_2C)
+    slopes(total_2W, way.batch.moments_2C, way.batch.num, way.eps, at_5W, own_2C)
     out = torch.empty_like(x)
     out_NW = _rows(out)
 
@@ -149,9 +173,10 @@ def _derivable(
     """The same gradients by PyTorch's functions, which have gradients of their own."""
     is_needed = ctx.needs_input_grad[:3]
     x, weight_C, bias_C = inputs
-    out = F.batch_norm(x, None, None, weight_C, bias_C, True, eps=ctx.eps)
-    # not clamp, which passes a gradient at its bounds: there ReLU and the loops pass none
-    out = F.hardtanh(out, ctx.bounds.low, ctx.bounds.high) if ctx.bounds != LINEAR else out
+    out = F.batch_norm(x, None, None, weight_C, bias_C, True, eps=ctx.way.eps)
+    if (bounds := ctx.way.bounds) != LINEAR:
+        # not clamp, which passes a gradient at its bounds: there ReLU and the loops pass none
+        out = F.hardtanh(out, bounds.low, bounds.high)
     wanted = [v for v, needed in zip(inputs, is_needed, strict=True) if needed]
     found = iter(torch.autograd.grad(out, wanted, grad, create_graph=True))
     return tuple(next(found) if needed else None for needed in is_needed)
