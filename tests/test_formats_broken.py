@@ -122,3 +122,40 @@ def test_a_detector_is_not_judged_on_data_without_boxes(yolo, tmp_path):
     task = Detect.from_source(open_path(yolo))
     with pytest.raises(DataError, match=r"\(masks\) has no boxes"):
         task.aligned(maps.train, maps)
+
+
+def split(folder, kind):
+    """COCO's words for two parts of two pictures each, the same pictures in both."""
+    size = {"width": 8, "height": 8}
+    images = [{"id": i, "file_name": f"{i}.png", **size} for i in range(2)]
+    rows = [{"id": i + 1, "image_id": i, "category_id": 1, "bbox": [1, 1, 5, 5], "caption": "a"}
+            for i in range(2)]  # fmt: skip
+    document = {"images": images, "annotations": rows, "categories": [{"id": 1, "name": "x"}]}
+    if kind == "captions":
+        del document["categories"]
+    (folder / "annotations").mkdir()
+    for part in ("train", "val"):
+        (folder / "annotations" / f"{kind}_{part}2017.json").write_text(json.dumps(document))
+
+
+NO_OBJECT = r"2017.json line 1 is no JSON"
+BROKEN = [("", NO_OBJECT), ("[1, 2]", NO_OBJECT), ('{"images": [{"id"', NO_OBJECT),
+          ('{"images": []}', "2017.json has no list of")]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["instances", "person_keypoints", "captions"])
+@pytest.mark.parametrize("part", ["train", "val"])
+@pytest.mark.parametrize(("text", "words"), BROKEN)
+def test_a_json_that_is_broken_beside_a_whole_one_is_named(pictures, kind, part, text, words):
+    split(pictures, kind)
+    assert open_path(pictures).val is not None
+    file = pictures / "annotations" / f"{kind}_{part}2017.json"
+    file.write_text(text)
+    with pytest.raises(DataError, match=f"{kind}_{part}{words}"):
+        open_path(pictures)
+
+
+def test_a_list_of_test_pictures_is_no_broken_json(pictures):
+    split(pictures, "instances")
+    (pictures / "annotations" / "instances_test2017.json").write_text('{"images": [],\n "info": 1}')
+    assert open_path(pictures).test is None

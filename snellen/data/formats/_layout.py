@@ -76,13 +76,38 @@ def keypoint_files(path: Path) -> list[Path]:
 def json_files(path: Path) -> list[Path]:
     """All json files of a folder in COCO's form."""
     found: list[Path] = []
+    every: list[Path] = []
     for folder in (path / "annotations", *bases(path)):
         if folder.is_dir():
             files = sorted(p for p in folder.glob("*.json") if p.is_file())
             found += [file for file in files[:LOOKS] if is_coco(file)]
+            every += files[:LOOKS]
             if not found and folder.name == "annotations":  # damaged ones: to be opened and named
-                found += [file for file in files[:LOOKS] if is_coco(file, words=2)]
-    return found
+                found += [file for file in files[:LOOKS] if _is_half_coco(file)]
+    return _with_broken(found, every)
+
+
+def _with_broken(found: list[Path], every: Sequence[Path]) -> list[Path]:
+    """The files of a kind and those of the same names for other parts that are none, to be opened
+    and named; a json of test pictures alone is no broken one.
+    """
+    names = {_but_part(file) for file in found}
+    return [file for file in every if file in found
+            or (_but_part(file) in names and not _is_untold_test(file))]  # fmt: skip
+
+
+def _but_part(file: Path) -> tuple[str, ...]:
+    """A name without its part: instances_train2017 and instances_val are of one kind."""
+    words = re.split(r"[^A-Za-z]+", file.stem)
+    return tuple("" if part_of(word) else word for word in words if word)
+
+
+def _is_untold_test(file: Path) -> bool:
+    """Whether a whole json lists test pictures and says nothing of them."""
+    is_test = "test" in (part_in(file.stem), part_in(file.parent.name))
+    if not is_test or not _says(file, COCO_WORDS[:1]) or _says(file, COCO_WORDS[1:2]):
+        return False
+    return file.read_bytes()[-64:].rstrip().endswith(b"}")
 
 
 def damaged_files(path: Path) -> list[Path]:
@@ -99,15 +124,22 @@ def is_coco(file: Path, *, words: int = 3) -> bool:
     return _says(file, COCO_WORDS, words) and not _says(file, (PANOPTIC,))
 
 
+def _is_half_coco(file: Path) -> bool:
+    """Whether a json has two of COCO's lists, and no captions."""
+    return is_coco(file, words=2) and not _says(file, (CAPTION,))
+
+
 def panoptic_files(path: Path) -> list[Path]:
     """The panoptic json files of a folder, or the file itself."""
-    return [file for file in _json_near(path) if _says(file, (*COCO_WORDS, PANOPTIC))]
+    every = _json_near(path)
+    return _with_broken([file for file in every if _says(file, (*COCO_WORDS, PANOPTIC))], every)
 
 
 def caption_files(path: Path) -> list[Path]:
     """The json files of captions of a folder, or the file itself."""
-    words = (*COCO_WORDS[:2], CAPTION)
-    return [file for file in _json_near(path) if _says(file, words) and not is_coco(file)]
+    words, every = (*COCO_WORDS[:2], CAPTION), _json_near(path)
+    found = [file for file in every if _says(file, words) and not is_coco(file)]
+    return _with_broken(found, every)
 
 
 def _json_near(path: Path) -> list[Path]:
