@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from snellen.nn.region_align import pyramid_align, pyramid_level, roi_align
-from snellen.nn.region_pool import roi_pool
+from snellen.nn.region_pool import roi_pool, roi_pools
 
 ODD = torch.tensor([
     [5.0, 5, 5, 5], [9, 9, 4, 4], [-40, -40, -20, -20], [200, 3, 240, 9], [-9, -9, 90, 90],
@@ -89,6 +89,36 @@ def test_pool_is_the_loop(size, stride):
     x, boxes = drawn(stride=stride)
     assert torch.equal(roi_pool(x, boxes, size, stride=stride),
                        pooled_in_loops(x, boxes, size, stride))  # fmt: skip
+
+
+def test_pools_of_several_sizes_and_their_gradients_are_those_of_the_loop():
+    """Regions of up to the whole map: windows of up to 32 x 32 cells."""
+    x, boxes = drawn(1, boxes=9, size=(37, 45))
+    boxes[0, 0] = torch.tensor([0.0, 0, 89, 73])
+    random, wanted = torch.Generator().manual_seed(0), []
+    found = roi_pools(x.requires_grad_(), boxes, (6, 3, 1), stride=2.0)
+    weights = [torch.randn(one.shape, generator=random).double() for one in found]
+    sum((one * w).sum() for one, w in zip(found, weights, strict=True)).backward()
+    mine, x.grad = x.grad, None
+    for size, one, w in zip((6, 3, 1), found, weights, strict=True):
+        wanted.append(pooled_in_loops(x, boxes, size, 2.0))
+        assert torch.equal(one, wanted[-1])
+        assert torch.equal(roi_pool(x.detach(), boxes, size, stride=2.0), one)
+        (wanted[-1] * w).sum().backward()
+    torch.testing.assert_close(mine, x.grad)
+
+
+def test_of_equal_cells_one_learns_and_what_is_no_number_is_told():
+    flat = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    box = torch.tensor([[[0.0, 0, 6, 6]]])
+    roi_pool(flat, box, 1).sum().backward()
+    assert sorted(flat.grad.flatten().unique().tolist()) == [0, 1]
+    assert flat.grad.sum() == 1
+    lost = torch.zeros(1, 1, 8, 8)
+    lost[0, 0, 5, 1] = math.nan
+    for learns in (False, True):
+        found = roi_pool(lost.clone().requires_grad_(learns), box, 2)[0, 0, 0]
+        assert found.isnan().tolist() == [[False, False], [True, False]]
 
 
 def test_align_of_a_ramp_is_the_ramp_in_the_middle_of_each_bin():

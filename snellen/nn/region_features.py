@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.parts import Part
-from .region_pool import roi_pool
+from .region_pool import roi_pools
 
 SEEING = "Detection and segmentation"
 PARTS = {
@@ -60,5 +60,5 @@ def pool_regions(
     >>> pool_regions(torch.zeros(1, 8, 6, 6), torch.tensor([[[0.0, 0, 40, 80]]]), stride=16).shape
     torch.Size([1, 1, 400])
     """
-    pooled = [roi_pool(x_BCHW, boxes_BP4, level, stride=stride).flatten(2) for level in levels]
-    return torch.cat(pooled, 2)
+    pooled = roi_pools(x_BCHW, boxes_BP4, levels, stride=stride)
+    return torch.cat([one.flatten(2) for one in pooled], 2)
