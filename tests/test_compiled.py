@@ -31,9 +31,15 @@ print(getattr(total, "stats", None) and sum(total.stats.cache_hits.values()))
 """
 
 
-def run(tmp_path, cache) -> str:
+FULL = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+"""
+
+
+def run(tmp_path, cache, before_the_first_call="") -> str:
     file = tmp_path / "loop.py"
-    file.write_text(LOOP)
+    file.write_text(LOOP.replace("\nassert", f"{before_the_first_call}\nassert"))
     variables = {**os.environ, "SNELLEN_CACHE": str(cache)}
     done = subprocess.run([sys.executable, file], env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -52,6 +58,23 @@ def test_the_next_process_loads_what_was_compiled(tmp_path):
 def test_a_folder_that_cannot_be_made_costs_only_the_compiling(tmp_path):
     (tmp_path / "file").write_text("no folder")
     assert run(tmp_path, tmp_path / "file" / "cache") == "0"
+
+
+@pytest.mark.skipif(not compiled.is_here(), reason="numba is not installed")
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of a file's size")
+def test_a_disk_that_fills_up_costs_only_the_compiling(tmp_path):
+    assert run(tmp_path, tmp_path / "cache", FULL) == "0"
+    assert not [file for file in tmp_path.rglob("*.nb?") if file.stat().st_size]
+
+
+@pytest.mark.skipif(not compiled.is_here(), reason="numba is not installed")
+def test_damaged_files_are_compiled_anew(tmp_path):
+    cache = tmp_path / "cache"
+    run(tmp_path, cache)
+    for file in cache.rglob("*.nb?"):
+        file.write_bytes(b"" if "half" in file.name else b"\0" * 99)
+    assert run(tmp_path, cache) == "0"
+    assert run(tmp_path, cache) == "1"
 
 
 def test_without_numba_a_loop_is_python(monkeypatch):

@@ -6,9 +6,11 @@ needs it. What was compiled is kept in the cache folder; the next process only l
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from pickle import UnpicklingError
 from typing import Any, TypeVar
 
 from .cache import cache_folder
@@ -59,3 +61,22 @@ def _keep(made: Any) -> None:
         return
     finally:
         config.CACHE_DIR = theirs
+    kept = made._cache
+    for name in ("load_overload", "save_overload"):
+        setattr(kept, name, _only_a_saving(getattr(kept, name), kept.flush))
+
+
+def _only_a_saving(way: Callable[..., Any], empty: Callable[[], None]) -> Callable[..., Any]:
+    """A way to read or write what is compiled that no full disk and no damaged file breaks off;
+    what is damaged is emptied, to be written anew.
+    """
+
+    def tried(*args: Any) -> Any:
+        try:
+            return way(*args)
+        except (OSError, EOFError, UnpicklingError):
+            with suppress(OSError):
+                empty()
+        return None
+
+    return tried
