@@ -179,10 +179,27 @@ def test_a_choice_is_timed_once_and_kept_in_the_file(tmp_path):
     ways = [lambda: calls.append("slow") or torch.randn(400, 400).matmul(torch.randn(400, 400)),
             lambda: calls.append("quick") or torch.zeros(1)]  # fmt: skip
     Quickest(file).of("key", *ways)
-    assert json.loads(file.read_text()) == {"key": True}
+    assert json.loads(file.read_text()) == {f"key {torch.get_num_threads()}t": True}
     calls.clear()
     Quickest(file).of("key", *ways)
     assert calls == ["quick"]
+
+
+def test_a_choice_holds_for_the_threads_that_it_was_timed_with(tmp_path, monkeypatch):
+    """A network is accelerated before the training sets its threads."""
+    seen = []
+    monkeypatch.setattr(
+        quickest, "_is_quicker", lambda one, other: seen.append(torch.get_num_threads()) or True
+    )
+    table, before = Quickest(tmp_path / "table.json"), torch.get_num_threads()
+    try:
+        for count in (2, 1, 2):
+            torch.set_num_threads(count)
+            table.is_second("key", list, list)
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [2, 1]
+    assert json.loads((tmp_path / "table.json").read_text()) == {"key 1t": True, "key 2t": True}
 
 
 def test_a_damaged_or_forbidden_cache_only_costs_the_timing(tmp_path):
@@ -193,7 +210,7 @@ def test_a_damaged_or_forbidden_cache_only_costs_the_timing(tmp_path):
     (tmp_path / "file").write_text("no folder")
     table = Quickest(tmp_path / "file" / "table.json")
     assert table.of("key", lambda: torch.ones(1), lambda: torch.ones(1)).item() == 1
-    assert "key" in table.table
+    assert len(table.table) == 1
 
 
 def test_a_network_that_grew_is_accelerated_again_with_the_same_choices():

@@ -17,13 +17,13 @@ ROUNDS = 3  # of each way, in turn; the shortest counts, since noise only adds
 
 
 class Quickest:
-    """A table of key -> whether the second way was the quicker one.
+    """A table of key and thread count -> whether the second way was the quicker one.
 
     With `file` the table is read from there and written back as it grows; what is damaged or
     cannot be written is timed anew, for its only use is to save that time.
 
     >>> quickest = Quickest()
-    >>> quickest.table["three"] = True
+    >>> quickest.table[f"three {torch.get_num_threads()}t"] = True
     >>> quickest.of("three", lambda: torch.zeros(3), lambda: torch.ones(3))
     tensor([1., 1., 1.])
     """
@@ -40,6 +40,7 @@ class Quickest:
         self, key: str, first: Callable[[], object], second: Callable[[], object]
     ) -> bool:
         """Whether the second way is the quicker one; a new key costs a few runs of each."""
+        key = f"{key} {torch.get_num_threads()}t"
         if key not in self.table:
             if key not in self.kept:
                 with torch.no_grad():
@@ -61,9 +62,8 @@ class Quickest:
 
 
 def machine_table(name: str) -> Path:
-    """Where the table `name` of this machine, this PyTorch and this thread count is kept."""
-    parts = (name, platform.machine(), _processor(), f"torch{torch.__version__}")
-    words = "-".join(parts) + f"-{torch.get_num_threads()}t"
+    """Where the table `name` of this machine and this PyTorch is kept."""
+    words = "-".join((name, platform.machine(), _processor(), f"torch{torch.__version__}"))
     return cache_folder() / (
         "".join(c if c.isalnum() or c in "-." else "_" for c in words) + ".json"
     )
