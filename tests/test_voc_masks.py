@@ -1,13 +1,15 @@
 """VOC folders whose pictures have masks: what is drawn comes back as class maps and as things."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from snellen.core.errors import DataError
 from snellen.data.convert import convert
-from snellen.data.formats._voc_masks import TWENTY, colour
+from snellen.data.formats._voc_masks import TWENTY
+from snellen.data.formats._voc_things import colour
 from snellen.data.open import open_data
 
 PALETTE = [v for k in range(256) for v in colour(k)]
@@ -107,12 +109,82 @@ def test_boxes_are_seen_as_ever_and_masks_without_a_list_are_dealt_as_they_are(t
     assert len(open_data(root, task="instances", split=0.0).train) == 3
 
 
-def test_a_mask_of_another_size_is_named(tmp_path):
+def empty(file):
+    file.write_bytes(b"xx")
+
+
+def small(file):
+    Image.new("P", (5, 5)).save(file)
+
+
+def cut_off(file):
+    whole = file.read_bytes()
+    file.write_bytes(whole[: -len(whole) // 12])  # in the pixels: the palette takes up most of it
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (empty, "cannot be read"),
+        (small, "is 5 x 5 and its picture 32 x 24"),
+        (cut_off, "runcated"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["SegmentationObject", "SegmentationClass"])
+def test_a_broken_mask_is_named_when_it_is_opened_and_trains_nothing(tmp_path, folder, spoil, said):
     root = voc(tmp_path / "v")
-    Image.new("P", (5, 5)).save(root / "SegmentationObject" / "a.png")
+    spoil(root / folder / "a.png")
+    tasks = {"SegmentationObject": ["instances"], "SegmentationClass": ["instances", "segment"]}
+    for task in tasks[folder]:
+        source = open_data(root, task=task)
+        (problem,) = [p for p in source.problems if p.harm == "harmful"]
+        assert problem.file == str(root / folder / "a.png")
+        assert said in problem.message
+        assert [sample.path[-5] for sample in source.train] == ["b"]
+
+
+def test_a_class_map_with_a_strange_number_is_named_and_its_picture_left_out(tmp_path):
+    root = voc(tmp_path / "v")
+    file = root / "SegmentationClass" / "a.png"
+    Image.fromarray(np.full(SIZE, 99, np.uint8)).save(file)
     source = open_data(root, task="instances")
-    with pytest.raises(DataError, match=r"SegmentationObject/a\.png is 5 x 5"):
-        list(source.train)
+    (problem,) = [p for p in source.problems if p.harm == "harmful"]
+    assert f"{file} cannot be used: 768 pixels are 99" in problem.message
+    assert len(list(source.train)) == 1
+
+
+def test_things_without_a_class_and_masks_without_a_picture_are_counted(tmp_path):
+    """A thing in no class map and near no box; a picture of such things alone is not empty."""
+    root = voc(tmp_path / "v", classes=False)
+    for stem, ground in (("a", slice(0, 0)), ("c", slice(None))):
+        file = root / "SegmentationObject" / f"{stem}.png"
+        with Image.open(file) as image:
+            codes = np.array(image)
+        codes[ground] = 0
+        codes[20:22, 2:8] = 9
+        Image.fromarray(codes).save(file)
+    small(root / "SegmentationObject" / "orphan.png")
+    source = open_data(root, task="instances")
+    said = {p.file.rpartition("/")[2]: p.message for p in source.problems if p.harm == "harmful"}
+    assert said == {
+        "a.png": "1 of its 3 things have no class; they are left out",
+        "c.png": "1 of its 1 things have no class; its picture is left out",
+        "orphan.png": "is a mask of no picture; it is not read",
+    }
+    parts = [part for part in (source.train, source.val) if part]
+    assert {s.path[-5]: len(s.target.labels) for p in parts for s in p} == {"a": 2, "b": 1}
+
+
+def test_masks_of_a_turned_photograph_are_as_it_is_shown(tmp_path):
+    root = voc(tmp_path / "v")
+    with Image.open(root / "JPEGImages" / "a.png") as image:
+        exif = image.getexif()
+        exif[0x0112] = 6
+        image.transpose(Image.Transpose.ROTATE_90).save(root / "JPEGImages" / "a.jpg", exif=exif)
+    (root / "JPEGImages" / "a.png").unlink()
+    source = open_data(root, task="instances")
+    sizes = {Path(s.path).stem: (s.size, tuple(s.target.masks_NHW.shape[1:])) for s in source.train}
+    assert sizes == dict.fromkeys("ab", (SIZE, SIZE))
 
 
 def test_what_boxes_leave_behind_is_counted_and_things_keep_their_masks(tmp_path):

@@ -6,8 +6,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from .boxes import Record, Thing
-from .images import read_header
+from .boxes import Record, Thing, image_size
 from .maps import check_size, codes_in, read_codes
 
 
@@ -40,8 +39,7 @@ class InstanceRecords(Sequence[Record]):
         return self.known[i]
 
     def _read(self, i: int) -> Record:
-        header = read_header(self.images[i])
-        size = (header.width, header.height)
+        size = image_size(self.images[i])
         things = []
         for file in self.masks[i]:
             codes_HW = read_codes(file)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...core.errors import DataError, shortlist
+from ..audit._files import file_problem
 from ..boxes import image_size
 from ..images import read_header
 from ..source import Problem
@@ -103,16 +104,14 @@ def read_pairs(found: list[Folders]) -> dict[str, Pairs]:
         is_single = _is_single(folders)
         for key, image in _pictures(folders.images).items():
             own = masks.pop("" if is_single else key, [])
-            fault = _fault(image, own)
+            fault = mask_fault(image, own)
             if fault is None:
                 pairs.images.append(image)
                 pairs.masks.append(own)
             else:
                 pairs.problems.append(fault)
         for files in masks.values():
-            message = "is a mask of no picture; it is not read"
-            pairs.problems += [Problem("file-missing", message, file=files[0],
-                                       do="restore the picture or remove the mask")]  # fmt: skip
+            pairs.problems.append(mask_alone(files[0]))
     return dict(parts)
 
 
@@ -137,7 +136,13 @@ def _shortened(key: str) -> Iterator[str]:
             yield key.removesuffix(ending)
 
 
-def _fault(image: str, masks: list[str]) -> Problem | None:
+def mask_alone(file: str) -> Problem:
+    """What is said of a mask without its picture."""
+    do = "restore the picture or remove the mask"
+    return Problem("file-missing", "is a mask of no picture; it is not read", file=file, do=do)
+
+
+def mask_fault(image: str, masks: list[str]) -> Problem | None:
     """Why a picture cannot be used with its masks, by their first bytes alone."""
     if not masks:
         message, do = (
@@ -153,7 +158,12 @@ def _fault(image: str, masks: list[str]) -> Problem | None:
         try:
             header = read_header(mask)
         except DataError as error:
-            message = f"{str(error).removeprefix(f'{mask} ')}; its picture is left out"
+            words = str(error).removeprefix(f"{mask} ").removesuffix("; replace or remove it")
+            message = f"{words}; its picture is left out"
+            return Problem("label-unreadable", message, file=mask)
+        broken = file_problem(mask)  # decodes it only where its end looks wrong
+        if broken is not None:
+            message = f"{broken.message}; its picture is left out"
             return Problem("label-unreadable", message, file=mask)
         if header.format == "JPEG":
             message = "is a JPEG, which blurs a mask's values; its picture is left out"
