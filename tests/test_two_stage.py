@@ -5,6 +5,7 @@ hand; and the ladder to it: selective search, warped regions, pooled regions, SV
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import snellen as sn
 from snellen.data.sample import Sample, Target
@@ -14,6 +15,7 @@ from snellen.data.superpixels import grow_superpixels
 from snellen.data.world_set import WorldSet
 from snellen.data.worlds import World
 from snellen.models import row
+from snellen.nn import region_features
 from snellen.nn.asked import ask
 from snellen.nn.detector import Truth
 from snellen.nn.fast_rcnn import is_region
@@ -220,6 +222,31 @@ def test_warping_passes_over_no_pixel(size):
     wanted = torch.nn.functional.interpolate(x, (size, size), mode="bilinear", antialias=True)
     torch.testing.assert_close(warped[:1], wanted)
     assert not warped[1:].any()
+
+
+class Largest(TorchDispatchMode):
+    """Notes how many numbers the largest tensor has that anything makes."""
+
+    most = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        for one in made if isinstance(made, tuple | list) else [made]:
+            if isinstance(one, torch.Tensor):
+                self.most = max(self.most, one.numel())
+        return made
+
+
+def test_many_regions_are_warped_a_few_at_a_time(monkeypatch):
+    x, low = torch.rand(2, 3, 40, 300), 150 * torch.rand(2, 60, 2)
+    boxes = torch.cat([low * torch.tensor([1, 0.2]), low + 90], 2)
+    at_once = warp_regions(x, boxes, 8)
+    monkeypatch.setattr(region_features, "AT_ONCE", len(at_once) * 3 * 64)
+    with Largest() as held:
+        few = warp_regions(x, boxes, 8)
+    torch.testing.assert_close(few, at_once)
+    assert held.most <= max(few.numel(), x.numel())  # all at once hold 37 times the result
+    assert warp_regions(x[:0], boxes[:0], 8).shape == (0, 3, 8, 8)
 
 
 def test_judges_tell_classes_and_move_boxes():

@@ -24,6 +24,7 @@ PARTS = {
         "Fast R-CNN", "004",
     ),
 }  # fmt: skip
+AT_ONCE = 2**22  # numbers that are held while regions are warped
 
 
 def warp_regions(x_BCHW: Tensor, boxes_BP4: Tensor, size: int) -> Tensor:
@@ -35,10 +36,18 @@ def warp_regions(x_BCHW: Tensor, boxes_BP4: Tensor, size: int) -> Tensor:
     >>> warp_regions(torch.zeros(2, 3, 40, 40), torch.tensor([[[0.0, 0, 9, 30]]] * 2), 16).shape
     torch.Size([2, 3, 16, 16])
     """
-    (x1, y1, x2, y2), (height, width) = boxes_BP4.float().unbind(2), x_BCHW.shape[2:]
-    rows_BPSH, cols_BPSW = _shares(y1, y2, height, size), _shares(x1, x2, width, size)
-    warped = torch.einsum("bpih,bchw,bpjw->bpcij", rows_BPSH, x_BCHW.float(), cols_BPSW)
-    return warped.flatten(0, 1).to(x_BCHW.dtype)
+    images, channels, height, width = x_BCHW.shape
+    x_BHE = x_BCHW.float().transpose(1, 2).flatten(2)  # E is channels and columns
+    each = images * size * (channels * (size + width) + height + width)  # numbers of one region
+    warped = []
+    for some_BP4 in boxes_BP4.float().split(max(1, AT_ONCE // max(1, each)), 1):
+        x1, y1, x2, y2 = some_BP4.unbind(2)
+        rows_BPSH, cols_BPSW = _shares(y1, y2, height, size), _shares(x1, x2, width, size)
+        low_BPSE = (rows_BPSH.flatten(1, 2) @ x_BHE).unflatten(1, rows_BPSH.shape[1:3])
+        low_BPEW = low_BPSE.flatten(2).unflatten(2, (size * channels, width))
+        crops = (low_BPEW @ cols_BPSW.transpose(2, 3)).unflatten(2, (size, channels))
+        warped.append(crops.transpose(2, 3).to(x_BCHW.dtype, memory_format=torch.contiguous_format))
+    return torch.cat(warped, 1).flatten(0, 1)
 
 
 def _shares(low_BP: Tensor, high_BP: Tensor, length: int, size: int) -> Tensor:
