@@ -16,6 +16,7 @@ from snellen.data.open import open_data
 from snellen.data.sample import Batch, Prediction, Sample, Target
 from snellen.data.world_set import WorldSet
 from snellen.data.worlds import World
+from snellen.tasks.drawing import draw_lines
 from snellen.tasks.localise import Localise
 from snellen.tasks.regress import NumberScores, Regress
 from snellen.tasks.tag import Tag, TagScores, average_precision
@@ -262,6 +263,19 @@ def test_images_of_none_and_of_several_boxes_are_left_out_and_said(tmp_path):
 
 
 # Tables and boxes ---------------------------------------------------------------------------
+
+
+def test_a_validation_part_without_one_thing_an_image_is_refused(tmp_path):
+    good, several = coco(tmp_path / "good", [1, 1, 1, 1]), coco(tmp_path / "several", [2, 0, 2])
+    with pytest.raises(DataError, match=r"no sample to be judged by: 2 of 3 images of val have"):
+        sn.train(str(good), val=str(several), task="localise", project=str(tmp_path), **SMALL)
+
+
+@pytest.mark.parametrize("box", [[3, 4, 3.02, 9], [3, 4, 9, 4.01], [0, 0, 0.1, 0.1], [5, 5, 5, 5]])
+def test_a_box_thinner_than_a_pixel_is_drawn(box):
+    drawn = draw_lines(torch.zeros(3, 16, 16), [], torch.tensor([box]), words=["a"])
+    red = (np.asarray(drawn) == [0xE6, 0x19, 0x4B]).all(-1).any()
+    assert red == (box[0] < box[2])
 
 
 def test_columns_of_a_table_are_attributes_and_values(tmp_path):

@@ -47,7 +47,8 @@ def draw_lines(
     for i, box in reversed(list(enumerate(boxes))):  # the first, and surest, on top
         x1, y1, x2, y2 = (v * scale for v in box)
         if x1 < x2 and y1 < y2:
-            pen.rectangle((x1, y1, x2 - 1, y2 - 1), outline=colours[i], width=2)
+            end = max(x2 - 1, x1), max(y2 - 1, y1)  # a box may be thinner than a pixel
+            pen.rectangle((x1, y1, *end), outline=colours[i], width=2)
             _tag(pen, (x1, y1), words[i] if words else "", colours[i])
     return canvas
 

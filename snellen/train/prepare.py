@@ -110,6 +110,10 @@ def read_source(recipe: Recipe, data: Any, note: Note) -> Source:
     source = task_kind(recipe).adapt(source)
     for problem in source.problems:
         note(f"data: {problem}")
+    if source.val is not None and not len(source.val):
+        why = next((f": {p.message}" for p in reversed(source.problems) if p.part == "val"), "")
+        raise DataError(f"the validation part of {source.name} ({source.format}) has no sample to "
+                        f"be judged by{why}; name other data with val=")  # fmt: skip
     train = readable(source.train, "train", note)
     val = None if source.val is None else readable(source.val, "val", note)
     return replace(source, train=train, val=val)
