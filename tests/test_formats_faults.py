@@ -62,6 +62,42 @@ def test_each_fault_is_named_by_its_line(tmp_path, wrong, id, words, kept):
     assert len(records["1.png"].things if "1.png" in records else ()) == kept
 
 
+UPPER, LOWER = [[10, 10, 30, 10, 10, 30]], [[30, 10, 30, 30, 10, 30]]
+ONE, OTHER, NOBODY = [12, 12, 2, 20, 20, 2], [28, 12, 2, 20, 20, 1], [0] * 6
+
+
+@pytest.mark.parametrize(
+    ("told", "kept", "harm", "words"),
+    [([{"segmentation": UPPER}, {"segmentation": LOWER}], 2, "suspect", "two outlines"),
+     ([{"keypoints": ONE}, {"keypoints": OTHER}], 2, "suspect", "two bodies"),
+     ([{"segmentation": UPPER}, {"segmentation": UPPER}], 1, "harmful", "repeats that"),
+     ([{"keypoints": NOBODY}, {"keypoints": ONE}], 1, "harmful", "repeats that"),
+     ([{}, {"segmentation": UPPER}], 1, "harmful", "repeats that"),
+     ([{"segmentation": LOWER}, {}], 1, "harmful", "repeats that")],
+)  # fmt: skip
+def test_things_on_one_box_are_one_where_all_that_is_said_of_them_agrees(
+    tmp_path, told, kept, harm, words
+):
+    """What only the dropped one says goes to the other."""
+    Image.new("RGB", (40, 40)).save(tmp_path / "0.png")
+    box = {"image_id": 0, "category_id": 1, "bbox": [10, 10, 20, 20], "area": 200, "iscrowd": 0}
+    document = {
+        "images": [{"id": 0, "file_name": "0.png", "width": 40, "height": 40}],
+        "annotations": [{"id": k, **box, **one} for k, one in enumerate(told)],
+        "categories": [{"id": 1, "name": "a", "keypoints": ["l", "r"], "skeleton": [[1, 2]]}],
+    }
+    (tmp_path / "train.json").write_text(json.dumps(document))
+    source = open_path(tmp_path)
+    (said,) = [p for p in source.problems if p.id == "box-duplicate"]
+    assert (said.harm, words in said.message) == (harm, True)
+    things = source.train.records[0].things
+    assert len(things) == kept
+    for key, there in (("segmentation", "outline"), ("keypoints", "keypoints")):
+        given = [one[key] for one in told if any(one.get(key, ()))]
+        have = [list(v) for thing in things if any(v := getattr(thing, there) or ())]
+        assert have == given[:kept]
+
+
 def test_a_right_one_is_silent(tmp_path):
     source = coco(tmp_path, {"keypoints": [1, 2, 2, 0, 0, 0], "iscrowd": 0}, JOINTS)
     assert source.problems == ()

@@ -102,25 +102,51 @@ def _impossible(box: Box, size: tuple[float, float] | None, raw: Box) -> str:
 
 
 def unique(things: Iterable[Thing], notes: Notes, is_relative: bool = False) -> list[Thing]:
-    """Things of an image -> the same without repetitions; two classes on one box are said."""
+    """Things of an image -> the same without repetitions; two classes, outlines or bodies on one
+    box are said and kept.
+    """
     digits = 7 if is_relative else 3
-    seen: dict[tuple, Thing] = {}
-    kept = []
+    at: dict[tuple[float, ...], list[int]] = {}
+    kept: list[Thing] = []
     for thing in things:
-        place = tuple(round(v, digits) for v in thing.box)
-        twin = seen.setdefault((thing.label, place), thing)
-        if twin is not thing:
-            where = f" of line {twin.line}" if twin.line else ""
+        there = at.setdefault(tuple(round(v, digits) for v in thing.box), [])
+        twin = next((k for k in there if _is_repeated(kept[k], thing)), None)
+        if twin is not None:
+            where = f" of line {kept[twin].line}" if kept[twin].line else ""
             message = f"the box {_words(thing.box)} repeats that{where}; it is dropped"
             notes.add("box-duplicate", message, thing.line, do="remove one of the two")
+            kept[twin] = _joined(kept[twin], thing)
             continue
-        other = seen.setdefault(place, thing)
-        if other is not thing:
-            message = f"the box {_words(thing.box)} is there twice, under two classes"
-            do = "find out which class is right"
-            notes.add("box-two-classes", message, thing.line, harm="suspect", do=do)
+        if there:
+            _twice(thing, [kept[k] for k in there], notes)
+        there.append(len(kept))
         kept.append(thing)
     return kept
+
+
+def _is_repeated(twin: Thing, thing: Thing) -> bool:
+    """Whether two things on one box are one: what both say of class, outline and joints agrees."""
+    outlines = twin.outline == thing.outline or not (twin.outline and thing.outline)
+    joints = twin.keypoints == thing.keypoints or not (any(twin.keypoints) and any(thing.keypoints))
+    return twin.label == thing.label and outlines and joints
+
+
+def _joined(twin: Thing, thing: Thing) -> Thing:
+    """A thing with the outline and the joints that only its repetition has."""
+    return replace(twin, outline=twin.outline or thing.outline,
+                   keypoints=max(twin.keypoints, thing.keypoints, key=any))  # fmt: skip
+
+
+def _twice(thing: Thing, others: list[Thing], notes: Notes) -> None:
+    """Say that a box is there under another class, or with another outline or other joints."""
+    id, words = "box-two-classes", "under two classes"
+    do = "find out which class is right"
+    if all(other.label == thing.label for other in others):
+        what = "outlines" if any(other.outline != thing.outline for other in others) else "bodies"
+        id, words = "box-duplicate", f"with two {what}; both are kept"
+        do = "look at them; remove one where both are the same thing"
+    message = f"the box {_words(thing.box)} is there twice, {words}"
+    notes.add(id, message, thing.line, harm="suspect", do=do)
 
 
 def finish(record: Record, num_read: int, notes: Notes) -> Record | None:
