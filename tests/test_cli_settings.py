@@ -18,6 +18,7 @@ TEXTS = {  # a value that each type of setting takes, as it is typed
     "channels_last": "no", "precise_norm": "no", "preflight": "full", "momentum_end": "0.99",
     "half_life": "5", "l1": "1e-4", "max_norm": "3", "clip": "1", "loss": "hinge", "bins": "8",
     "convolution": "library", "preparing": "torch", "readers": "2", "decoding": "whole",
+    "residency": "files", "fused": "no",
     "norm": "library",
 }  # fmt: skip
 text_of = {f.name: TEXTS.get(f.name, "word") for f in settings()}

@@ -149,7 +149,7 @@ def test_the_loops_are_chosen_where_they_pay(change, value):
     recipe = Recipe(batch=64, epochs=5, augment=given["augment"])
     chosen = {c.setting: c for c in choose(recipe, facts, machine)}
     assert chosen["preparing"].value == value
-    assert chosen["preparing"].by == ("speed" if value == "compiled" else "default")
+    assert chosen["preparing"].quiet is (value != "compiled")
 
 
 def test_nothing_imports_numba_before_it_is_wanted():

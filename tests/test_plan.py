@@ -67,7 +67,8 @@ def test_what_the_user_typed_is_what_is_done(typed, facts, machine):
 @given(typed=TYPED, facts=FACTS, machine=MACHINE)
 def test_no_blank_is_left_where_the_training_needs_a_value(typed, facts, machine):
     plan = resolve(Recipe().change(**typed), typed, facts).then(facts, machine)
-    may_stay_open = {"data", "task", "val", "imgsz", "weights", "freeze", "patience", "name",
+    may_stay_open = {"residency",  # chosen where the samples are weighed
+                     "data", "task", "val", "imgsz", "weights", "freeze", "patience", "name",
                      "loss", "momentum_end", "max_norm", "clip", "bins"}  # fmt: skip
     blanks = {name for name, value in plan.recipe.as_dict().items() if value is None}
     assert blanks <= may_stay_open
@@ -144,3 +145,16 @@ def test_a_network_is_compiled_on_a_gpu_alone_and_where_the_run_earns_it_back():
     plan = resolve(Recipe(compile=True), typed, facts).then(facts, cpu)
     assert plan.recipe.compile is True
     assert plan.recipe.convolution == plan.recipe.norm == "library"
+
+
+def test_every_choice_for_speed_is_said_with_its_reason():
+    machine = Machine(cores=8, busy=0.0, bf16=True, cuda=False, free_bytes=1 << 34)
+    facts = Facts(10_000, macs=10**10)
+    for recipe in (Recipe(batch=64), Recipe(batch=64, speed="off")):
+        chosen = choose(recipe, facts, machine)
+        *loud, usual = resolve(recipe, {"batch": 64}, facts).then(facts, machine).lines()
+        assert all(str(choice) in loud for choice in chosen if not choice.quiet)
+        for choice in chosen:
+            assert choice.reason
+            assert not choice.quiet or f"{choice.setting}={choice.value}" in usual
+    assert "(speed=off)" in usual

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from snellen.core.errors import DataError
+from snellen.core.errors import DataError, UsageError
 from snellen.data.sample import VOID, Sample, Target
 from snellen.data.source import SampleSet, Source
 from snellen.data.world_set import WorldSet
@@ -13,10 +13,11 @@ from snellen.data.worlds import World
 from snellen.tasks.detect import Detect
 from snellen.tasks.regress import Regress
 from snellen.tasks.segment import Segment
+from snellen.train.feed import Resident, Streamed
 from snellen.train.held import Held
 from snellen.train.prepare import LOOKED, check_round_trip
 from snellen.train.recipe import Recipe
-from snellen.train.residence import Told, held_bytes, make_feeds
+from snellen.train.residence import Told, held_bytes, home, make_feeds
 from snellen.train.speed import Machine
 
 WORLD = World(height=32, width=32, fewest=1, most=1)
@@ -129,14 +130,36 @@ def test_what_a_part_would_take_is_told_by_rows_from_all_over_it_and_by_their_ma
 
 def test_a_part_that_is_only_trained_on_holds_no_targets():
     source = Source("m", "m", Made(24, boxed), tuple("abcdef"), Made(8, boxed))
-    task, recipe, machine = (
-        Detect.from_source(source),
-        Recipe(batch=4),
-        Machine(2, 0.0, bf16=False, cuda=False, free_bytes=1 << 34),
-    )
-    train, val = make_feeds(source, task, recipe, machine, Told(task, print))
+    task, recipe = Detect.from_source(source), Recipe(batch=4)
+    train, val = make_feeds(source, task, recipe, Told(task, print))
     assert next(iter(train.in_order())).targets is None
     assert len(next(iter(val.in_order())).targets) == 8
-    alone, none = make_feeds(replace(source, val=None), task, recipe, machine, Told(task, print))
+    alone, none = make_feeds(replace(source, val=None), task, recipe, Told(task, print))
     assert none is None
     assert len(next(iter(alone.in_order())).targets) == 24
+
+
+def machine(free_bytes):
+    return Machine(2, 0.0, bf16=False, cuda=False, free_bytes=free_bytes)
+
+
+def test_samples_stay_in_memory_where_both_parts_fit():
+    source = Source("m", "m", Made(24, boxed), tuple("abcdef"), Made(8, boxed))
+    task, recipe = Detect.from_source(source), Recipe(batch=4)
+    taken = held_bytes(source.train, task, False) + held_bytes(source.val, task, True)
+    for free_bytes, where in ((4 * taken, "memory"), (4 * taken - 4, "files")):
+        choice = home(source, task, recipe, machine(free_bytes))
+        assert (choice.setting, choice.value) == ("residency", where)
+        assert choice.quiet is (where == "memory")
+        train, _ = make_feeds(source, task, recipe.change(residency=where), Told(task, print))
+        assert type(train) is (Resident if where == "memory" else Streamed)
+
+
+def test_samples_that_change_are_read_each_time():
+    part = Made(24, boxed)
+    part.repeatable = False
+    source = Source("m", "m", part, tuple("abcdef"))
+    task = Detect.from_source(source)
+    assert home(source, task, Recipe(batch=4), machine(1 << 34)).value == "files"
+    with pytest.raises(UsageError, match="residency=memory"):
+        home(source, task, Recipe(batch=4, residency="memory"), machine(1 << 34))

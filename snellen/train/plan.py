@@ -4,7 +4,7 @@ A value that the user typed is never overridden; a recipe's comes next; then wha
 reads off the machine; then the usual value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,9 +30,27 @@ class Plan:
     def then(self, facts: Facts, machine: Machine) -> "Plan":
         """The plan with what is still blank filled by the speed policy."""
         typed = {k: v for k, v in self.recipe.as_dict().items() if v is not None}
-        return _fill(
-            self, [c for c in choose(self.recipe, facts, machine) if c.setting not in typed]
+        return self.filled(
+            [c for c in choose(self.recipe, facts, machine) if c.setting not in typed]
         )
+
+    def filled(self, choices: Sequence[Choice]) -> "Plan":
+        """Each choice put where the plan has a blank."""
+        blanks = [c for c in choices if getattr(self.recipe, c.setting) is None]
+        recipe = replace(self.recipe, **{c.setting: c.value for c in blanks})
+        set_by = {**self.set_by, **{c.setting: c.by for c in blanks}}
+        said = tuple(c for c in blanks if c.by == "speed")
+        return Plan(recipe, set_by, self.choices + said)
+
+    def lines(self) -> list[str]:
+        """What was chosen for speed and why: a line each, and one for all that is as usual."""
+        loud = [str(choice) for choice in self.choices if not choice.quiet]
+        quiet: dict[str, list[str]] = {}
+        for choice in self.choices:
+            if choice.quiet:
+                quiet.setdefault(choice.reason, []).append(f"{choice.setting}={choice.value}")
+        usual = "; ".join(f"{' '.join(said)} ({reason})" for reason, said in quiet.items())
+        return [*loud, *([usual] if usual else [])]
 
     def again(self, recipe: Recipe, typed: Mapping[str, Any]) -> "Plan":
         """The plan of a run that goes on with `recipe`, of which `typed` is newly said."""
@@ -46,7 +64,7 @@ def resolve(recipe: Recipe, typed: Mapping[str, Any], facts: Facts) -> Plan:
     `recipe` came from a recipe file or is a default.
     """
     set_by = {f.name: _origin(f.name, recipe, typed) for f in settings()}
-    plan = _fill(Plan(recipe, set_by, ()), _usual(recipe, facts))
+    plan = Plan(recipe, set_by, ()).filled(_usual(recipe, facts))
     _refuse_idle(plan.recipe, typed)
     return plan
 
@@ -85,15 +103,6 @@ def _origin(name: str, recipe: Recipe, typed: Mapping[str, Any]) -> str:
     if typed.get(name) is not None:
         return "you"
     return "default" if getattr(recipe, name) == getattr(Recipe(), name) else "recipe"
-
-
-def _fill(plan: Plan, choices: list[Choice]) -> Plan:
-    """Put each choice where the plan has a blank."""
-    blanks = [c for c in choices if getattr(plan.recipe, c.setting) is None]
-    recipe = replace(plan.recipe, **{c.setting: c.value for c in blanks})
-    set_by = {**plan.set_by, **{c.setting: c.by for c in blanks}}
-    said = tuple(c for c in blanks if c.by == "speed")
-    return Plan(recipe, set_by, plan.choices + said)
 
 
 def _usual(recipe: Recipe, facts: Facts) -> list[Choice]:

@@ -25,7 +25,7 @@ from .held import encode
 from .plan import Plan, resolve
 from .recipe import Recipe
 from .rehearsal import rehearse
-from .residence import Told, make_feeds
+from .residence import Told, home, make_feeds
 from .speed import Facts, Machine
 
 Note = Callable[[str], None]
@@ -87,10 +87,11 @@ def prepare(
     inputs = task.inputs()
     values = inputs.channels * inputs.height * inputs.width
     plan = plan.then(replace(facts, params=params, macs=macs, values=values), machine)
+    plan = plan.filled([home(source, task, plan.recipe, machine)])
     done = plan.recipe
     compute = Compute.of(done.device, done.amp, done.channels_last)
     tell = Told(task, note)
-    train, val = make_feeds(source, task, done, machine, tell)
+    train, val = make_feeds(source, task, done, tell)
     check_round_trip(task, source.train, source.problems)
     if own is not None:
         rehearse(net, task, train, compute)

@@ -108,6 +108,12 @@ class Recipe:
         (),
         ("near", "whole"),
     )
+    residency: str | None = setting(
+        None,
+        "keep encoded samples in memory (on a GPU: there), or read their files at each step",
+        ("data_residency",),
+        ("memory", "files"),
+    )
     amp: str | None = setting(
         None, "mixed precision", ("precision", "mixed_precision"), ("off", "bf16", "fp16")
     )
@@ -134,6 +140,7 @@ class Recipe:
         (),
         ("compiled", "torch"),
     )
+    fused: bool | None = setting(None, "the optimiser's step as one kernel, where torch has it")
     compile: bool | None = setting(None, "torch.compile the network; on a GPU with CUDA graphs")
     weights: str | None = setting(
         None, "a checkpoint to start from", ("pretrained", "checkpoint", "ckpt")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from ..core.errors import UsageError
 from ..data.near import Near
 from ..data.sample import Sample
 from ..data.source import SampleSet, Source
@@ -10,7 +11,7 @@ from ..tasks.task import Task
 from .feed import Feed, Resident, Streamed, order
 from .held import Held, encode
 from .recipe import Recipe
-from .speed import Machine, fits_in_memory
+from .speed import Choice, Machine, fits_in_memory
 
 READ_AHEAD = 5.0  # seconds of reading before the first step, in which small sets are read whole
 WEIGHED = 8  # samples that tell what a part takes in memory
@@ -37,26 +38,42 @@ class Told:
         return look
 
 
-def make_feeds(
-    source: Source, task: Task, recipe: Recipe, machine: Machine, told: Told
-) -> tuple[Feed, Feed | None]:
-    """The training part and the validation part, each in memory where it fits and is the same each
-    time it is read, else streamed. What is not read in READ_AHEAD seconds is read when the first
-    epoch comes to it.
+def home(source: Source, task: Task, recipe: Recipe, machine: Machine) -> Choice:
+    """Where both parts live: in memory where they fit and are the same each time they are read.
+
+    Raises UsageError where samples that may change are to be kept.
     """
-    train = _feed(source.train, task, recipe, machine, told.of("train"), source.val is None)
+    parts = [part for part in (source.train, source.val) if part is not None]
+    if not all(part.repeatable for part in parts):
+        if recipe.residency == "memory":
+            raise UsageError(
+                "residency=memory would hold one version of samples that may differ each time "
+                "they are read; leave it out"
+            )
+        return Choice("residency", "files", "samples may differ each time they are read")
+    total = sum(held_bytes(as_fed(part, task, recipe), task, part is parts[-1]) for part in parts)
+    size = f"{total / 1e6:,.0f} MB"
+    if fits_in_memory(total, machine):
+        return Choice("residency", "memory", f"{size} encoded, read once", quiet=True)
+    return Choice("residency", "files", f"{size} encoded, over a quarter of the free memory")
+
+
+def make_feeds(source: Source, task: Task, recipe: Recipe, told: Told) -> tuple[Feed, Feed | None]:
+    """The training part and the validation part. Of what stays in memory, that which is not read in
+    READ_AHEAD seconds is read when the first epoch comes to it.
+    """
+    train = _feed(source.train, task, recipe, told.of("train"), source.val is None)
     if source.val is None:
         return train, None
-    return train, _feed(source.val, task, recipe, machine, told.of("val"), True)
+    return train, _feed(source.val, task, recipe, told.of("val"), True)
 
 
 def _feed(
-    part: SampleSet, task: Task, recipe: Recipe, machine: Machine,
-    each: Callable[[Sample], None], judged: bool,
-) -> Feed:  # fmt: skip
+    part: SampleSet, task: Task, recipe: Recipe, each: Callable[[Sample], None], judged: bool
+) -> Feed:
     batch, readers = recipe.batch or 1, recipe.readers or 0
     part = as_fed(part, task, recipe)
-    if not part.repeatable or not fits_in_memory(held_bytes(part, task, judged), machine):
+    if recipe.residency == "files":
         return Streamed(part, task, batch, recipe.workers or 0, readers=readers)
     device = pick_device(recipe.device or "cpu")
     home = device if device.type == "cuda" else None

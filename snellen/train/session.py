@@ -297,7 +297,7 @@ def make_loop(job: Job) -> Loop:
             **phase.settings,
         }
         kind = said.pop("optim", recipe.optim or "adamw")
-        optimiser = build_optimiser(kind, phase.params, fused=recipe.speed == "auto", **said)
+        optimiser = build_optimiser(kind, phase.params, fused=bool(recipe.fused), **said)
         optimisers.append((phase, optimiser))
     if recipe.compile:
         graphs = job.compute.device.type == "cuda"

@@ -38,6 +38,7 @@ class Choice:
     value: Any
     reason: str
     by: str = "speed"  # "speed", or "default" for the usual value
+    quiet: bool = False  # whether it is said in one line with others, being nothing special
 
     def __str__(self) -> str:
         return f"{self.setting}={self.value}: {self.reason}"
@@ -99,8 +100,10 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
             "preparing": "torch",
             "readers": 0,
             "decoding": "whole",
+            "residency": "files",
+            "fused": False,
         }
-        return [where, *(Choice(k, v, "speed=off", "default") for k, v in off.items())]
+        return [where, *(Choice(k, v, "speed=off", quiet=True) for k, v in off.items())]
     tiny = facts.macs * (recipe.batch or 1) < TINY_STEP
     return [
         where,
@@ -113,15 +116,16 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
         _compile(device, tiny, recipe, facts),
         _preparing(device, recipe, facts, machine),
         Choice("workers", 0 if machine.cores <= 2 else min(4, machine.cores - 1),
-               f"{machine.cores} cores", "default"),
-        Choice("readers", min(8, _to_share(machine)), _others(machine), "default"),
-        Choice("decoding", "near", "a picture is fed smaller than it is", "default"),
+               f"{machine.cores} cores", quiet=True),
+        Choice("readers", min(8, _to_share(machine)), _others(machine), quiet=True),
+        Choice("fused", True, "one kernel for all weights, where the optimiser has it", quiet=True),
+        Choice("decoding", "near", "a picture is fed smaller than it is", quiet=True),
     ]  # fmt: skip
 
 
 def _threads(device: str, tiny: bool, machine: Machine) -> Choice:
     if device != "cpu":
-        return Choice("threads", machine.cores, "the GPU does the work", "default")
+        return Choice("threads", machine.cores, "the GPU does the work", quiet=True)
     if tiny:
         return Choice("threads", 1, "a step is too small to share out")
     most = machine.most_threads
@@ -155,31 +159,31 @@ def _memory_format(tiny: bool) -> Choice:
 
 def _malloc(device: str, tiny: bool) -> Choice:
     if tiny or device != "cpu" or not is_glibc():
-        return Choice("malloc", "system", "small or foreign blocks are no trouble", "default")
+        return Choice("malloc", "system", "small or foreign blocks are no trouble", quiet=True)
     return Choice("malloc", "keep", "the same large blocks are asked for at each step")
 
 
 def _convolution(device: str, tiny: bool, recipe: Recipe) -> Choice:
     if tiny or device != "cpu" or recipe.compile or recipe.channels_last is False:
-        return Choice("convolution", "library", "there is nothing to choose", "default")
+        return Choice("convolution", "library", "there is nothing to choose", quiet=True)
     reason = "small maps of many channels are quicker as one matrix product"
     return Choice("convolution", "by_shape", reason)
 
 
 def _norm(device: str, tiny: bool, recipe: Recipe, facts: Facts, machine: Machine) -> Choice:
     if tiny or device != "cpu" or recipe.compile or recipe.channels_last is False:
-        return Choice("norm", "library", "there is nothing to choose", "default")
+        return Choice("norm", "library", "there is nothing to choose", quiet=True)
     if not machine.numba:
         return Choice("norm", "library", "fusing it with ReLU wants numba (the extra fast)")
     if facts.macs * facts.num_samples * (recipe.epochs or 0) < LONG_WORK:
-        return Choice("norm", "library", "too short a run to compile loops for", "default")
+        return Choice("norm", "library", "too short a run to compile loops for", quiet=True)
     return Choice("norm", "by_shape", "batch norm and ReLU as one loop, where that is quicker")
 
 
 def _compile(device: str, tiny: bool, recipe: Recipe, facts: Facts) -> Choice:
     if not device.startswith("cuda"):
         reason = "on a processor it costs a minute and gains a few percent"
-        return Choice("compile", False, reason, "default" if tiny else "speed")
+        return Choice("compile", False, reason, quiet=tiny)
     num_samples = facts.num_samples * (recipe.epochs or 0)
     steps = num_samples / (recipe.batch or 1)
     seconds = max(6 * facts.macs * num_samples / GPU_RATE, steps * LAUNCHES)
@@ -192,7 +196,7 @@ def _preparing(device: str, recipe: Recipe, facts: Facts, machine: Machine) -> C
     total = facts.values * facts.num_samples * (recipe.epochs or 0)
     can = device == "cpu" and machine.numba and facts.pictures
     if not can or total < LONG or not can_compile(recipe.augment):
-        return Choice("preparing", "torch", "there is nothing to gain", "default")
+        return Choice("preparing", "torch", "there is nothing to gain", quiet=True)
     return Choice("preparing", "compiled", f"numba prepares {total:.0e} values in loops of its own")
 
 

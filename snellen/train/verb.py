@@ -28,7 +28,8 @@ from .session import Session, make_loop
 
 # What a resumed run may be told anew; everything else it keeps, so that it computes the same.
 MAY_CHANGE = (
-    "epochs", "patience", "save_minutes", "device", "workers", "readers", "threads", "data", "val",
+    "epochs", "patience", "save_minutes", "device", "workers", "readers", "residency", "threads",
+    "data", "val",
 )  # fmt: skip
 CHANGES_RESULT = ("epochs", "device", "threads")
 
@@ -96,8 +97,9 @@ def fresh(name: str | None, typed: dict[str, Any], given: dict[str, Any], say: "
     say(summary(job))
     for name, value in job.task.baseline(job.source.train).items():
         say(f"baseline: {name} {value:.3f} is what a network that learned nothing scores")
+    for line in job.plan.lines():
+        say(f"speed: {line}")
     for choice in job.plan.choices:
-        say(f"speed: {choice}")
         session.book.events.write("choice", 0, setting=choice.setting, value=choice.value,
                                   reason=choice.reason)  # fmt: skip
     return session
