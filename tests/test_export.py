@@ -24,6 +24,7 @@ from torch import nn
 
 import snellen as sn
 from snellen.core.errors import DataError, UsageError
+from snellen.core.exports import record, record_text
 from snellen.data.inputs import Inputs
 from snellen.data.sample import Sample, Target
 from snellen.serve import runtime as formats
@@ -33,6 +34,7 @@ from snellen.serve.predict import Predictor
 from snellen.serve.runtime import Runtime
 from snellen.tasks.classify import Classify
 from snellen.tasks.compute import Compute
+from snellen.train import checkpoint
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "export.md"
 EXTRA = ("onnx", "onnxscript", "onnxruntime", "openvino")
@@ -175,6 +177,36 @@ def test_verify_knows_the_exported_files_of_a_run(run, numbers, tmp_path):
     assert_well_said(run_cli("verify", run), 3, [file.name, "is missing"])
     record.unlink()  # as of a version that kept none
     assert run_cli("verify", run).last.endswith("whole")
+
+
+def test_a_single_exported_file_is_judged_by_the_checksums_beside_it(run, numbers, tmp_path):
+    file = Path(run_cli("export", run, "format=numbers").last)
+    picture = save(run, tmp_path / "a.png", 0)
+    moved = Path(shutil.copy(file, tmp_path))
+    folder, whole = file.parent, file.read_text()
+    for path in (file, folder):
+        assert run_cli("verify", path).out == f"{path}: whole\n"
+    file.write_text(whole.replace("0.", "1.", 1))
+    for path in (file, folder, file.with_name(f"{file.name}.sha256.json")):
+        assert_well_said(run_cli("verify", path), 3, [file.name, "SHA-256 differs"])
+    assert_well_said(run_cli("predict", file, picture), 3, ["SHA-256 differs", "export the run"])
+    assert run_cli("predict", moved, picture).code == 0
+    assert_well_said(run_cli("verify", moved), 2, ["cannot be judged", ".sha256.json"])
+    (tmp_path / "empty").mkdir()
+    assert_well_said(run_cli("verify", tmp_path / "empty"), 2, ["cannot be judged"])
+    run_cli("export", run, "format=numbers", f"out={file}", "batch=1")  # its checksums go with it
+    assert run_cli("verify", file).out == f"{file}: whole\n"
+
+
+def test_a_part_of_an_export_is_judged_with_the_whole(tmp_path):
+    parts = {name: tmp_path / name for name in ("a.xml", "a.bin")}
+    for path in parts.values():
+        path.write_bytes(b"whole")
+    record(parts["a.xml"]).write_bytes(record_text(parts))
+    assert [checkpoint.verify(path) for path in parts.values()] == [[], []]
+    parts["a.bin"].write_bytes(b"whale")
+    for path in parts.values():
+        assert [str(damage.file) for damage in checkpoint.verify(path)] == [str(parts["a.bin"])]
 
 
 def test_int8_looks_at_the_training_part(run, numbers):
@@ -364,11 +396,11 @@ def test_predict_takes_an_exported_file(run, numbers, tmp_path, monkeypatch):
         "{}",
         '{"task": "classify", "spec": {}, "precision": "", "input": {}, "outputs": {}}',
     ):
-        Path(path).write_text(text)
-        told = run_cli("predict", path, *data)
-        assert_well_said(told, 3, ["export the run again"])
-    Path(path).write_text("{}")
-    assert_well_said(run_cli("predict", path, *data), 3, ["not written by `snellen export`"])
+        moved = tmp_path / "moved.numbers"
+        moved.write_text(text)
+        assert_well_said(run_cli("predict", moved, *data), 3, ["export the run again"])
+    moved.write_text("{}")
+    assert_well_said(run_cli("predict", moved, *data), 3, ["not written by `snellen export`"])
     assert_well_said(run_cli("predict", tmp_path / "no.numbers", *data), 3, ["there is no"])
     (tmp_path / "x.pt2").touch()
     assert_well_said(run_cli("predict", tmp_path / "x.pt2", *data), 2, ["run code that it holds"])
@@ -426,6 +458,8 @@ def test_a_file_of_the_extra_says_the_same(run, format, precision, tmp_path):
     own, found = run_cli("predict", run, file), run_cli("predict", done.path, file)
     assert own.out.split("\t")[1] == found.out.split("\t")[1], found.err
     done.path.write_bytes(text[: len(text) // 2])
+    assert_well_said(run_cli("predict", done.path, file), 3, ["SHA-256 differs", "export"])
+    record(done.path).unlink()
     assert_well_said(run_cli("predict", done.path, file), 3, ["cannot be read by", "export"])
 
 

@@ -11,6 +11,15 @@ from .sealed import Damage
 TEXT = (".txt", ".csv", ".html", ".md", ".sarif", ".json", ".jsonl", ".yaml")
 
 
+def can_judge(path: Path) -> bool:
+    """Whether a file is of a kind that can be checked.
+
+    >>> can_judge(Path("best.safetensors")), can_judge(Path("digits-1-fp32.onnx"))
+    (True, False)
+    """
+    return path.suffix in (".safetensors", *TEXT)
+
+
 def file_damages(path: Path) -> list[Damage]:
     """One file -> what is wrong with it; [] for a kind that cannot be checked.
 
@@ -23,7 +32,7 @@ def file_damages(path: Path) -> list[Damage]:
     """
     if path.suffix == ".safetensors":
         return list(sealed.read_tensors(path).damages)
-    if path.suffix not in TEXT:
+    if not can_judge(path):
         return []
     try:
         data = path.read_bytes()

@@ -37,16 +37,35 @@ def export_damages(folder: Path) -> list[Damage]:
     >>> export_damages(Path("absent"))
     []
     """
-    found: list[Damage] = []
-    for mark in sorted(folder.glob(f"*{SUFFIX}")):
-        reading = read_json(mark)
-        found += reading.damages
-        for name, digest in reading.facts.get("files", {}).items():
-            file = mark.with_name(name)
-            if not file.is_file():
-                found.append(Damage(file, None, MISSING))
-            elif _digest(file) != digest:
-                found.append(Damage(file, None, CHANGED))
+    return [damage for mark in _records(folder) for damage in _record_damages(mark)]
+
+
+def exported_damages(file: Path) -> list[Damage] | None:
+    """An exported file, one that belongs to it or its record -> what is damaged of all that the
+    record names; None where none beside it does.
+
+    >>> exported_damages(Path("absent.onnx")) is None
+    True
+    """
+    marks = [mark for mark in _records(file.parent)
+             if mark.name in (file.name, record(file).name)
+             or file.name in read_json(mark).facts.get("files", {})]  # fmt: skip
+    return [damage for mark in marks for damage in _record_damages(mark)] if marks else None
+
+
+def _records(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def _record_damages(mark: Path) -> list[Damage]:
+    reading = read_json(mark)
+    found = list(reading.damages)
+    for name, digest in reading.facts.get("files", {}).items():
+        file = mark.with_name(name)
+        if not file.is_file():
+            found.append(Damage(file, None, MISSING))
+        elif _digest(file) != digest:
+            found.append(Damage(file, None, CHANGED))
     return found
 
 

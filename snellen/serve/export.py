@@ -114,7 +114,7 @@ def export(
         for i, net in enumerate((plain, open_file(runtime, made))):
             scores.append(score(predictor.task, net, spread(judged, SCORED)))
             tell(3 + i, 4)
-        put(runtime, made, path, keeps_record=wish.out is None)
+        put(runtime, made, path, keeps_record=wish.out is None or record(path).is_file())
     name = predictor.task.score
     return Exported(path, runtime.name, wish.precision, done, wish.allowed, len(looked), name,
                     scores[0][name], scores[1][name], min(len(judged), SCORED))  # fmt: skip

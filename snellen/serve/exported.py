@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..core import registry
 from ..core.errors import DataError, UsageError
+from ..core.exports import exported_damages
 from ..data.inputs import Inputs
 from ..tasks.compute import Compute
 from ..tasks.task import Task
@@ -104,7 +105,11 @@ def open_file(runtime: Runtime, path: Path, threads: int | None = None) -> Expor
 
 
 def open_exported(path: str | Path) -> Predictor:
-    """An exported file -> a predictor that answers as the run's own does."""
+    """An exported file -> a predictor that answers as the run's own does.
+
+    Raises DataError where the checksums beside it say that it was changed; a file that was moved
+    without them is taken as it is.
+    """
     path = Path(path)
     runtime = by_suffix(path)
     if runtime is None:
@@ -118,6 +123,8 @@ def open_exported(path: str | Path) -> Predictor:
         )
     if absent := missing(runtime):
         raise UsageError(f"{path} needs {', '.join(absent)}, not installed here: {INSTALL}")
+    if damages := exported_damages(path):
+        raise DataError("\n".join([*map(str, damages), "export the run again"]))
     net = open_file(runtime, path)
     try:
         task: Task = registry.get("snellen.tasks", "TASKS", net.card.task)(net.card.spec)

@@ -15,10 +15,10 @@ from typing import Any
 from torch import Tensor
 
 from ..core import files, sealed
-from ..core.audit import file_damages
-from ..core.errors import DataError
+from ..core.audit import can_judge, file_damages
+from ..core.errors import DataError, UsageError
 from ..core.events import read_events
-from ..core.exports import FOLDER, export_damages
+from ..core.exports import FOLDER, export_damages, exported_damages
 from ..core.fit import fit_into
 from ..core.pack import pack, unpack
 from ..core.sealed import Damage, Reading
@@ -125,27 +125,40 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def verify(path: Path) -> list[Damage]:
-    """A run folder, a weights folder or one file -> all that is damaged; [] when all is well.
+    """A run folder, a folder of it or one file -> all that is damaged; [] when all is well.
 
-    What a killed process leaves (an unfinished .tmp, a half rotated trio
-    beside a whole one, half a last line of the log) is no damage:
-    nothing reads it, and the next save sweeps it away.
+    What a killed process leaves (an unfinished .tmp, a half rotated trio beside a whole one, half a
+    last line of the log) is no damage: nothing reads it, and the next save sweeps it away. Raises
+    UsageError for what cannot be judged.
     """
     path = Path(path)
     if not path.exists():
         raise DataError(f"nothing to verify at {path}: there is no such file or folder")
     if path.is_file():
-        return file_damages(path)
+        return _file_damages(path)
     damages: list[Damage] = []
     for folder in (path, path / "weights"):
         damages += _weights_damages(folder)
         trios = {folder / f"{name}{part}" for name in NAMES for part in PARTS}
         for file in sorted(folder.glob("*")):
             damages += file_damages(file) if file.is_file() and file not in trios else []
-    damages += _best_damages(path) + export_damages(path / FOLDER)
+    damages += _best_damages(path) + export_damages(path) + export_damages(path / FOLDER)
     if (path / "weights").is_dir() and not (path / "config.yaml").is_file():
         damages.append(Damage(path / "config.yaml", None, "is missing"))
-    return damages
+    if not damages and not any(can_judge(file) for file in path.glob("**/*")):
+        raise UsageError(f"{path} cannot be judged: it holds no file that a training leaves")
+    return list(dict.fromkeys(damages))
+
+
+def _file_damages(path: Path) -> list[Damage]:
+    """One file: by the record of an export that names it, else by what its kind can prove."""
+    exported = exported_damages(path)
+    if exported is None and not can_judge(path):
+        raise UsageError(
+            f"{path} cannot be judged: no checksums (*.sha256.json) beside it name it, as beside "
+            "what `snellen export` writes into a run, and files of its kind hold none"
+        )
+    return file_damages(path) if exported is None else exported
 
 
 @dataclass(frozen=True)
