@@ -31,6 +31,7 @@ from ..tasks.task import Phase
 from ..version import __version__
 from . import checkpoint
 from .allocator import tuned
+from .compiling import compile_forward, uncompiled
 from .evaluate import Evaluation, evaluate
 from .examine import examine
 from .listening import items
@@ -166,7 +167,7 @@ class Session:
         compute, task = self.job.compute, self.job.task
         batches = self.job.train.drawn(NORM_BATCHES)
         quiet = self.doc.suspended() if self.doc is not None else nullcontext()
-        with quiet, compute.autocast():
+        with quiet, uncompiled(self.loop.net), compute.autocast():
             recompute_statistics(self.loop.net, (compute.ready(task, b).x for b in batches))
 
     def save(self) -> None:
@@ -301,7 +302,7 @@ def make_loop(job: Job) -> Loop:
         optimisers.append((phase, optimiser))
     if recipe.compile:
         graphs = job.compute.device.type == "cuda"
-        net.compile(mode="reduce-overhead" if graphs else None)
+        compile_forward(net, mode="reduce-overhead" if graphs else None)
     return Loop(net, job.task, job.train, recipe=recipe, compute=job.compute,
                 augment=_augment(job), optimisers=optimisers)  # fmt: skip
 
