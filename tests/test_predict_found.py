@@ -136,6 +136,47 @@ def test_numbers_are_of_the_json_that_is_named_or_new_ones_that_are_told(scenes,
         open_folder(tmp_path / "new")
 
 
+def same_names(root):
+    """Two parts whose pictures have the same names in the same folders below, and other numbers."""
+    for part, first in (("train", 100), ("val", 200)):
+        (root / part / "a").mkdir(parents=True)
+        images = [{"id": first + i, "file_name": f"a/{i}.png"} for i in range(3)]
+        for i in range(3):
+            Image.new("RGB", (30, 20), (9 * first % 256, i, 0)).save(root / part / "a" / f"{i}.png")
+        rows = [{"id": i, "image_id": first + i, "category_id": 5, "bbox": [1, 2, 9, 9]}
+                for i in range(3)]  # fmt: skip
+        document = {"images": images, "annotations": rows, "categories": [{"id": 5, "name": "x"}]}
+        (root / "annotations").mkdir(exist_ok=True)
+        (root / "annotations" / f"instances_{part}.json").write_text(json.dumps(document))
+    return root
+
+
+def test_numbers_go_by_the_place_of_a_picture_and_not_by_its_name(tmp_path):
+    root = same_names(tmp_path / "set")
+    source, val = open_path(root), root / "annotations" / "instances_val.json"
+    task = Detect.from_source(source)
+
+    def numbers(name, files, ids=None):
+        keeper = Keeper(open_folder(tmp_path / name), task, ids)
+        for file in files:
+            keeper.take(str(file), noisy(source.val.target(0), np.random.RandomState(0)))
+        keeper.finish(None, str(root))
+        rows = json.loads((tmp_path / name / "coco.json").read_text())
+        return keeper.numbers, sorted({row["image_id"] for row in rows})
+
+    pictures = [root / "val" / "a" / f"{i}.png" for i in range(3)]
+    assert numbers("val", pictures) == (str(val), [200, 201, 202])
+    train = [root / "train" / "a" / "1.png"]
+    assert numbers("train", train) == (str(val.with_name("instances_train.json")), [101])
+    foreign = tmp_path / "0.png"
+    Image.new("RGB", (30, 20)).save(foreign)
+    assert numbers("foreign", [foreign]) == (str(tmp_path / "foreign" / "coco_images.json"), [1])
+    assert numbers("mixed", [*pictures, foreign])[1] == [1, 2, 3, 4]
+    assert numbers("copy", [foreign], Ids.read(val)) == (str(val), [200])
+    with pytest.raises(DataError, match="does not say which of its images"):
+        numbers("other part", train, Ids.read(val))
+
+
 @pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # of pycocotools itself
 def test_masks_are_kept_as_run_lengths(scenes, tmp_path):
     from pycocotools import mask as coco
@@ -176,6 +217,8 @@ def test_eval_prints_the_table_and_predict_keeps(run, scenes, tmp_path):
     found = tmp_path / "found"
     ended = run_cli("predict", run.path, scenes / "images" / "val", "--out", found)
     assert ended.code == 0, ended.err
+    truth = scenes / "annotations" / "instances_val.json"
+    assert f"wrote {found / 'coco.json'}, numbers of {truth}" in ended.err
     counted = outside(scenes / "annotations" / "instances_val.json", found / "coco.json")
     assert counted[0] == pytest.approx(scores["mAP50-95"], abs=1e-6)
     assert counted[8] == pytest.approx(scores["mAR100"], abs=1e-6)

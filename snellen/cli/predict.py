@@ -65,8 +65,9 @@ def command(
             failed.append(printable(_named(answer["file"], answer["error"])))
         elif not is_several or "box" not in answer or answer["score"] >= shown:
             _print(answer, as_json)
-    for file in keeper.finish(_data(run)) if keeper else ():
-        click.echo(f"wrote {file}", err=True)
+    for file in keeper.finish(*_data(run)) if keeper else ():
+        whose = f", numbers of {keeper.numbers}" if keeper and file.name == "coco.json" else ""
+        click.echo(f"wrote {file}{whose}", err=True)
     if failed:
         some = "\n".join(failed[:SHOWN])
         more = f"\nand {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
@@ -111,13 +112,15 @@ def _keeper(predictor: "Predictor", out: str | None, ids: str | None) -> "Keeper
     return Keeper(open_folder(out), predictor.task, numbers)
 
 
-def _data(run: str) -> str | None:
-    """The path of the data that a run was trained on; None for an exported file."""
+def _data(run: str) -> list[str | None]:
+    """The paths of the data that a run was judged and trained on; none for an exported file."""
     if not os.path.isdir(run):
-        return None
+        return []
     from ..api import load
 
-    return load(run).config["recipe"].get("data")
+    config = load(run).config
+    said = {**config["recipe"], **config.get("places", {})}
+    return [said.get("val"), said.get("data")]
 
 
 def _named(file: str, error: str) -> str:

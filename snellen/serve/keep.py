@@ -2,16 +2,19 @@
 
 import csv
 import json
+import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import DataError, UsageError
 from ..data.boxes import image_size
+from ..data.formats._coco import by_part, media_of
 from ..data.formats._json import read_json
-from ..data.formats._layout import coco_files
+from ..data.formats._layout import coco_files, part_in
+from ..data.formats._media import leaves
 from ..data.images import read_image
 from ..data.sample import Prediction, Sample, Target
 from ..tasks.coco_results import coco_results
@@ -26,23 +29,50 @@ class Ids:
     file: Path
     images: Mapping[str, Sequence[tuple[str, int]]]  # by the file's own name: (path, id)
     categories: Mapping[str, int]
+    places: Mapping[str, int] = field(default_factory=dict)  # by the real path of its picture
+    root: str = ""  # the folder whose pictures go by their path alone
 
     @classmethod
     def read(cls, file: str | Path) -> "Ids":
-        """A json -> Ids; raises DataError where it has no images or categories."""
-        document = read_json(Path(file)).values
+        """A json -> Ids, pictures by their path, elsewhere by their name; raises DataError where
+        it has no images or categories.
+        """
+        file = Path(file)
+        part = part_in(file.stem)
+        media = media_of(file, file.parent, part or "train")
+        root = os.path.realpath(media.root) if part else ""
+        return cls._of(file, media.beside, root)
+
+    @classmethod
+    def of_data(cls, file: Path, root: Path, part: str) -> "Ids":
+        """The json of a part of a data set: its pictures are known by their path alone."""
+        found = cls._of(file, media_of(file, root, part).find, "")
+        return replace(found, images={})
+
+    @classmethod
+    def _of(cls, file: Path, find: Callable[[str], str | None], root: str) -> "Ids":
+        document = read_json(file).values
         images: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        places: dict[str, int] = {}
         try:
             for entry in document["images"]:
-                images[Path(entry["file_name"]).name].append((entry["file_name"], entry["id"]))
+                name, id = entry["file_name"], entry["id"]
+                images[Path(name).name].append((name, id))
+                if not leaves(name) and (place := find(name)):
+                    places[os.path.realpath(place)] = id
             categories = {str(c["name"]).strip(): c["id"] for c in document["categories"]}
         except (KeyError, TypeError) as error:
             raise DataError(f"{file} has no images with file_name and id, or no categories with "
                             "name and id; COCO's form is wanted") from error  # fmt: skip
-        return cls(Path(file), images, categories)
+        return cls(file, images, categories, places, root)
 
     def image(self, path: str) -> int | None:
         """The number of a picture file, None where the json does not know it."""
+        real = os.path.realpath(path)
+        if real in self.places:
+            return self.places[real]
+        if self.root and self.places and Path(self.root) in Path(real).parents:
+            return None
         found = self.images.get(Path(path).name, [])
         same = [id for name, id in found if Path(path).as_posix().endswith(f"/{name}")]
         ids = same or [id for _, id in found]
@@ -65,6 +95,7 @@ class Keeper:
     found: list[Prediction] = field(default_factory=list)  # without masks
     results: list[dict[str, Any]] = field(default_factory=list)
     stems: Counter[str] = field(default_factory=Counter)
+    numbers: str = ""  # whose numbers coco.json has, once it is written
 
     def take(self, path: str, found: Prediction) -> None:
         """Draw one prediction, and remember it."""
@@ -77,9 +108,10 @@ class Keeper:
         self.found.append(found)
         self.results += _rows(found, len(self.files) - 1, len(self.task.names()))
 
-    def finish(self, data: str | None) -> list[Path]:
+    def finish(self, *data: str | None) -> list[Path]:
         """Write predictions.csv, and where things were found coco.json with the numbers of the
-        user's json, of the run's own data, or with new ones, which coco_images.json tells.
+        user's json, of the run's own data (the first json that lists all pictures), or with new
+        ones, which coco_images.json tells.
         """
         table = csv_table(self.files, self.found, self.task.names())
         written = [self.folder / "predictions.csv"]
@@ -89,7 +121,9 @@ class Keeper:
                    for one in self.found):  # fmt: skip
             return written
         names = self.task.names()
-        ids = self.ids or next((i for i in _own(data) if i.knows(self.files, names)), None)
+        own = (ids for place in data for ids in _own(place))
+        ids = self.ids or next((i for i in own if i.knows(self.files, names)), None)
+        self.numbers = str(ids.file if ids else self.folder / "coco_images.json")
         if ids is None:
             written.append(_write(self.folder / "coco_images.json", self._images(names)))
             images = dict(enumerate(range(1, len(self.files) + 1)))
@@ -131,13 +165,17 @@ def _rows(found: Prediction, image: int, num_classes: int) -> list[dict[str, Any
 
 
 def _own(data: str | None) -> list[Ids]:
-    """The json files of the data that the run was trained on, where they are COCO's."""
+    """The json files of the data that a run was trained or judged on, where they are COCO's:
+    validation first.
+    """
     place = Path(data) if data else None
     if place is None or not place.exists():
         return []
     files = [place] if place.suffix == ".json" else coco_files(place) if place.is_dir() else []
     try:
-        return [Ids.read(file) for file in files]
+        parts = by_part(place, files)
+        order = sorted(parts, key=("val", "test", "train").index)
+        return [Ids.of_data(parts[part], place, part) for part in order]
     except DataError:
         return []
 

@@ -17,13 +17,19 @@ class Media:
 
     def find(self, word: str) -> str | None:
         """A file name as an annotation has it -> the picture's path, or None."""
+        if file := self.beside(word):
+            return file
+        same = self.by_name.get(PurePosixPath(word).name, [])
+        return same[0] if len(same) == 1 else None
+
+    def beside(self, word: str) -> str | None:
+        """The same where the picture lies in one of the usual places; no folder is searched."""
         for place in self.hints:
             file = place / word
             if file.is_file():
                 self.hints = [place, *(h for h in self.hints if h != place)]
                 return str(file)
-        same = self.by_name.get(PurePosixPath(word).name, [])
-        return same[0] if len(same) == 1 else None
+        return None
 
     @cached_property
     def by_name(self) -> dict[str, list[str]]:
