@@ -10,6 +10,7 @@ from torch import nn
 from ..core.errors import UsageError
 from ..data.inputs import Inputs
 from ..data.sample import Batch
+from ..nn._layout import channels_last
 from .task import Task
 
 MOST, PIXELS = 64, 2**20  # of pictures that are judged at once: how many, and of how many pixels
@@ -44,9 +45,7 @@ class Compute:
     def place(self, net: nn.Module) -> nn.Module:
         """The network on the device, in the memory format."""
         net = net.to(self.device)
-        if not self.channels_last:
-            return net
-        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return channels_last(net) if self.channels_last else net
 
     def ready(self, task: Task, batch: Batch) -> Batch:
         """A batch on the device with x normalised, as `infer` and `loss` take it."""
@@ -77,7 +76,7 @@ def pick_device(word: str) -> torch.device:
     here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     if torch.backends.mps.is_available():
         here.append("mps")
-    word = {"gpu": "cuda", "0": "cuda:0"}.get(word, word)
+    word = {"gpu": "cuda", "0": "cuda:0"}.get(word.lower(), word.lower())
     try:
         device = torch.device(word)
     except RuntimeError:
