@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..core.errors import UsageError
 from ..core.parts import Part
+from ._layout import channels_last
 from ._traced import is_traced
 from .depthwise import lacking, roomy_gradient, spread_gradient
 from .im2col import Geometry, Pair, input_gradient, matrix_conv, weight_gradient
@@ -49,6 +51,8 @@ def accelerate(net: nn.Module, *, convolutions: bool = True, norms: bool = True)
     >>> net(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 10])
     """
+    if not isinstance(net, nn.Module):
+        raise UsageError(f"sn.accelerate takes a network: an instance of nn.Module, not {net!r}")
     before = _tables(net)
     quickest = before[0] if before else Quickest(machine_table("convolution"))
     for module in net.modules() if convolutions else ():
@@ -57,7 +61,7 @@ def accelerate(net: nn.Module, *, convolutions: bool = True, norms: bool = True)
             cast(ConvByShape, module).quickest = quickest
     if norms:
         fuse_norms(net, quickest)
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return channels_last(net)
 
 
 def choices(net: nn.Module) -> dict[str, bool]:
