@@ -9,7 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 import snellen as sn
 from snellen.nn import quickest
@@ -240,3 +242,57 @@ def test_a_run_keeps_its_choices_in_its_checkpoint(tmp_path):
     kept = load(run.path / "weights")[0].state["convolutions"]
     assert any(key.startswith("to weight") for key in kept)
     assert os.environ["SNELLEN_CACHE"] in str(quickest.machine_table("convolution"))
+
+
+def pair():
+    """A net as it is, and accelerated."""
+    net = nn.Sequential(nn.Conv2d(16, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
+                        nn.AdaptiveAvgPool2d(1), nn.Flatten())  # fmt: skip
+    return net, sn.accelerate(copy.deepcopy(net))
+
+
+def batched(net, x):
+    return torch.autograd.functional.jacobian(net, x, vectorize=True)
+
+
+def forward_mode(net, x):
+    with forward_ad.dual_level():
+        return forward_ad.unpack_dual(net(forward_ad.make_dual(x, x.cos()))).tangent
+
+
+def by_fx(net, x):
+    graph = torch.fx.symbolic_trace(net)
+    assert len(graph.graph.nodes) == len(net) + 2
+    return graph(x)
+
+
+def scripted(net, x):
+    return torch.jit.script(net)(x)
+
+
+def of_double_in_autocast(net, x):
+    with torch.autocast("cpu", torch.bfloat16):
+        return net.double()(x.double())
+
+
+def backward_in_autocast(net, x):
+    out = net(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        return torch.autograd.grad(out.square().sum(), net[0].weight)[0]
+
+
+def counted(net, x):
+    with FlopCounterMode(display=False) as counter:
+        net(x).sum().backward()
+    return torch.tensor(counter.get_flop_counts()["Global"][torch.ops.aten.convolution])
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
+@pytest.mark.parametrize("use", [batched, forward_mode, by_fx, scripted, of_double_in_autocast,
+                                 backward_in_autocast, counted])  # fmt: skip
+def test_what_a_plain_network_can_an_accelerated_one_can(use, products):
+    plain, fast = pair()
+    x = torch.randn(2, 16, 5, 5).contiguous(memory_format=torch.channels_last)
+    wanted, found = use(plain, x), use(fast, x)
+    assert found.dtype == wanted.dtype
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)

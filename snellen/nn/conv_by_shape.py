@@ -7,6 +7,7 @@ bench/levers.py` prints what a step gains). Which way is quicker is timed when a
 for the output and each gradient apart, and remembered per machine.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -16,7 +17,7 @@ from torch.nn import functional as F
 from ..core.errors import UsageError
 from ..core.parts import Part
 from ._layout import channels_last
-from ._traced import is_traced
+from ._traced import as_plain, is_traced, unchosen
 from .depthwise import lacking, roomy_gradient, spread_gradient
 from .im2col import Geometry, Pair, input_gradient, matrix_conv, weight_gradient
 from .norm_by_shape import NormByShape, fuse_norms
@@ -32,7 +33,7 @@ PARTS = {
 }
 LARGE_MAP = 256  # output pixels above which the library always won, so that nothing is timed
 FEW_CHANNELS = 16  # in, under which a product of windows is too thin
-TYPES = (torch.bfloat16, torch.float32)
+TYPES = {torch.bfloat16, torch.float32}
 
 
 def accelerate(net: nn.Module, *, convolutions: bool = True, norms: bool = True) -> nn.Module:
@@ -42,9 +43,10 @@ def accelerate(net: nn.Module, *, convolutions: bool = True, norms: bool = True)
 
     Works on any network, in place: parameters, names, hooks and `state_dict` stay; only plain
     `nn.Conv2d`, `nn.BatchNorm2d` and `nn.Sequential` change their class. Outputs and gradients
-    equal the former within rounding. On a GPU, and where the network is compiled, exported or
-    transformed, the library's way is taken. The first pass of each shape is timed; the choices are
-    kept in the user's cache folder (SNELLEN_CACHE moves it).
+    equal the former within rounding. On a GPU, and where the network is compiled, exported, traced,
+    transformed (`torch.func`, forward mode, batched gradients) or run under a dispatch mode, the
+    library's way is taken; `torch.jit.script` puts the plain layers back. The first pass of each
+    shape is timed; the choices are kept in the user's cache folder (SNELLEN_CACHE moves it).
 
     >>> import snellen as sn
     >>> net = sn.accelerate(sn.model("resnet18", classes=10))
@@ -94,13 +96,16 @@ class ConvByShape(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """x_BCHW -> (B, O, H', W')."""
         if not self._has_choice(x):
-            return super().forward(x)
-        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+            return cast(Tensor, unchosen(self, nn.Conv2d, x))
+        dtype = _computed_in(x)
         bias = None if self.bias is None else self.bias.to(dtype)
         out: Tensor = _ByShape.apply(
             x.to(dtype), self.weight.to(dtype), bias, self.geometry(), self.groups, self.quickest
         )
         return out
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        return as_plain(self, nn.Conv2d)
 
     def geometry(self) -> Geometry:
         """How the windows lie."""
@@ -109,14 +114,18 @@ class ConvByShape(nn.Conv2d):
 
     def _has_choice(self, x: Tensor) -> bool:
         """Whether there is another way than the library's here, and it may be the quicker one."""
-        if x.device.type != "cpu" or x.ndim != 4 or type(x) is not Tensor or is_traced():
+        if is_traced(x) or x.device.type != "cpu" or x.ndim != 4:
             return False
         if isinstance(self.padding, str) or self.padding_mode != "zeros":
             return False
-        autocast = torch.is_autocast_enabled("cpu")
-        dtype = torch.get_autocast_dtype("cpu") if autocast else x.dtype
-        if dtype not in TYPES or not (autocast or x.dtype == self.weight.dtype):
-            return False
+        own = [v.dtype for v in (self.weight, self.bias) if v is not None]
+        if torch.is_autocast_enabled("cpu"):
+            fits = {_computed_in(x), x.dtype, *own} <= TYPES
+        else:
+            fits = x.dtype in TYPES and {x.dtype} == {*own}
+        return fits and self._may_gain(x)
+
+    def _may_gain(self, x: Tensor) -> bool:
         geometry = self.geometry()
         height, width = geometry.out((x.shape[2], x.shape[3]))
         if min(height, width, len(x)) <= 0 or x.shape[1] != self.in_channels:
@@ -161,40 +170,53 @@ class _ByShape(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        geometry, groups = ctx.geometry, ctx.groups
-        grad = grad.contiguous(memory_format=torch.channels_last)
-        size: Pair = (x.shape[2], x.shape[3])
+        with torch.autocast("cpu", enabled=False):  # which somebody may call us in
+            return *_gradients(ctx, grad), None, None, None
 
-        def library(to: int) -> Tensor:
-            mask = [to == 0, to == 1, False]
-            both = torch.ops.aten.convolution_backward(
-                grad, x, weight, None, *geometry[1:], False, [0, 0], groups, mask
-            )
-            wanted: Tensor = both[to]
-            return wanted
 
-        def to_input() -> Tensor:
-            way = input_gradient if groups == 1 else spread_gradient
-            return way(size, weight, grad, geometry=geometry)
+def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """The gradients at x, weight and bias, where they are wanted."""
+    x, weight = ctx.saved_tensors
+    geometry, groups, is_looked_at = ctx.geometry, ctx.groups, is_traced(grad)
+    grad = grad if is_looked_at else grad.contiguous(memory_format=torch.channels_last)
+    size: Pair = (x.shape[2], x.shape[3])
 
-        def to_weights() -> Tensor:
-            if groups == 1:
-                return weight_gradient(x, grad, geometry)
-            return roomy_gradient(x, weight, grad, geometry=geometry)
+    def library(to: int) -> Tensor:
+        mask = [to == 0, to == 1, False]
+        both = torch.ops.aten.convolution_backward(
+            grad, x, weight, None, *geometry[1:], False, [0, 0], groups, mask
+        )
+        wanted: Tensor = both[to]
+        return wanted
 
-        to_x = to_weight = to_bias = None
-        if ctx.needs_input_grad[0]:
-            key = _key("to input", x, weight, geometry)
-            to_x = ctx.quickest.of(key, lambda: library(0), to_input)
-        if ctx.needs_input_grad[1] and groups > 1 and max(lacking(size, geometry)) <= 0:
-            to_weight = library(1)
-        elif ctx.needs_input_grad[1]:
-            key = _key("to weight", x, weight, geometry)
-            to_weight = ctx.quickest.of(key, lambda: library(1), to_weights)
-        if ctx.has_bias and ctx.needs_input_grad[2]:
-            to_bias = grad.sum((0, 2, 3))
-        return to_x, to_weight, to_bias, None, None, None
+    def to_input() -> Tensor:
+        way = input_gradient if groups == 1 else spread_gradient
+        return way(size, weight, grad, geometry=geometry)
+
+    def to_weights() -> Tensor:
+        if groups == 1:
+            return weight_gradient(x, grad, geometry)
+        return roomy_gradient(x, weight, grad, geometry=geometry)
+
+    def quicker(what: str, to: int, other: Callable[[], Tensor]) -> Tensor:
+        key = _key(what, x, weight, geometry)
+        return library(to) if is_looked_at else ctx.quickest.of(key, lambda: library(to), other)
+
+    to_x = to_weight = to_bias = None
+    if ctx.needs_input_grad[0]:
+        to_x = quicker("to input", 0, to_input)
+    if ctx.needs_input_grad[1] and groups > 1 and max(lacking(size, geometry)) <= 0:
+        to_weight = library(1)
+    elif ctx.needs_input_grad[1]:
+        to_weight = quicker("to weight", 1, to_weights)
+    if ctx.has_bias and ctx.needs_input_grad[2]:
+        to_bias = grad.sum((0, 2, 3))
+    return to_x, to_weight, to_bias
+
+
+def _computed_in(x: Tensor) -> torch.dtype:
+    """The type that a convolution of x runs in."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
 
 
 def _key(what: str, x: Tensor, weight: Tensor, geometry: Geometry) -> str:

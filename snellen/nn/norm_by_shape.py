@@ -14,7 +14,7 @@ from torch.nn.modules import module as modules
 
 from ..core.compiled import is_here
 from ..core.parts import Part
-from ._traced import is_traced
+from ._traced import as_plain, is_traced, unchosen
 from .one_pass_norm import LINEAR, RELU, RELU6, Bounds, fused_norm, statistics, there_and_back
 from .quickest import Quickest
 
@@ -45,6 +45,9 @@ def fuse_norms(net: nn.Module, quickest: Quickest) -> None:
 class InTurn(nn.Sequential):
     """x -> what its layers make of it, one after another; a norm and its activation as one."""
 
+    def __prepare_scriptable__(self) -> nn.Module:
+        return as_plain(self, nn.Sequential)
+
     def forward(self, input: Any) -> Any:
         """x -> the last layer's output."""
         parts = [*self, None]
@@ -70,18 +73,21 @@ class NormByShape(nn.BatchNorm2d):
 
     quickest: Quickest
 
+    def __prepare_scriptable__(self) -> nn.Module:
+        return as_plain(self, nn.BatchNorm2d)
+
     def forward(self, input: Tensor) -> Tensor:
         """x_BCHW -> the same shape, normalised."""
         if self._is_quicker(input, LINEAR):
             return self._fused(input, LINEAR)
-        return super().forward(input)
+        return cast(Tensor, unchosen(self, nn.BatchNorm2d, input))
 
     def activated(self, x: Tensor, act: nn.Module) -> Tensor:
         """x_BCHW -> the same shape, normalised, after its activation."""
         bounds = ACTIVATIONS[type(act)]
         if self._is_quicker(x, bounds):
             return self._fused(x, bounds)
-        return cast(Tensor, act(super().forward(x)))
+        return cast(Tensor, act(unchosen(self, nn.BatchNorm2d, x)))
 
     def may_do(self, act: nn.Module | None) -> bool:
         """Whether this norm may compute what follows: nobody looks at either's output."""
@@ -100,7 +106,7 @@ class NormByShape(nn.BatchNorm2d):
         )
 
     def _has_choice(self, x: Tensor) -> bool:
-        if is_traced() or not (self.training and is_here()) or type(x) is not Tensor:
+        if is_traced(x) or not (self.training and is_here()):
             return False
         if x.device.type != "cpu" or x.ndim != 4 or x.dtype not in TYPES:
             return False

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ._traced import is_traced
+
 Array = Any  # of NumPy
 WIDTH = 512  # numbers in a row of the loops: thin maps are read as fewer, wider rows
 SHARED = 2**16  # numbers of a map under which a second thread costs more than it gives
@@ -120,7 +122,7 @@ class _FusedNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight_C, bias_C = ctx.saved_tensors
-        if torch.is_grad_enabled():  # this gradient is to be derived again
+        if torch.is_grad_enabled() or is_traced(grad):  # to be derived again, or transformed
             return *_derivable(ctx, (x, weight_C, bias_C), grad), None, None, None
         grad = grad.to(x.dtype).contiguous(memory_format=torch.channels_last)
         return *_gradients(x, grad, ctx.way), None, None, None
@@ -173,12 +175,14 @@ def _derivable(
     """The same gradients by PyTorch's functions, which have gradients of their own."""
     is_needed = ctx.needs_input_grad[:3]
     x, weight_C, bias_C = inputs
-    out = F.batch_norm(x, None, None, weight_C, bias_C, True, eps=ctx.way.eps)
-    if (bounds := ctx.way.bounds) != LINEAR:
-        # not clamp, which passes a gradient at its bounds: there ReLU and the loops pass none
-        out = F.hardtanh(out, bounds.low, bounds.high)
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        out = F.batch_norm(x, None, None, weight_C, bias_C, True, eps=ctx.way.eps)
+        if (bounds := ctx.way.bounds) != LINEAR:
+            # not clamp, which passes a gradient at its bounds: there ReLU and the loops pass none
+            out = F.hardtanh(out, bounds.low, bounds.high)
     wanted = [v for v, needed in zip(inputs, is_needed, strict=True) if needed]
-    found = iter(torch.autograd.grad(out, wanted, grad, create_graph=True))
+    found = iter(torch.autograd.grad(out, wanted, grad, create_graph=again))
     return tuple(next(found) if needed else None for needed in is_needed)
 
 
