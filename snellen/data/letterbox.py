@@ -2,7 +2,7 @@
 and below. Detection, segmentation and key points measure in it; `back` leads to original pixels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -69,6 +69,17 @@ class Letterbox:
     def _scale(self, points: Tensor) -> Tensor:
         down, right = (i / o for i, o in zip(self.inner, self.old, strict=True))
         return torch.tensor([right, down], device=points.device).repeat(points.shape[-1] // 2)
+
+
+def on_levels(inputs: Inputs) -> Inputs:
+    """Inputs whose mean is one of the 256 levels of a byte: padding is prepared to 0, exactly.
+
+    >>> on_levels(Inputs(1, 8, 8, (0.5,), (0.25,), "bytes")).mean == (128 / 255,)
+    True
+    """
+    if inputs.pixels != "bytes":
+        return inputs
+    return replace(inputs, mean=tuple(round(255 * mean) / 255 for mean in inputs.mean))
 
 
 def input_size(size: tuple[int, int], longer: int, multiple: int) -> tuple[int, int]:

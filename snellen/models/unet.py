@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ..nn._padding import Placed
 from ..nn.local_contrast import LocalContrast
 from ..nn.upsample import crop
 from ._columns import Count
@@ -20,6 +21,7 @@ from ._parts import conv_bn, conv_relu, he_init
 from ._row import Row
 
 Up = Literal["transposed", "nearest", "bilinear"]
+EPS = 1e-5  # of a picture's variance: one of a single colour stays 0
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Unet(Row):
 
     def build(self, classes: int, channels: int) -> Network:
         """x_BCHW -> logits_BKHW."""
-        stages: dict[str, nn.Module] = {"image": Level(channels) if self.level else nn.Identity()}
+        stages: dict[str, nn.Module] = {"image": Level() if self.level else nn.Identity()}
         cin = 2 * channels if self.level else channels
         for i, width in enumerate(self.widths):
             pool = [nn.MaxPool2d(2, ceil_mode=True)] if i else []
@@ -64,16 +66,22 @@ class Unet(Row):
 
 
 class Level(nn.Module):
-    """x_BCHW -> (B, 2C, H, W): the picture less its mean over its spread, and local contrast."""
+    """x_BCHW -> (B, 2C, H, W): the picture less its mean over its spread, and local contrast.
 
-    def __init__(self, channels: int) -> None:
+    What pads a picture of another shape than the input is 0, before and after, and nothing to both;
+    unless `padded` is no, where 0 may be a picture's own.
+    """
+
+    def __init__(self) -> None:
         super().__init__()
-        self.whole, self.local = nn.InstanceNorm2d(channels), LocalContrast()
+        self.local, self.padded = LocalContrast(), True
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """x_BCHW -> (B, 2C, H, W)."""
-        level = self.whole(x_BCHW)
-        return torch.cat([level, self.local(level)], 1)
+        placed = Placed.of(x_BCHW) if self.padded else Placed.whole(x_BCHW)
+        mean, spread = placed.moments(x_BCHW)
+        level = (x_BCHW - mean) * torch.rsqrt(spread + EPS)
+        return torch.cat([level, self.local(level, placed)], 1) * placed.inside(x_BCHW)
 
 
 class Upward(nn.Module):

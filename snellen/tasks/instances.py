@@ -163,8 +163,17 @@ def _masks(sample: Sample, size: tuple[int, int]) -> Tensor:
             )
         return torch.zeros(0, *size, dtype=torch.bool)
     frame = Letterbox(sample.size, size)
-    inner = F.interpolate(masks[None].float(), frame.inner, mode="nearest-exact")[0]
-    return frame.pad(inner, 0.0).bool()
+    high, wide = frame.inner
+    fitted = torch.zeros(len(masks), *size, dtype=torch.bool)
+    for mask, large in zip(fitted, masks, strict=True):  # one at a time: numbers take four times it
+        mask[:high, :wide] = _resized(large, frame.inner)
+    return fitted
+
+
+def _resized(mask_HW: Tensor, size: tuple[int, int]) -> Tensor:
+    if mask_HW.shape == size:
+        return mask_HW
+    return F.interpolate(mask_HW[None, None].to(torch.uint8), size, mode="nearest-exact")[0, 0]
 
 
 def _told(found: Found, frame: Letterbox) -> Prediction:

@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from ..core.errors import DataError, UnknownName, UsageError
 from ..data.inputs import Inputs
-from ..data.letterbox import Letterbox
+from ..data.letterbox import Letterbox, on_levels
 from ..data.sample import VOID, Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ..nn.dice import dice_loss
-from ._framed import common_size, framed, frames_of, input_hw
+from ._framed import OneByOne, common_size, framed, frames_of, input_hw
 from ._pixels import PixelScores
 from ._spread import spread_rows
 from .heads import full
@@ -65,7 +65,7 @@ class Segment(Task):
         part = source.train
         sizes = [part[row].size for row in spread_rows(len(part), LOOKS)]
         size = common_size(sizes, imgsz, limit=LIMIT, multiple=1)
-        inputs = replace(Inputs.of(part, max(size)), height=size[0], width=size[1])
+        inputs = replace(on_levels(Inputs.of(part, max(size))), height=size[0], width=size[1])
         shrinks = any(Letterbox(old, size).inner < old for old in sizes)
         spec = {"classes": list(source.classes), "inputs": inputs.as_dict(), "shrinks": shrinks}
         return cls(spec)
@@ -107,6 +107,9 @@ class Segment(Task):
                 f"{self.default_model} or another (`snellen models` lists them)"
             )
         self._loss()
+        first: Any = getattr(backbone, "image", None)
+        if hasattr(first, "padded"):  # where 0 is a level that pictures have, it tells no padding
+            first.padded = any(self.inputs().mean)
         return backbone
 
     def _loss(self) -> Any:
@@ -131,8 +134,8 @@ class Segment(Task):
                 raise DataError(f"{name} has no map of its size; task=segment learns from maps")
             return torch.full(frame.new, VOID, dtype=torch.uint8)
         known_HW = torch.where(_known(map_HW, len(self.names())), map_HW, VOID).to(torch.uint8)
-        inner = F.interpolate(known_HW[None, None].float(), frame.inner, mode="nearest-exact")
-        return frame.pad(inner[0, 0].to(torch.uint8), VOID)
+        inner = F.interpolate(known_HW[None, None], frame.inner, mode="nearest-exact")
+        return frame.pad(inner[0, 0], VOID)
 
     def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """The spec's loss over all pixels that have a class; auxiliary heads by their weight."""
@@ -144,10 +147,10 @@ class Segment(Task):
             parts[f"aux{i}"] = weight * self._loss()(aux_BKHW, true_BHW)
         return parts
 
-    def decode(self, out: Tensor, batch: Batch) -> list[Prediction]:
+    def decode(self, out: Tensor, batch: Batch) -> Sequence[Prediction]:
         """logits_BKHW -> the class of each pixel of the picture, and of each class how sure."""
-        pairs = zip(out.detach().float(), frames_of(batch), strict=True)
-        return [_told(logits_KHW, frame) for logits_KHW, frame in pairs]
+        frames, logits_BKHW = frames_of(batch), out.detach()
+        return OneByOne(lambda i: _told(logits_BKHW[i].float(), frames[i]), len(frames))
 
     def metric(self) -> Metric:
         """Counts over all pixels of the data set."""
@@ -208,18 +211,33 @@ def _said(size: Sequence[int]) -> str:
 def _told(logits_KHW: Tensor, frame: Letterbox) -> Prediction:
     """Where the input is coarser than the picture between its pixels, else by the nearest one."""
     high, wide = frame.inner
-    logits_KHW = logits_KHW[:, :high, :wide]
-    if frame.inner != frame.old:
-        finer = high >= frame.old[0] and wide >= frame.old[1]
-        mode = "nearest-exact" if finer else "bilinear"
-        logits_KHW = F.interpolate(logits_KHW[None], frame.old, mode=mode)[0]
-    best_HW, map_HW = logits_KHW.softmax(0).max(0)
+    best_HW, map_HW = _likeliest(logits_KHW[:, :high, :wide], frame)
     count = len(logits_KHW)
     sums = torch.zeros(count, device=best_HW.device).index_add(
         0, map_HW.flatten(), best_HW.flatten()
     )
     counts = map_HW.flatten().bincount(minlength=count)
     return Prediction(semantic_HW=map_HW.cpu(), scores_K=(sums / counts.clamp(min=1)).cpu())
+
+
+def _likeliest(logits_KHW: Tensor, frame: Letterbox) -> tuple[Tensor, Tensor]:
+    """Logits of the picture in the input -> of each pixel of the picture the best probability, and
+    whose it is. A class at a time: all of them would be many times the picture.
+    """
+    finer = all(new >= old for new, old in zip(frame.inner, frame.old, strict=True))
+    mode = "nearest-exact" if finer else "bilinear"
+    best_HW = logits_KHW.new_full(frame.old, -torch.inf)
+    total_HW = torch.zeros_like(best_HW)  # of exp(logit - best)
+    map_HW = torch.zeros(frame.old, dtype=torch.int64, device=best_HW.device)
+    for k, one in enumerate(logits_KHW):
+        one_HW = one
+        if frame.inner != frame.old:
+            one_HW = F.interpolate(one[None, None], frame.old, mode=mode)[0, 0]
+        map_HW.masked_fill_(one_HW > best_HW, k)
+        higher_HW = torch.maximum(best_HW, one_HW)
+        total_HW.mul_(best_HW.sub_(higher_HW).exp_()).add_((one_HW - higher_HW).exp_())
+        best_HW = higher_HW
+    return total_HW.reciprocal_(), map_HW
 
 
 TASKS = {"segment": Segment}

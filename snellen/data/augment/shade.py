@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from ...core.parts import Part
@@ -34,7 +34,14 @@ class Shade(Augment):
         light = beside(knots * strength, x) * x.std((1, 2, 3), keepdim=True, correction=0)
         wave = F.interpolate(light, x.shape[-2:], mode="bicubic", align_corners=True)
         wave -= wave.mean((1, 2, 3), keepdim=True)  # no brighter on the whole than at validation
-        return replace(batch, x=keep_type(x + wave, batch.x))
+        return replace(batch, x=keep_type(x + wave * _lit(batch.x), batch.x))
+
+
+def _lit(x_BCHW: Tensor) -> Tensor:
+    """Where there is a picture, (B, 1, H, W): rows and columns of one colour pad it."""
+    down_B1H1 = (x_BCHW != x_BCHW[..., :1]).any(3, keepdim=True).any(1, keepdim=True)
+    right_B11W = (x_BCHW != x_BCHW[..., :1, :]).any(2, keepdim=True).any(1, keepdim=True)
+    return down_B1H1 & right_B11W
 
 
 PARTS = {
