@@ -179,7 +179,9 @@ class TwoStageHead(nn.Module):
             )
         if joints != self.branch.joints:
             self.branch.joints = joints
-            self.outs[2] = self.branch.last(1)
+            (maps,) = self.outs[2].children()
+            assert isinstance(maps, JointMaps)
+            self.outs[2] = nn.Sequential(maps.with_outputs(joints))
         return self
 
     def people(self, anchors: Mapping[str, Any]) -> dict[str, Any]:
@@ -257,7 +259,9 @@ class JointMaps(nn.ConvTranspose2d):
     def with_outputs(self, joints: int) -> nn.ConvTranspose2d:
         """Such a layer for some joints."""
         fresh = JointMaps(self.in_channels, joints, 4, 2, 1).to(self.weight)
+        assert fresh.bias is not None
         nn.init.normal_(fresh.weight, std=FAINT)
+        nn.init.zeros_(fresh.bias)
         return fresh
 
 
