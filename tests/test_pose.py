@@ -307,11 +307,24 @@ def test_flip_is_not_usual_where_nobody_knows_the_sides():
         assert sum("has a partner in a mirror" in note for note in notes) == 1
 
 
-@pytest.mark.parametrize("skeleton", [None, Skeleton(("nose",))])
-def test_data_without_a_skeleton_are_refused_with_what_is_wanted(skeleton):
-    source = Source("cats", "coco", WorldSet(0, 4, LONE), ("cat",), skeleton=skeleton)
+def test_data_without_a_skeleton_are_refused_with_what_is_wanted():
+    source = Source("cats", "coco", WorldSet(0, 4, LONE), ("cat",))
     with pytest.raises(DataError, match="task=pose wants COCO annotations with keypoints"):
         Pose.from_source(source)
+
+
+def test_joints_without_limbs_are_learned_by_boxes_and_not_by_limbs():
+    loose = replace(open_data("shapes", task="pose"), skeleton=Skeleton(BODY.joints))
+    task = Pose.from_source(loose, imgsz=64)
+    with pytest.raises(DataError, match=r"no limbs between them.*model=keypoint_rcnn-small"):
+        task.build(sn.model("openpose-small", classes=task.num_outputs()))
+    net = task.build(sn.model("keypoint_rcnn-small", classes=task.num_outputs()))
+    batch = task.encode([loose.train[0], loose.train[1]])
+    batch = replace(batch, x=batch.x / 255)
+    parts = task.loss(net.train(), batch)
+    assert all(part.isfinite() for part in parts.values())
+    (found, _) = task.decode(task.oracle(batch), batch)
+    task.draw(loose.train[0], found)
 
 
 def test_a_classifier_finds_no_people(task):

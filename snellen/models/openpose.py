@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..core.errors import DataError
 from ._columns import Count
 from ._network import Network
 from ._parts import conv_bn, conv_relu
@@ -141,7 +142,14 @@ class Stages(nn.Module):
         return said
 
     def of(self, joints: int, limbs: int) -> "Stages":
-        """These stages for another skeleton: the neck stays, the branches are fresh."""
+        """These stages for another skeleton: the neck stays, the branches are fresh.
+
+        Raises DataError for joints without limbs.
+        """
+        if not limbs:
+            raise DataError("the data have joints and no limbs between them, by which OpenPose "
+                            "tells people apart; give the category of COCO's json a skeleton, or "
+                            "take model=keypoint_rcnn-small, which wants none")  # fmt: skip
         if (joints, limbs) == (self.joints, self.limbs):
             return self
         return Stages(self.row, joints, limbs, self.neck)

@@ -98,11 +98,10 @@ class Pose(Task):
     def from_source(cls, source: Source, imgsz: int | None = None) -> "Pose":
         """The skeleton and who has it from the data, the input from the pictures' size."""
         skeleton, looked = source.skeleton, described(source.train)
-        if skeleton is None or not skeleton.bones:
-            have = "no key points" if skeleton is None else "joints and no limbs between them"
+        if skeleton is None:
             raise DataError(
-                f"{source.name} ({source.format}) has {have}; task=pose wants COCO annotations "
-                "with keypoints, whose category names them and has a skeleton; or data=shapes"
+                f"{source.name} ({source.format}) has no key points; task=pose wants COCO "
+                "annotations with keypoints, YOLO's with kpt_shape, or data=shapes"
             )
         sizes = [sample.size for sample in looked]
         size = common_size(sizes, imgsz, limit=LIMIT, multiple=MULTIPLE)
