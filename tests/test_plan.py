@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from snellen.core.errors import UsageError
 from snellen.tasks.compute import pick_device
+from snellen.train import idle
 from snellen.train.plan import resolve
-from snellen.train.recipe import RANGES, Recipe
+from snellen.train.recipe import Recipe
 from snellen.train.speed import Facts, Machine, choose, fits_in_memory
+from snellen.train.values import RANGES
 
 TYPED = st.fixed_dictionaries(
     {},
@@ -158,3 +160,53 @@ def test_every_choice_for_speed_is_said_with_its_reason():
             assert choice.reason
             assert not choice.quiet or f"{choice.setting}={choice.value}" in usual
     assert "(speed=off)" in usual
+
+
+def test_a_small_net_of_short_steps_is_not_compiled_on_a_gpu():
+    gpu = Machine(cores=8, busy=0.0, bf16=True, cuda=True, free_bytes=1 << 34, bf16_gpu=True)
+    recipe = Recipe(epochs=200, batch=128)  # 78,000 steps
+    for layers, compiled in ((4, False), (100, True)):
+        facts = Facts(50_000, macs=100_000, layers=layers)
+        assert resolve(recipe, {}, facts).then(facts, gpu).recipe.compile is compiled
+
+
+def test_typed_workers_read_instead_of_threads_also_in_a_run_that_goes_on():
+    machine = Machine(cores=8, busy=0.0, bf16=False, cuda=False, free_bytes=1 << 34)
+
+    def reading(**typed):
+        return resolve(Recipe().change(**typed), typed, Facts(99)).then(Facts(99), machine)
+
+    assert (reading().recipe.workers, reading().recipe.readers) == (4, 8)
+    assert (reading(workers=2).recipe.workers, reading(workers=2).recipe.readers) == (2, 0)
+    assert reading(readers=0).recipe.workers == 0
+    gone_on = reading().again(reading().recipe.change(workers=3), {"workers": 3})
+    assert (gone_on.recipe.workers, gone_on.recipe.readers) == (3, 0)
+    with pytest.raises(UsageError, match="workers=2 and readers=3"):
+        reading(workers=2, readers=3)
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"amp": "fp16"}, "amp=fp16 is for a GPU"),
+        ({"norm": "by_shape", "channels_last": False}, "norm=by_shape needs channels_last"),
+        ({"convolution": "by_shape", "compile": True}, "convolution=by_shape does nothing beside"),
+        ({"convolution": "by_shape", "device": "cuda"}, "is for a processor"),
+        ({"norm": "by_shape"}, "norm=by_shape needs numba"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(typed, words, monkeypatch):
+    monkeypatch.setattr(idle, "is_here", lambda: words != "norm=by_shape needs numba")
+    machine = Machine(cores=2, busy=0.0, bf16=False, cuda=False, free_bytes=1 << 34)
+    facts = Facts(99, macs=1000)
+    done = resolve(Recipe().change(**typed), typed, facts).then(facts, machine).recipe
+    idle.refuse_powerless(done, {})
+    with pytest.raises(UsageError, match=words):
+        idle.refuse_powerless(done, typed)
+
+
+def test_by_shape_takes_channels_last_with_it_in_a_tiny_net():
+    machine = Machine(cores=2, busy=0.0, bf16=False, cuda=False, free_bytes=1 << 34)
+    facts = Facts(99, macs=1000)
+    plan = resolve(Recipe(convolution="by_shape"), {}, facts).then(facts, machine)
+    assert plan.recipe.channels_last is True

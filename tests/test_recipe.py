@@ -8,15 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snellen.core.errors import UsageError
-from snellen.train.recipe import (
-    RANGES,
-    Expect,
-    Recipe,
-    aliases,
-    parse,
-    resolve_name,
-    settings,
-)
+from snellen.train.recipe import Expect, Recipe, aliases, parse, resolve_name, settings
+from snellen.train.values import RANGES
 
 KINDS = {f.name: f for f in settings()}
 WORDS = {
@@ -84,7 +77,7 @@ def test_text_is_read_as_the_settings_own_type(name, text, value):
 @pytest.mark.parametrize(
     ("name", "text", "wanted"),
     [("lr", "abc", "a number; for example lr=0.01"), ("epochs", "5.5", "a whole number"),
-     ("epochs", "many", "epochs=10"), ("batch", "0", "1 or more"), ("lr", "-1", "positive"),
+     ("epochs", "many", "epochs=10"), ("batch", "0", "between 1 and"), ("lr", "-1", "positive"),
      ("split", "1.5", "between 0 and 0.9"), ("optim", "sdg", "sgd, .*, adam, adamw"),
      ("compile", "perhaps", "yes or no"), ("speed", "fast", "auto, off"),
      ("epochs", "nan", "epochs"), ("epochs", "inf", "whole number"),

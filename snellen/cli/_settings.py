@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, get_args, get_type_hints
 
 from ..core.errors import UnknownName, UsageError, nearest
-from ..train.recipe import SWITCH, Recipe, aliases, parse, resolve_name, settings
+from ..train.recipe import Recipe, aliases, parse, resolve_name, settings
+from ..train.values import SWITCH, WORDS
 from ._verbs import KEY
 
 OWN = {  # words of the command that are no settings of a recipe
@@ -106,7 +107,8 @@ def _is_switch(word: str) -> bool:
 
 
 def _switch_words(word: str) -> set[str]:
-    return {*SWITCH, *_choices(name_of(word)[0]), "auto", "none"}
+    name, _ = name_of(word)
+    return {*SWITCH, *_choices(name), *WORDS.get(name, ()), "auto", "none"}
 
 
 def _choices(name: str) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ class Verb(click.Command):
             return [word]
         if not options[key].is_flag:
             return [f"--{key}={value}"]
-        from ..train.recipe import SWITCH
+        from ..train.values import SWITCH
 
         if (switch := SWITCH.get(value.lower())) is None:
             raise UsageError(f"{match[1]}={value!r} is not yes or no")

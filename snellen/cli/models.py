@@ -48,7 +48,7 @@ def _described(names: list[str]) -> Iterator[dict[str, Any]]:
 
 def _read(word: str) -> tuple[str, Any]:
     """A typed option -> its name and value: a number, a list of them, yes, no, or a word."""
-    from ..train.recipe import SWITCH
+    from ..train.values import SWITCH
 
     match = KEY.fullmatch(word.removeprefix("--"))
     if match is None:

@@ -4,13 +4,12 @@ It is also the whole list of settings: the command line, its help, its aliases a
 these fields, so a setting is added here and nowhere else. None means that Snellen chooses.
 """
 
-import math
-from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
 from ..core.errors import UnknownName, UsageError, nearest
+from .values import SWITCH, check_range, meant
 
 OPTIMISERS = (  # those of optim/by_name.py, which the help must not load
     "sgd", "momentum", "caffe", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw",
@@ -164,7 +163,11 @@ class Recipe:
     speed: str = setting(
         "auto", "let Snellen choose the fast settings, or off", (), ("auto", "off")
     )
-    name: str | None = setting(None, "name of the run", ("run_name", "exp_name", "experiment"))
+    name: str | None = setting(
+        None,
+        "name of the run; the data's if not said, or auto",
+        ("run_name", "exp_name", "experiment"),
+    )
     project: str = setting(
         "runs", "folder of the runs", ("output_dir", "out_dir", "output", "logdir", "log_dir")
     )
@@ -235,18 +238,14 @@ def parse(name: str, value: Any) -> Any:
         if type(None) not in options:
             raise UsageError(f"{name}={value!r} has no automatic value; give {_wanted(kind, spec)}")
         return None
-    result = _convert(name, value, kind, spec)
     choices = spec.metadata["choices"]
+    result = _convert(name, meant(name, value), kind, spec)
     if choices and result not in choices:
         near = nearest(str(result), choices, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UsageError(f"{name}={value!r} is not one of {', '.join(choices)}{hint}")
-    _check_range(name, result)
+    check_range(name, result)
     return result
-
-
-SWITCH = {"true": True, "yes": True, "on": True, "1": True,
-          "false": False, "no": False, "off": False, "0": False}  # fmt: skip
 
 
 def _convert(name: str, value: Any, kind: type, spec: Field[Any]) -> Any:
@@ -257,7 +256,7 @@ def _convert(name: str, value: Any, kind: type, spec: Field[Any]) -> Any:
     elif kind is str:
         if switch is not None and "off" in choices:  # amp=yes, --amp, amp=True from Python
             return next(c for c in choices if (c == "off") is not switch)
-        return str(value)
+        return next((c for c in choices if c == str(value).lower()), str(value))
     else:
         try:
             if kind is float:
@@ -278,35 +277,3 @@ def _wanted(kind: type, spec: Field[Any]) -> str:
 def _example(name: str) -> str:
     usual = {"lr": "lr=0.01", "epochs": "epochs=10", "batch": "batch=64", "imgsz": "imgsz=224"}
     return usual.get(name, f"{name}=1")
-
-
-RANGES: Mapping[str, tuple[float, float, str]] = {
-    # least and greatest value that makes sense, and what is wanted
-    "split": (0.0, 0.9, "between 0 and 0.9"),
-    "epochs": (0, 1e6, "0 or more"),
-    "batch": (1, 1e7, "1 or more"),
-    "imgsz": (1, 1e5, "1 or more pixels"),
-    "lr": (0.0, float("inf"), "0 or a positive number"),
-    "momentum": (0.0, 0.99999, "at least 0 and below 1"),
-    "momentum_end": (0.0, 0.99999, "at least 0 and below 1"),
-    "half_life": (1e-9, float("inf"), "above 0"),
-    "l1": (0.0, float("inf"), "0 or more"),
-    "max_norm": (1e-9, float("inf"), "above 0"),
-    "clip": (1e-9, float("inf"), "above 0"),
-    "weight_decay": (0.0, float("inf"), "0 or more"),
-    "bins": (2, 1000, "between 2 and 1000"),
-    "label_smoothing": (0.0, 1.0, "between 0 and 1"),
-    "workers": (0, 1024, "0 or more"),
-    "readers": (0, 1024, "0 or more"),
-    "threads": (1, 4096, "1 or more"),
-    "patience": (1, 1e6, "1 or more"),
-    "save_minutes": (0.0, float("inf"), "0 or more"),
-    "seed": (0, 2**63 - 1, "0 or more"),
-}
-
-
-def _check_range(name: str, value: Any) -> None:
-    if name in RANGES:
-        low, high, wanted = RANGES[name]
-        if not low <= value <= high or math.isinf(value):
-            raise UsageError(f"{name}={value} is out of range; it must be {wanted}")
