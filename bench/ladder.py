@@ -28,10 +28,9 @@ from snellen.data.sample import Prediction, Sample
 from snellen.data.selective_search import search_regions
 from snellen.nn.detector import Found, Truth
 from snellen.nn.fast_rcnn import FastRcnn, judged_things, region_loss, sample_regions
-from snellen.nn.iou import box_iou
 from snellen.nn.nms import non_maximum_suppression
 from snellen.nn.region_features import pool_regions, warp_regions
-from snellen.nn.region_judge import Judge, fit_judge
+from snellen.nn.region_judge import Judge, fit_judge, match_classes
 from snellen.tasks._coco import CocoScores
 from snellen.tasks.detect import Detect
 
@@ -76,10 +75,9 @@ def fit(look: Look, samples: list[Sample], regions: list[Tensor], classes: int) 
             continue
         boxes = torch.cat([found, true])
         features.append(look(sample.image_CHW[None], boxes))
-        overlap, row = box_iou(boxes, true).max(1)
-        matches.append((boxes, overlap, labels[row], true[row]))
-    boxes, overlap, label, wanted = (torch.cat(part) for part in zip(*matches, strict=True))
-    return fit_judge(torch.cat(features), boxes, (overlap, label, wanted), classes=classes)
+        matches.append((boxes, *match_classes(boxes, Truth(true, labels), classes=classes)))
+    boxes, overlap, wanted = (torch.cat(part) for part in zip(*matches, strict=True))
+    return fit_judge(torch.cat(features), boxes, (overlap, wanted), classes=classes)
 
 
 def judge(
