@@ -1,6 +1,8 @@
 """JPEGs read near the wanted size, by threads, copies on the disk: the same pictures, always."""
 
 import io
+import os
+import pickle
 import shutil
 import time
 
@@ -15,6 +17,7 @@ from snellen.core import registry
 from snellen.core.cache import cache_folder
 from snellen.core.errors import DataError
 from snellen.data import jpeg
+from snellen.data import near as near_module
 from snellen.data.images import decode_near, read_image, read_pixels
 from snellen.data.inputs import Inputs
 from snellen.data.near import Near
@@ -23,6 +26,7 @@ from snellen.data.pixel_cache import PixelCache
 from snellen.data.sample import Sample, Target
 from snellen.data.source import SampleSet
 from snellen.tasks.classify import Classify
+from snellen.train import ahead as ahead_module
 from snellen.train.ahead import Ahead
 from snellen.train.feed import Resident, Streamed
 from snellen.train.held import Held
@@ -269,3 +273,84 @@ def test_a_training_is_the_same_whatever_becomes_of_cache_and_threads(
     shutil.rmtree(cache_folder() / "pixels")
     monkeypatch.setattr(jpeg, "is_here", lambda: False)
     same(whole, sn.train(resume=next((tmp_path / "cut").iterdir()), readers=3, quiet=True))
+
+
+class Large(SampleSet):
+    """Pictures of a megabyte, each made when it is asked for."""
+
+    classes = ("one",)
+    repeatable = reads_files = True
+
+    def __init__(self):
+        self.asked = []
+
+    def __len__(self):
+        return 400
+
+    def __getitem__(self, i):
+        self.asked.append(i)
+        return Sample(torch.zeros(1, 1024, 1024, dtype=torch.uint8), Target(label=0), index=i)
+
+
+def test_no_more_bytes_are_read_ahead_than_there_is_room_for(monkeypatch):
+    monkeypatch.setattr(ahead_module, "IN_FLIGHT", 5 * 2**20)
+    part = Large()
+    ahead = Ahead(part, threads=2)
+    for step in range(3):
+        ahead.expect(range(16 * step, 16 * step + 48))
+        rows = range(16 * step, 16 * step + 16)
+        assert [sample.index for sample in ahead.samples(rows)] == list(rows)
+        for future in list(ahead._coming.values()):
+            future.result()
+        assert sorted(part.asked) == list(range(16 * step + 16 + 5))  # five more, and no others
+    ahead.close()
+
+
+def test_another_writers_half_written_copy_is_left_and_a_dead_one_swept(tmp_path):
+    picture = torch.zeros(3, 64, 64, dtype=torch.uint8)
+
+    def put(name, most):
+        kept = PixelCache(tmp_path, most=most)
+        kept.put(kept.key(name, "k"), picture, (64, 64))
+        return kept.get(kept.key(name, "k")) is not None
+
+    alive, dead = (tmp_path / "ab" / f".{name}.tmp" for name in ("alive", "dead"))
+    (tmp_path / "ab").mkdir()
+    for beside, age in ((alive, 60), (dead, 86_400)):
+        beside.write_bytes(b"half")
+        os.utime(beside, (time.time() - age,) * 2)
+    assert put(b"0", 13_000)
+    assert put(b"1", 13_000)  # the first makes room, though younger than what is half written
+    assert alive.exists()
+    assert not dead.exists()
+
+
+def test_a_cache_whose_folder_is_removed_meanwhile_goes_on(tmp_path, monkeypatch):
+    kept, picture = PixelCache(tmp_path / "kept"), torch.zeros(3, 8, 8, dtype=torch.uint8)
+    replace = os.replace
+
+    def gone(beside, path):
+        os.unlink(beside)
+        replace(beside, path)
+
+    monkeypatch.setattr(os, "replace", gone)
+    kept.put(kept.key(b"0", "k"), picture, (8, 8))
+    monkeypatch.setattr(os, "replace", replace)
+    kept.put(kept.key(b"1", "k"), picture, (8, 8))
+    assert kept.get(kept.key(b"0", "k")) is None
+    assert kept.get(kept.key(b"1", "k")) is not None
+
+
+@pytest.mark.parametrize("name", ["FIT", "__version__"])
+def test_another_way_of_fitting_uses_no_old_copy(name, monkeypatch):
+    near = Near(INPUTS)
+    before = near._how(3)
+    monkeypatch.setattr(near_module, name, "another")
+    assert near._how(3) != before
+
+
+def test_a_part_with_a_cache_is_sent_to_workers_that_start_anew(folder):
+    source = open_data(folder, split=0.0)
+    near = Near(INPUTS)
+    part = pickle.loads(pickle.dumps(source.train.near(near)))
+    assert torch.equal(part[3].image_CHW, source.train.near(near)[3].image_CHW)

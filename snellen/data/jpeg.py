@@ -6,7 +6,7 @@ file) is left to Pillow, so that it is read, or refused by name, as anywhere.
 
 import io
 from functools import cache
-from importlib import import_module
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from typing import Any
 
@@ -30,6 +30,12 @@ def is_here() -> bool:
     True
     """
     return find_spec("simplejpeg") is not None
+
+
+@cache
+def version() -> str | None:
+    """Which simplejpeg is installed, or None."""
+    return metadata.version("simplejpeg") if is_here() else None
 
 
 def shrinking(size: Size, wanted: Size | None) -> int:

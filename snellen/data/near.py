@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from ..core.cache import cache_folder
+from ..version import __version__
 from . import jpeg
 from .images import decode_near, read_bytes
 from .inputs import Inputs
 from .pixel_cache import PixelCache, Size
 
 LARGE = 256 * 256  # pixels of a file from which a copy is read in less time than it is decoded
+FIT = 1  # raised with each change of `Inputs.fit` or of decoding, so that old copies are not used
 SMALL_FILE = 4096  # bytes, in which so many pixels are hardly found
 
 
@@ -57,5 +59,5 @@ class Near:
         """What the pixels depend on beside the file."""
         inputs = self.inputs
         shape = f"{inputs.channels}x{inputs.height}x{inputs.width}"
-        makers = f"{PIL.__version__} {jpeg.is_here()} {torch.__version__}"
-        return f"{shape} of {channels}, {jpeg.SPARE}, {makers}"
+        makers = f"{__version__} {PIL.__version__} {jpeg.version()} {torch.__version__}"
+        return f"{shape} of {channels}, {jpeg.SPARE}, {FIT}, {makers}"

@@ -10,9 +10,11 @@ import os
 import shutil
 import struct
 import threading
+import time
 import zlib
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +24,7 @@ from ..core.cache import cache_folder
 MOST, SHARE = 4 * 2**30, 0.1  # bytes in all, and of what is free on the disk
 HEAD = struct.Struct("<4sI5I")  # mark, checksum; C, H, W; H, W of the file
 MARK = b"SNP1"
+DEAD = 3600.0  # seconds after which nobody writes on a half-written file
 
 Size = tuple[int, int]
 
@@ -43,6 +46,14 @@ class PixelCache:
         self.folder, self.most = folder or cache_folder() / "pixels", most
         self._room: int | None = None  # bytes that may still be written; None before the first
         self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A process that is sent a cache has a lock of its own, and looks for room itself."""
+        return {"folder": self.folder, "most": self.most}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """As new."""
+        self.__init__(**state)  # type: ignore[misc]
 
     @staticmethod
     def key(data: bytes, how: str) -> str:
@@ -76,8 +87,9 @@ class PixelCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             beside.write_bytes(head + pixels)
             os.replace(beside, path)
-        except OSError:
-            self._room = 0  # a full disk, or a folder that cannot be written
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):  # else someone else has tidied up
+                self._room = 0  # a full disk, or a folder that cannot be written
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
 
@@ -96,12 +108,7 @@ class PixelCache:
 
     def _make_room(self) -> int:
         """Remove the oldest files where there are more than three quarters of what may be."""
-        files = []
-        with contextlib.suppress(OSError):
-            for path in self.folder.glob("??/*"):
-                with contextlib.suppress(OSError):
-                    stat = path.stat()
-                    files.append((stat.st_mtime, stat.st_size, path))
+        files = self._files()
         held = sum(size for _, size, _ in files)
         most = min(self.most, held + int(SHARE * _free(self.folder)))
         for _, size, path in sorted(files):
@@ -111,6 +118,21 @@ class PixelCache:
                 path.unlink(missing_ok=True)
                 held -= size
         return max(0, most - held)
+
+    def _files(self) -> list[tuple[float, int, Path]]:
+        """When each was written, its bytes and path; half-written ones are left to their writers,
+        and removed where these must be dead.
+        """
+        files = []
+        with contextlib.suppress(OSError):
+            for path in self.folder.glob("??/*"):
+                with contextlib.suppress(OSError):
+                    stat = path.stat()
+                    if not path.name.startswith("."):
+                        files.append((stat.st_mtime, stat.st_size, path))
+                    elif time.time() - stat.st_mtime > DEAD:
+                        path.unlink(missing_ok=True)
+        return files
 
 
 def _free(folder: Path) -> int:

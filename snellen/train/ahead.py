@@ -7,8 +7,12 @@ copies and without starting anything anew. What is read does not depend on how m
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from torch import Tensor
+
 from ..data.sample import Sample
 from ..data.source import SampleSet
+
+IN_FLIGHT = 2**28  # bytes of pictures and masks that are read before they are asked for
 
 
 class Ahead:
@@ -26,28 +30,54 @@ class Ahead:
         self.part, self.threads = part, threads if part.reads_files else 0
         self._pool: ThreadPoolExecutor | None = None
         self._coming: dict[int, Future[Sample]] = {}
+        self._wanted: dict[int, None] = {}  # rows to be read when there is room
+        self._largest = 0  # bytes of a sample so far
 
     def expect(self, rows: Sequence[int]) -> None:
-        """Begin to read these rows."""
-        if not self.threads:
-            return
+        """Begin to read these rows, as many as IN_FLIGHT has room for; the rest when it has."""
+        if self.threads:
+            self._wanted |= dict.fromkeys(row for row in rows if row not in self._coming)
+            self._fill()
+
+    def _fill(self) -> None:
+        """Before the size of a sample is known, as many as there are threads."""
+        most = IN_FLIGHT // self._largest if self._largest else self.threads
+        for row in list(self._wanted)[: max(0, most - len(self._coming))]:
+            self._begin(row)
+
+    def _begin(self, row: int) -> None:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads, "snellen-read")
-        for row in rows:
-            if row not in self._coming:
-                self._coming[row] = self._pool.submit(self.part.__getitem__, row)
+        self._wanted.pop(row, None)
+        self._coming[row] = self._pool.submit(self._read, row)
+
+    def _read(self, row: int) -> Sample:
+        sample = self.part[row]
+        self._largest = max(self._largest, _num_bytes(sample))
+        return sample
 
     def samples(self, rows: Sequence[int]) -> list[Sample]:
         """The samples of these rows, waited for; raises what reading one of them raised."""
-        self.expect(rows)
         if not self.threads:
             return [self.part[row] for row in rows]
+        for row in rows:
+            if row not in self._coming:
+                self._begin(row)
         coming = {row: self._coming.pop(row) for row in set(rows)}
-        return [coming[row].result() for row in rows]
+        samples = {row: future.result() for row, future in coming.items()}
+        self._fill()
+        return [samples[row] for row in rows]
 
     def close(self) -> None:
         """Forget what was expected and not asked for, and end the threads."""
         self._coming.clear()
+        self._wanted.clear()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
+
+
+def _num_bytes(sample: Sample) -> int:
+    """The picture and all tensors of its target."""
+    tensors = [sample.image_CHW, *sample.target.given().values()]
+    return sum(t.nbytes for t in tensors if isinstance(t, Tensor))

@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..core.compiled import is_here
-from ..core.errors import UsageError
 from ..optim.by_name import OPTIMISERS
-from ..optim.schedules import DECAYS
+from .idle import refuse_idle
 from .recipe import Recipe, settings
-from .speed import Choice, Facts, Machine, can_compile, choose
+from .speed import Choice, Facts, Machine, choose
 
 SAMPLES = 100_000  # that a training sees in all, where its task does not say another number
 FEW_STEPS = 300  # in fewer, running statistics lag behind weights that move fast
@@ -54,6 +52,8 @@ class Plan:
 
     def again(self, recipe: Recipe, typed: Mapping[str, Any]) -> "Plan":
         """The plan of a run that goes on with `recipe`, of which `typed` is newly said."""
+        if typed.get("workers") and typed.get("readers") is None:
+            recipe = replace(recipe, readers=0)  # else they would have nothing to read
         said = {name: "you" for name, value in typed.items() if value is not None}
         kept = tuple(choice for choice in self.choices if choice.setting not in said)
         return Plan(recipe, {**self.set_by, **said}, kept)
@@ -65,38 +65,8 @@ def resolve(recipe: Recipe, typed: Mapping[str, Any], facts: Facts) -> Plan:
     """
     set_by = {f.name: _origin(f.name, recipe, typed) for f in settings()}
     plan = Plan(recipe, set_by, ()).filled(_usual(recipe, facts))
-    _refuse_idle(plan.recipe, typed)
+    refuse_idle(plan.recipe, typed)
     return plan
-
-
-def _refuse_idle(recipe: Recipe, typed: Mapping[str, Any]) -> None:
-    """Raise UsageError where a typed value would have no effect beside another."""
-    if typed.get("half_life") is not None and recipe.schedule not in DECAYS:
-        raise UsageError(
-            f"half_life={recipe.half_life:g} says nothing to schedule={recipe.schedule}; "
-            f"it is for schedule={', '.join(DECAYS)}"
-        )
-    if typed.get("preparing") == "compiled":
-        _refuse_uncompiled(recipe.augment)
-    for name in ("momentum", "momentum_end"):
-        if typed.get(name) and OPTIMISERS[recipe.optim or "adamw"].momentum is None:
-            raise UsageError(
-                f"optim={recipe.optim} has no momentum, so {name}={typed[name]} would do nothing; "
-                "leave it out, or take optim=rmsprop"
-            )
-
-
-def _refuse_uncompiled(augment: str | None) -> None:
-    if not is_here():
-        raise UsageError(
-            "preparing=compiled needs numba, which is not installed: pip install 'snellen[fast]', "
-            "or leave it out"
-        )
-    if not can_compile(augment):
-        raise UsageError(
-            f"preparing=compiled has no loops for augment={augment}, only for flip, vflip, one "
-            "crop and one jitter; leave it out, or change augment"
-        )
 
 
 def _origin(name: str, recipe: Recipe, typed: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from ..tasks.compute import Compute, at_once
 from ..tasks.task import Task
 from .feed import Feed, order
 from .held import encode
+from .idle import refuse_powerless
 from .plan import Plan, resolve
 from .recipe import Recipe
 from .rehearsal import rehearse
@@ -86,7 +87,11 @@ def prepare(
     params, macs = measure(net, task)
     inputs = task.inputs()
     values = inputs.channels * inputs.height * inputs.width
-    plan = plan.then(replace(facts, params=params, macs=macs, values=values), machine)
+    layers = sum(not any(module.children()) for module in net.modules())
+    facts = replace(facts, params=params, macs=macs, layers=layers, values=values)
+    plan = plan.then(facts, machine)
+    if before is None:
+        refuse_powerless(plan.recipe, typed)
     plan = plan.filled([home(source, task, plan.recipe, machine)])
     done = plan.recipe
     compute = Compute.of(done.device, done.amp, done.channels_last)

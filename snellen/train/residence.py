@@ -1,6 +1,9 @@
 """Where the samples of a part live while a network learns: in memory, or in their files."""
 
 from collections.abc import Callable
+from dataclasses import replace
+
+import torch
 
 from ..core.errors import UsageError
 from ..data.near import Near
@@ -53,9 +56,13 @@ def home(source: Source, task: Task, recipe: Recipe, machine: Machine) -> Choice
         return Choice("residency", "files", "samples may differ each time they are read")
     total = sum(held_bytes(as_fed(part, task, recipe), task, part is parts[-1]) for part in parts)
     size = f"{total / 1e6:,.0f} MB"
+    device = pick_device(recipe.device or "cpu")
+    if device.type == "cuda":  # where they would live
+        machine = replace(machine, free_bytes=torch.cuda.mem_get_info(device)[0])
     if fits_in_memory(total, machine):
         return Choice("residency", "memory", f"{size} encoded, read once", quiet=True)
-    return Choice("residency", "files", f"{size} encoded, over a quarter of the free memory")
+    where = "the GPU's" if device.type == "cuda" else "the"
+    return Choice("residency", "files", f"{size} encoded, over a quarter of {where} free memory")
 
 
 def make_feeds(source: Source, task: Task, recipe: Recipe, told: Told) -> tuple[Feed, Feed | None]:
@@ -77,7 +84,8 @@ def _feed(
         return Streamed(part, task, batch, recipe.workers or 0, readers=readers)
     device = pick_device(recipe.device or "cpu")
     home = device if device.type == "cuda" else None
-    held = Held(part, task, device=home, each=each, targets=judged, readers=readers)
+    threads = readers or recipe.workers or 0  # read once, for which no process need be started
+    held = Held(part, task, device=home, each=each, targets=judged, readers=threads)
     held.read(READ_AHEAD)
     return Resident(held, batch)
 

@@ -25,7 +25,8 @@ LONG_WORK = 5e12  # multiply-adds of a run, minutes, under which ten seconds for
 # Of compiling, by other people's reports; none of it was measured on a GPU here
 COMPILE_SECONDS = 60.0  # for forward and backward of a network, with CUDA graphs
 COMPILED_GAIN = 0.2  # share of a step that compiling saves
-GPU_RATE, LAUNCHES = 5e13, 5e-3  # FLOP a second that a GPU reaches; seconds a step at least
+GPU_RATE = 5e13  # FLOP a second that a GPU reaches
+LAUNCHES = 8e-5  # seconds that a layer takes of a step at least: 5 ms in all of ResNet-18
 SPARED = 0.3  # of a core that others may use and it still counts as free
 RESIDENT_SHARE = 0.25  # of the free memory that an encoded data set may fill
 
@@ -79,6 +80,7 @@ class Facts:
     usual: Mapping[str, Any] = field(default_factory=dict)  # the task's usual settings
     params: int = 0
     macs: int = 0  # multiply-adds of one sample
+    layers: int = 0  # modules without modules of their own
     values: int = 0  # numbers that the network is fed of one sample
 
 
@@ -109,15 +111,14 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
         where,
         _threads(device, tiny, machine),
         _precision(device, tiny, machine),
-        _memory_format(tiny),
+        _memory_format(tiny, recipe),
         _malloc(device, tiny),
         _convolution(device, tiny, recipe),
         _norm(device, tiny, recipe, facts, machine),
         _compile(device, tiny, recipe, facts),
         _preparing(device, recipe, facts, machine),
-        Choice("workers", 0 if machine.cores <= 2 else min(4, machine.cores - 1),
-               f"{machine.cores} cores", quiet=True),
-        Choice("readers", min(8, _to_share(machine)), _others(machine), quiet=True),
+        _workers(recipe, machine),
+        _readers(recipe, machine),
         Choice("fused", True, "one kernel for all weights, where the optimiser has it", quiet=True),
         Choice("decoding", "near", "a picture is fed smaller than it is", quiet=True),
     ]  # fmt: skip
@@ -132,6 +133,19 @@ def _threads(device: str, tiny: bool, machine: Machine) -> Choice:
     if most is not None and most < _to_share(machine):
         return Choice("threads", most, f"OMP_NUM_THREADS={most} is set")
     return Choice("threads", _to_share(machine), _others(machine))
+
+
+def _workers(recipe: Recipe, machine: Machine) -> Choice:
+    if recipe.readers == 0 or machine.cores <= 2:
+        reason = f"{machine.cores} cores" if machine.cores <= 2 else "readers=0 reads nothing ahead"
+        return Choice("workers", 0, reason, quiet=True)
+    return Choice("workers", min(4, machine.cores - 1), f"{machine.cores} cores", quiet=True)
+
+
+def _readers(recipe: Recipe, machine: Machine) -> Choice:
+    if recipe.workers:
+        return Choice("readers", 0, f"{recipe.workers} workers read")
+    return Choice("readers", min(8, _to_share(machine)), _others(machine), quiet=True)
 
 
 def _to_share(machine: Machine) -> int:
@@ -151,8 +165,8 @@ def _precision(device: str, tiny: bool, machine: Machine) -> Choice:
     return Choice("amp", "off", "no bf16 units here")
 
 
-def _memory_format(tiny: bool) -> Choice:
-    if tiny:
+def _memory_format(tiny: bool, recipe: Recipe) -> Choice:
+    if tiny and "by_shape" not in (recipe.convolution, recipe.norm):
         return Choice("channels_last", False, "a tiny network gains nothing from it")
     return Choice("channels_last", True, "convolutions read channels together")
 
@@ -186,7 +200,7 @@ def _compile(device: str, tiny: bool, recipe: Recipe, facts: Facts) -> Choice:
         return Choice("compile", False, reason, quiet=tiny)
     num_samples = facts.num_samples * (recipe.epochs or 0)
     steps = num_samples / (recipe.batch or 1)
-    seconds = max(6 * facts.macs * num_samples / GPU_RATE, steps * LAUNCHES)
+    seconds = max(6 * facts.macs * num_samples / GPU_RATE, steps * facts.layers * LAUNCHES)
     long = "about" if seconds * COMPILED_GAIN > COMPILE_SECONDS else "only about"
     reason = f"{long} {seconds:.0f} s of steps to earn back {COMPILE_SECONDS:.0f} s of compiling"
     return Choice("compile", seconds * COMPILED_GAIN > COMPILE_SECONDS, reason)

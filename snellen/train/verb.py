@@ -11,6 +11,7 @@ from torch import nn
 
 from ..core import registry
 from ..core.compiled import is_here
+from ..core.cores import seen_cores
 from ..core.errors import UsageError
 from ..core.events import read_events
 from ..core.runfolder import RunFolder, create, find
@@ -32,6 +33,7 @@ MAY_CHANGE = (
     "data", "val",
 )  # fmt: skip
 CHANGES_RESULT = ("epochs", "device", "threads")
+THREADS_A_CORE = 8  # at most: with more, all that is done is taking turns
 
 
 def train(data: Any, own: nn.Module | None, settings: Mapping[str, Any]) -> Path:
@@ -46,6 +48,7 @@ def train(data: Any, own: nn.Module | None, settings: Mapping[str, Any]) -> Path
     if isinstance(data, str | Path):
         typed["data"], data = str(data), None
     say = _Say(quiet)
+    _weigh_threads(typed.get("threads"), say)
     if resume is not None:
         if name is not None:
             raise UsageError(f"resume={resume} and recipe={name} cannot both be said")
@@ -78,6 +81,20 @@ def read_settings(words: Mapping[str, Any]) -> dict[str, Any]:
             raise UsageError(f"{name} is said twice: {typed[name]} and {value} ({word})")
         typed[name] = parse(name, value)
     return typed
+
+
+def _weigh_threads(threads: int | None, note: Note) -> None:
+    """Typed threads beside the cores: more of them wait for each other at every layer."""
+    cores = len(seen_cores())
+    if threads is None or threads <= cores:
+        return
+    if threads > THREADS_A_CORE * cores:
+        raise UsageError(
+            f"threads={threads} is out of range; it must be between 1 and {THREADS_A_CORE * cores}, "
+            f"{THREADS_A_CORE} for each core of this process ({cores}); one for each is fastest"
+        )
+    note(f"threads={threads} are more than this process has cores ({cores}): they wait for each "
+         "other, so the training is slower")  # fmt: skip
 
 
 def fresh(name: str | None, typed: dict[str, Any], given: dict[str, Any], say: "_Say") -> Session:
@@ -117,15 +134,13 @@ def resumed(run: str | Path, typed: dict[str, Any], given: dict[str, Any], say: 
     recipe = whereabouts(config, plan.recipe).change(**typed)
     _need_what_python_gave(folder, recipe, config, given)
     job = prepare(recipe, typed, {**given, "spec": saved.meta["spec"]}, say, before=plan)
-    changed = [n for n in CHANGES_RESULT if getattr(plan.recipe, n) != getattr(job.recipe, n)]
-    if job.recipe.preparing == "compiled" and not is_here():
-        changed.append("preparing")
+    changed = _changed(plan.recipe, job.recipe)
     _refuse_other_data(folder, config, _what(job))
     cut_back(folder, saved.meta["step"])
-    changed += write_surroundings(folder, job.recipe.threads)
+    changed |= {text.split()[0]: text for text in write_surroundings(folder, job.recipe.threads)}
     where = f"epoch {saved.meta['epoch']}, step {saved.meta['step']}"
     say(f"resumed {folder} at {where}" + (
-        f"; {', '.join(changed)} changed, so the result will differ from an unbroken run"
+        f"; changed: {', '.join(changed.values())}; so the result will differ from an unbroken run"
         if changed else ""))  # fmt: skip
     if saved.meta["epoch"] >= (job.recipe.epochs or 0):
         say(f"it is finished; epochs={2 * saved.meta['epoch'] or 1} would go on")
@@ -138,6 +153,16 @@ def resumed(run: str | Path, typed: dict[str, Any], given: dict[str, Any], say: 
     session.book.events.write("resume", saved.meta["step"], file=str(folder.weights),
                               epoch=saved.meta["epoch"], same=not changed)  # fmt: skip
     return session
+
+
+def _changed(before: Recipe, now: Recipe) -> dict[str, str]:
+    """Settings that the result depends on and that are others now -> how they changed."""
+    pairs = {name: (getattr(before, name), getattr(now, name)) for name in CHANGES_RESULT}
+    found = {n: f"{n} {was} -> {value}" for n, (was, value) in pairs.items() if was != value}
+    if not is_here():
+        loops = {"preparing": "compiled", "norm": "by_shape"}  # both computed by numba
+        found |= {n: f"{n} without numba" for n, way in loops.items() if getattr(now, n) == way}
+    return found
 
 
 def _refuse_other_data(
