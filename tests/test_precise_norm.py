@@ -64,5 +64,31 @@ def test_a_network_in_evaluation_mode_is_refused_and_not_passed_over():
         recompute_statistics(net, [torch.zeros(4, 2)])
 
 
+class Doubled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, x):
+        return 2 * self.norm(x)
+
+
+def test_a_compiled_network_keeps_its_graphs_and_gets_no_others():
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    net, x = Doubled(), torch.randn(8, 3)
+    net.compile(backend=backend)
+    for _ in range(2):
+        net(x)
+        made = len(graphs)
+        assert recompute_statistics(net, x.split(3)) == 1
+        torch.testing.assert_close(net.norm.running_mean, x.mean(0))
+    assert made == len(graphs) > 0
+
+
 def test_a_network_without_batch_norm_is_left_alone():
     assert recompute_statistics(nn.Linear(2, 2), [torch.zeros(1, 2)]) == 0

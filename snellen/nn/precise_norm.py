@@ -9,8 +9,9 @@ batches which are not alike give too small a variance (`snellen.byhand.batch_nor
 all samples are pooled: the variance is that of the set, however it was cut into batches.
 """
 
+import sys
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import torch
@@ -84,6 +85,7 @@ def recompute_statistics(net: nn.Module, batches: Iterable[Any]) -> int:
     moments = [_Moments() for _ in norms]
     counted = [None if (n := m.num_batches_tracked) is None else n.clone() for m in norms]
     with ExitStack() as stack:
+        stack.enter_context(_uncompiled())
         for norm, gather in zip(norms, moments, strict=True):
             stack.callback(norm.register_forward_pre_hook(gather).remove)
         net.eval()
@@ -102,6 +104,16 @@ def recompute_statistics(net: nn.Module, batches: Iterable[Any]) -> int:
     for norm, gather in zip(norms, moments, strict=True):
         _set(norm, gather)
     return sum(gather.count > 1 for gather in moments)
+
+
+def _uncompiled() -> AbstractContextManager[Any]:
+    """The compiler rests: graphs of these hooks and modes would serve no step of a training. Where
+    nothing was compiled yet, it is not even loaded.
+    """
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return stance
 
 
 def _inputs(batch: Any) -> Any:
