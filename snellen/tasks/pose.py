@@ -59,7 +59,8 @@ class Pose(Task):
         """The joints, the limbs between them, and what a joint is in a mirror."""
         told = self.spec["skeleton"]
         bones = tuple((a, b) for a, b in told["bones"])
-        return Skeleton(tuple(told["joints"]), bones, tuple(told["mirror"]))
+        mirror = tuple(told["mirror"]) or tuple(range(len(told["joints"])))
+        return Skeleton(tuple(told["joints"]), bones, mirror)
 
     @property
     def most(self) -> int:
@@ -80,7 +81,8 @@ class Pose(Task):
     def usual_settings(self) -> Mapping[str, Any]:
         """No flip where nobody knows left from right."""
         usual = dict(type(self).usual)
-        if is_one_sided(self.skeleton):
+        told = self.spec["skeleton"]
+        if is_unsided(Skeleton(tuple(told["joints"]), mirror=tuple(told["mirror"]))):
             usual["augment"] = "off"
         return usual
 
@@ -88,10 +90,10 @@ class Pose(Task):
     def adapt(cls, source: Source) -> Source:
         """As task=detect; that a mirror would exchange left and right unseen is added."""
         source = with_slips(source)
-        if source.skeleton is None or not is_one_sided(source.skeleton):
+        if source.skeleton is None or not is_unsided(source.skeleton):
             return source
         said = Problem("skeleton-sides", _sides_words(source.skeleton), "suspect", source.name,
-                       do="name them left_... and right_...")  # fmt: skip
+                       do="name them left_... and right_..., or give YOLO's flip_idx")  # fmt: skip
         return replace(source, problems=(*source.problems, said))
 
     @classmethod
@@ -109,7 +111,7 @@ class Pose(Task):
         told = {
             "joints": list(skeleton.joints),
             "bones": [list(bone) for bone in skeleton.bones],
-            "mirror": list(skeleton.mirror or range(len(skeleton.joints))),
+            "mirror": list(skeleton.mirror),
         }
         person = who_has_joints([sample.target for sample in looked])
         facts = {"classes": list(source.classes), "person": person, "skeleton": told}
@@ -268,14 +270,13 @@ def _crowds(batch: Batch) -> list[Crowd]:
     ]
 
 
-def is_one_sided(skeleton: Skeleton) -> bool:
-    """Whether no joint of three or more is another one in a mirror, as their names are.
+def is_unsided(skeleton: Skeleton) -> bool:
+    """Whether nobody knows what its joints, three or more, are in a mirror.
 
-    >>> is_one_sided(Skeleton(("0", "1", "2"))), is_one_sided(Skeleton(("head", "tail")))
+    >>> is_unsided(Skeleton(("0", "1", "2"))), is_unsided(Skeleton(("head", "tail")))
     (True, False)
     """
-    places = tuple(range(len(skeleton.joints)))
-    return len(places) > 2 and (skeleton.mirror or places) == places
+    return len(skeleton.joints) > 2 and not skeleton.mirror
 
 
 def _sides_words(skeleton: Skeleton) -> str:

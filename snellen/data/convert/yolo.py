@@ -98,7 +98,7 @@ def write_items(
     if kind == "pose":
         said["kpt_shape"] = [num_joints, 3]
     if skeleton is not None:
-        if skeleton.mirror not in ((), tuple(range(num_joints))):  # unsaid where nobody knows it
+        if skeleton.mirror:
             said["flip_idx"] = list(skeleton.mirror)
         said["kpt_names"] = {k: list(skeleton.joints) for k in range(len(classes))}
     text = yaml.dump(said, Dumper=_Plain, sort_keys=False, allow_unicode=True)

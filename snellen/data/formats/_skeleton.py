@@ -16,7 +16,8 @@ OTHER = {"left": "right", "right": "left", "l": "r", "r": "l"}
 
 
 def mirror_of(names: Sequence[str]) -> tuple[int, ...]:
-    """Names of joints -> which joint each is in a mirror: left_eye is right_eye there.
+    """Names of joints -> which joint each is in a mirror: left_eye is right_eye there; () where
+    there are three or more and none has a partner, for then the names do not tell.
 
     >>> mirror_of(["nose", "left_eye", "right_eye"]), mirror_of(["l_ear", "r_ear", "2"])
     ((0, 2, 1), (1, 0, 2))
@@ -25,7 +26,8 @@ def mirror_of(names: Sequence[str]) -> tuple[int, ...]:
     """
     place = {name.lower(): i for i, name in enumerate(names)}
     partner = [_partner(name, i, place) for i, name in enumerate(names)]
-    return tuple(other if partner[other] == i else i for i, other in enumerate(partner))
+    mirror = tuple(other if partner[other] == i else i for i, other in enumerate(partner))
+    return mirror if len(mirror) < 3 or mirror != tuple(range(len(mirror))) else ()
 
 
 def _partner(name: str, i: int, place: dict[str, int]) -> int:
