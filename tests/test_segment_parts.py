@@ -259,11 +259,11 @@ def test_fcn_is_torchvisions():
 
 
 @pytest.mark.parametrize(
-    ("size", "window"), [((20, 24), 8), ((17, 30), 6), ((9, 4), 5), ((3, 1), 8)]
+    ("size", "window"), [((20, 24), 9), ((17, 30), 7), ((9, 4), 5), ((3, 1), 9), ((4, 5), 1)]
 )
 def test_surroundings_are_means_of_squares_blended_in_between(size, window):
     x = torch.rand(1, 1, *size, generator=torch.Generator().manual_seed(0))
-    step, half = window // 2, window // 2
+    step, half = max(1, window // 2), window // 2
     padded = np.pad(x[0, 0].numpy(), 4 * window, mode="edge")
 
     def mean_at(row, column):
@@ -289,7 +289,7 @@ def test_local_contrast_sees_things_under_a_light_ten_times_as_bright():
         both = 2 * (hits * dots).sum((-2, -1)) / (hits.sum((-2, -1)) + dots.sum())
         return float(both.max())
 
-    contrast = sn.nn.LocalContrast(32)
+    contrast = sn.nn.LocalContrast(33)
     assert best(lit[0, 0]) < 0.4
     assert best(contrast(lit)[0, 0]) > 0.9
     other = contrast(3 * lit + 40)
@@ -301,8 +301,19 @@ def test_local_contrast_of_an_even_picture_is_0_at_any_size(size):
     for value in (0.0, 255.0):
         assert not sn.nn.LocalContrast()(torch.full((2, 3, *size), value)).any()
     assert sn.nn.LocalContrast()(torch.zeros(0, 3, *size)).shape == (0, 3, *size)
-    with pytest.raises(UsageError, match="window"):
-        sn.nn.LocalContrast(0)
+    for window in (0, 32):
+        with pytest.raises(UsageError, match=f"window={window}"):
+            sn.nn.LocalContrast(window)
+
+
+def test_surroundings_lie_evenly_around_each_place():
+    """A slope is its own surroundings away from the edge; a mirrored picture's are mirrored."""
+    slope = torch.arange(129.0).expand(1, 1, 129, 129)
+    inner = (around(slope, 33) - slope)[..., 16:-16]
+    assert inner.abs().max() < 1e-4
+    x = torch.rand(1, 2, 65, 97, generator=torch.Generator().manual_seed(0))  # sides of 16 n + 1
+    contrast = sn.nn.LocalContrast()
+    assert torch.allclose(contrast(x.flip(-1)).flip(-1), contrast(x), atol=1e-5)
 
 
 def test_the_usual_network_sees_a_darker_picture_of_the_same_things_alike():
