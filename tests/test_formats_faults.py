@@ -47,6 +47,9 @@ FAULTS = [
     ({"keypoints": [1, 2, 2]}, "keypoints-broken", "3 numbers of keypoints where 2 joints", 1),
     ({"keypoints": [1, 2, 7, 0, 0, 0]}, "keypoints-broken", "visibility 7", 1),
     ({"iscrowd": 2}, "label-broken-entry", "iscrowd 2", 1),
+    ({"area": "nan"}, "label-broken-entry", "has area 'nan'", 1),
+    ({"area": NAN}, "label-broken-entry", "has area nan", 1),
+    ({"area": -4}, "label-broken-entry", "has area -4", 1),
     ({"id": 1}, "label-id-twice", "in line 6 already", 1),
 ]
 
@@ -101,6 +104,36 @@ def test_things_on_one_box_are_one_where_all_that_is_said_of_them_agrees(
 def test_a_right_one_is_silent(tmp_path):
     source = coco(tmp_path, {"keypoints": [1, 2, 2, 0, 0, 0], "iscrowd": 0}, JOINTS)
     assert source.problems == ()
+
+
+def in_one_line(root, part, rows, kinds):
+    """A part of one picture, its json in a single line, as most tools write it."""
+    (root / part).mkdir()
+    Image.new("RGB", (20, 10)).save(root / part / "a.png")
+    images = [{"id": 0, "file_name": "a.png", "width": 20, "height": 10}]
+    document = {"images": images, "annotations": rows, "categories": kinds}
+    (root / part / "labels.json").write_text(json.dumps(document))
+
+
+def test_an_id_that_is_there_twice_is_named_in_a_json_of_one_line(tmp_path):
+    rows = [{"id": i, "image_id": 0, "category_id": 1, "bbox": [k, 1, 5, 5]}
+            for k, i in enumerate((4, 4, 5, None, None))]  # fmt: skip
+    in_one_line(tmp_path, "train", rows, [{"id": 1, "name": "x"}])
+    source = open_path(tmp_path)
+    assert [p.message[:15] for p in source.problems if p.id == "label-id-twice"] == [
+        "annotation id 4"
+    ]
+    assert len(source.train.record(0).things) == 5
+
+
+def test_a_category_id_of_two_names_is_said(tmp_path):
+    row = {"id": 1, "image_id": 0, "category_id": 1, "bbox": [1, 1, 5, 5]}
+    in_one_line(tmp_path, "train", [row], [{"id": 1, "name": "ring"}, {"id": 2, "name": "box"}])
+    in_one_line(tmp_path, "val", [row], [{"id": 1, "name": "zebra"}, {"id": 7, "name": "box"}])
+    said = [(p.harm, p.message) for p in open_path(tmp_path).problems if p.id == "label-id-twice"]
+    assert said == [
+        ("harmful", "category id 1 is 'zebra' here and 'ring' in another part; ids go by name")
+    ]
 
 
 def test_names_and_pictures_that_are_there_twice_or_nowhere(tmp_path):

@@ -4,7 +4,9 @@ import contextlib
 import csv
 import io
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,8 @@ from snellen.data.scenes import SHAPES
 from snellen.data.world_set import WorldSet
 from snellen.data.worlds import World
 from snellen.serve.keep import Ids, Keeper, open_folder
+from snellen.tasks._coco import CocoScores
+from snellen.tasks.coco_results import coco_results
 from snellen.tasks.detect import Detect
 from tests.running import run_cli
 
@@ -108,6 +112,25 @@ def test_pycocotools_counts_the_same_from_the_kept_file(scenes, tmp_path):
     assert rows[0] == ["file", "label", "score", "x1", "y1", "x2", "y2"]
     assert len(rows) - 1 == len(json.loads((tmp_path / "found" / "coco.json").read_text()))
     assert len(list((tmp_path / "found").glob("*.png"))) == len(source.val)
+
+
+def test_things_of_equal_scores_count_in_the_order_of_the_ids_of_their_pictures(scenes, tmp_path):
+    source, truth = open_path(scenes), scenes / "annotations" / "instances_val.json"
+    files = [entry["file_name"] for entry in json.loads(truth.read_text())["images"]]
+    read = [source.val.path(i) for i in range(len(source.val))]
+    assert [Path(file).name for file in read] == files[::-1]  # the ids fall in the file
+    metric, random, rows = CocoScores(SHAPES), np.random.RandomState(3), []
+    ids = Ids.read(truth)
+    for i, file in enumerate(read):
+        answer = noisy(source.val.target(i), random)
+        answer = replace(answer, scores_N=(answer.scores_N * 3).round() / 3)
+        metric.update([answer], [source.val.target(i)])
+        kinds = [ids.categories[name] for name in source.classes]
+        rows += coco_results(answer, ids.image(file), kinds, kind="bbox")
+    (tmp_path / "found.json").write_text(json.dumps(rows))
+    scores = list(metric.compute().values())
+    counted = [v for v in outside(truth, tmp_path / "found.json") if v >= 0]
+    assert counted == pytest.approx(scores[: len(counted)], abs=1e-9)
 
 
 def test_numbers_are_of_the_json_that_is_named_or_new_ones_that_are_told(scenes, tmp_path):
@@ -222,6 +245,21 @@ def test_eval_prints_the_table_and_predict_keeps(run, scenes, tmp_path):
     counted = outside(scenes / "annotations" / "instances_val.json", found / "coco.json")
     assert counted[0] == pytest.approx(scores["mAP50-95"], abs=1e-6)
     assert counted[8] == pytest.approx(scores["mAR100"], abs=1e-6)
+
+
+def test_the_pace_is_said_once_beside_the_answers(run, scenes):
+    pictures = sorted((scenes / "images" / "val").iterdir())
+    ended = run_cli("predict", run.path, *pictures, "--json")
+    lines = [line for line in ended.err.splitlines() if line.endswith(" a second")]
+    count, seconds, pace = re.fullmatch(
+        r"(\d+) pictures in (\S+) s: (\S+) a second", lines[0]
+    ).groups()  # fmt: skip
+    assert len(lines) == 1
+    assert int(count) == len(pictures)
+    assert float(pace) == pytest.approx(int(count) / float(seconds), rel=0.02)
+    assert all(json.loads(line) for line in ended.out.splitlines())
+    nothing = run_cli("predict", run.path, scenes / "annotations" / "instances_val.json")
+    assert "a second" not in nothing.err
 
 
 ODD = {"1x1": (1, 1), "wide": (300, 2), "tall": (3, 200), "large": (900, 700), "usual": (96, 96)}

@@ -204,6 +204,15 @@ def area_of(entry: Mapping[str, Any]) -> float | None:
     return float(area) if is_one else None  # type: ignore[arg-type]
 
 
+def is_odd_area(area: Any) -> bool:
+    """Whether something is said that is no area; 0 is what tools write that know none.
+
+    >>> is_odd_area("nan"), is_odd_area(-4), is_odd_area(0), is_odd_area(None), is_odd_area(2.5)
+    (True, True, False, False, False)
+    """
+    return area is not None and area != 0 and area_of({"area": area}) is None
+
+
 def skeleton_of(document: Document, notes: Notes) -> Skeleton | None:
     """The joints of the first category that has any; bones count from 1 in the file."""
     for line, entry in entries(document, "categories", notes):

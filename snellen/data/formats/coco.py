@@ -25,6 +25,7 @@ from ._coco import (
     by_part,
     entries,
     images_of,
+    is_odd_area,
     joint_counts,
     joints_of,
     key_of,
@@ -74,6 +75,7 @@ class Numbering:
 
     names: list[str] = field(default_factory=list)
     kinds: list[dict[str, Any]] = field(default_factory=list)  # id and supercategory of each
+    called: dict[int, str] = field(default_factory=dict)  # the name of an id in the first file
     skeleton: Skeleton | None = None
     listed: set[str] = field(default_factory=set)  # pictures that some json names
 
@@ -95,11 +97,24 @@ class Numbering:
                 group = entry.get("supercategory")
                 above[id] = {"supercategory": group} if group and isinstance(group, str) else {}
                 self._same_name(table, id, line, notes)
+                self._other_name(table, id, line, notes)
         for id in sorted(table):
             if table[id] not in self.names:
                 self.names.append(table[id])
                 self.kinds.append({"id": id, **above[id]})
+        self.called = table | self.called
         return {id: self.names.index(name) for id, name in table.items()}
+
+    def _other_name(self, table: dict[int, str], id: int, line: int, notes: Notes) -> None:
+        name, before = table[id], self.called.get(id, table[id])
+        if name != before:
+            message = (
+                f"category id {id} is {name!r} here and {before!r} in another part; ids go by name"
+            )
+            harm = "suspect" if name in self.names else "harmful"
+            notes.add(
+                "label-id-twice", message, line, harm=harm, do="give a class one id and one name"
+            )
 
     def _same_name(self, table: dict[int, str], id: int, line: int, notes: Notes) -> None:
         twin = next((k for k, name in table.items() if name == table[id] and k != id), None)
@@ -130,10 +145,12 @@ def read_instances(file: Path, root: Path, part: str, whole: Numbering) -> Listi
     joints = joint_counts(document)
     seen: dict[Any, int] = {}
     for line, entry in entries(document, "annotations", notes):
-        id, image = entry.get("id"), key_of(entry.get("image_id"))
-        if id is not None and seen.setdefault(key_of(id), line) != line:
-            message = f"annotation id {id} is in line {seen[key_of(id)]} already; both are read"
+        id, image = key_of(entry.get("id")), key_of(entry.get("image_id"))
+        if id in seen:
+            message = f"annotation id {id} is in line {seen[id]} already; both are read"
             notes.add("label-id-twice", message, line, do="number them anew")
+        elif id is not None:
+            seen[id] = line
         if image not in images:
             message = f"annotation {id} is of image {entry.get('image_id')!r}, which is not there"
             notes.add("label-orphan", f"{message}; it is dropped", line)
@@ -142,7 +159,7 @@ def read_instances(file: Path, root: Path, part: str, whole: Numbering) -> Listi
             thing = _thing(entry, line, there, numbers, joints)
             there.things += [thing] if thing else []
     listing = Listing(problems=notes.found)
-    for there in images.values():
+    for there in sorted(images.values(), key=_in_cocos_order):
         if there is not None:
             record = Record(there.path, tuple(there.things), there.size, str(file), there.line,
                             id=there.id)  # fmt: skip
@@ -153,6 +170,12 @@ def read_instances(file: Path, root: Path, part: str, whole: Numbering) -> Listi
         message = f"{len(empty)} images have no object and are kept: {shortlist(empty, 5)}"
         listing.problems.append(Problem("label-no-objects", message, "harmless", str(file)))
     return listing
+
+
+def _in_cocos_order(image: Entry | None) -> tuple[bool, Any]:
+    """By the ids, as pycocotools counts pictures: of equal scores the first one is the better."""
+    id = image.id if image is not None else 0
+    return isinstance(id, str), id
 
 
 def _thing(
@@ -179,6 +202,11 @@ def _thing(
         return None
     if entry.get("iscrowd", 0) not in (0, 1):
         message = f"annotation {id} has iscrowd {brief(entry['iscrowd'])}, not 0 or 1; read as 0"
+        notes.add("label-broken-entry", message, line, harm="suspect")
+    if is_odd_area(entry.get("area")):
+        message = (
+            f"annotation {id} has area {brief(entry['area'])}; that of its outline or box counts"
+        )
         notes.add("label-broken-entry", message, line, harm="suspect")
     points = joints_of(entry, line, notes, joints.get(key_of(entry.get("category_id")), 0))
     return Thing(label, kept, line, entry.get("iscrowd") == 1, _outline(entry, line, image), points,
