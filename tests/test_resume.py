@@ -1,6 +1,7 @@
 """A run that was broken off, at any step and in any way, goes on bit for bit."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from torch.utils.data import Dataset
 import snellen as sn
 from snellen.train import checkpoint
 from snellen.train.session import Session
+from snellen.train.verb import MAY_CHANGE
 
 DIGITS = {"model": "lenet5_bn", "imgsz": 16, "batch": 128, "epochs": 2, "augment": "affine+crop"}
 
@@ -166,4 +168,27 @@ def test_a_moved_run_goes_on(tmp_path):
     Path(run.path).rename(elsewhere)
     again = sn.train(resume=elsewhere, epochs=2, quiet=True)
     assert again.path == elsewhere
-    assert "epochs changed" in again.folder.log.read_text()
+    assert "changed: epochs 1 -> 2; so the result" in again.folder.log.read_text()
+
+
+def test_what_a_resumed_run_is_told_anew_is_said_once_and_on_the_page(tmp_path, capsys):
+    config = {**DIGITS, "epochs": 1, "threads": 1}
+    run = sn.train("digits", **config, project=tmp_path, quiet=True)
+    sn.train(resume=run.path, threads=2, epochs=2)
+    said = capsys.readouterr().out
+    assert "; changed: epochs 1 -> 2, threads 1 -> 2; so the result will differ" in said
+    page = (Path(__file__).parents[1] / "docs" / "run-folder.md").read_text()
+    named = page[page.index("bit by bit;") : page.index("may be given")]
+    assert set(re.findall(r"`(\w+)`", named)) == set(MAY_CHANGE)
+
+
+def test_more_threads_than_cores_are_told_and_far_more_are_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("snellen.train.verb.seen_cores", lambda: [0])
+    words = {**DIGITS, "epochs": 0, "project": tmp_path}
+    sn.train("digits", **words, threads=2)
+    assert "threads=2 are more than this process has cores (1)" in capsys.readouterr().out
+    sn.train("digits", **words, threads=1)
+    assert "more than" not in capsys.readouterr().out
+    with pytest.raises(sn.UsageError, match=r"threads=9 is out of range; .* between 1 and 8,"):
+        sn.train("digits", **words, threads=9)
+    assert len(list(tmp_path.iterdir())) == 2
