@@ -86,11 +86,12 @@ def read_settings(words: Mapping[str, Any]) -> dict[str, Any]:
 def _weigh_threads(threads: int | None, note: Note) -> None:
     """Typed threads beside the cores: more of them wait for each other at every layer."""
     cores = len(seen_cores())
+    most = THREADS_A_CORE * cores
     if threads is None or threads <= cores:
         return
-    if threads > THREADS_A_CORE * cores:
+    if threads > most:
         raise UsageError(
-            f"threads={threads} is out of range; it must be between 1 and {THREADS_A_CORE * cores}, "
+            f"threads={threads} is out of range; it must be between 1 and {most}, "
             f"{THREADS_A_CORE} for each core of this process ({cores}); one for each is fastest"
         )
     note(f"threads={threads} are more than this process has cores ({cores}): they wait for each "
@@ -159,9 +160,8 @@ def _changed(before: Recipe, now: Recipe) -> dict[str, str]:
     """Settings that the result depends on and that are others now -> how they changed."""
     pairs = {name: (getattr(before, name), getattr(now, name)) for name in CHANGES_RESULT}
     found = {n: f"{n} {was} -> {value}" for n, (was, value) in pairs.items() if was != value}
-    if not is_here():
-        loops = {"preparing": "compiled", "norm": "by_shape"}  # both computed by numba
-        found |= {n: f"{n} without numba" for n, way in loops.items() if getattr(now, n) == way}
+    if now.preparing == "compiled" and not is_here():
+        found["preparing"] = "preparing without numba"
     return found
 
 
