@@ -160,8 +160,9 @@ def _changed(before: Recipe, now: Recipe) -> dict[str, str]:
     """Settings that the result depends on and that are others now -> how they changed."""
     pairs = {name: (getattr(before, name), getattr(now, name)) for name in CHANGES_RESULT}
     found = {n: f"{n} {was} -> {value}" for n, (was, value) in pairs.items() if was != value}
-    if now.preparing == "compiled" and not is_here():
-        found["preparing"] = "preparing without numba"
+    if not is_here():
+        loops = {"preparing": "compiled", "norm": "by_shape"}  # both computed by numba
+        found |= {n: f"{n} without numba" for n, way in loops.items() if getattr(now, n) == way}
     return found
 
 
