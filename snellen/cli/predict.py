@@ -1,6 +1,7 @@
 """`snellen predict`: what a run's network says of pictures."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,13 +45,15 @@ def command(
 
     RUN may be a file that `snellen export` wrote. FILES are pictures, or folders of them. A line a
     picture, or one for each thing found in it: file, label, score. A file that cannot be read is
-    named, the others are predicted all the same, and the exit code is 3.
+    named, the others are predicted all the same, and the exit code is 3. The error output says at
+    the end how many pictures a second were predicted.
     """
     failed: list[str] = []
     count, is_several = 0, True
     shown = least if least is not None else 0.0 if as_json else LEAST
     predictor = _predictor(run, via)
     keeper = _keeper(predictor, out, ids)
+    began = time.perf_counter()
 
     def tell(path: str, found: "Prediction") -> None:
         nonlocal count, is_several
@@ -65,6 +68,8 @@ def command(
             failed.append(printable(_named(answer["file"], answer["error"])))
         elif not is_several or "box" not in answer or answer["score"] >= shown:
             _print(answer, as_json)
+    if count:
+        click.echo(_pace(count, time.perf_counter() - began), err=True)
     for file in keeper.finish(*_data(run)) if keeper else ():
         whose = f", numbers of {keeper.numbers}" if keeper and file.name == "coco.json" else ""
         click.echo(f"wrote {file}{whose}", err=True)
@@ -73,6 +78,16 @@ def command(
         more = f"\nand {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
         count += len(failed)
         raise DataError(f"{len(failed)} of {count} files not predicted:\n{some}{more}")
+
+
+def _pace(count: int, seconds: float) -> str:
+    """How many pictures a second were predicted: read, answered, printed and kept.
+
+    >>> _pace(1, 0.25), _pace(600, 2.0)
+    ('1 picture in 0.25 s: 4 a second', '600 pictures in 2 s: 300 a second')
+    """
+    pictures = f"{count} picture{'s' if count > 1 else ''}"
+    return f"{pictures} in {seconds:.3g} s: {count / max(seconds, 1e-9):.3g} a second"
 
 
 def _shows(found: "Prediction", least: float) -> bool:
