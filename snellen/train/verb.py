@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from torch import nn
@@ -116,7 +117,7 @@ def fresh(name: str | None, typed: dict[str, Any], given: dict[str, Any], say: "
     for name, value in job.task.baseline(job.source.train).items():
         say(f"baseline: {name} {value:.3f} is what a network that learned nothing scores")
     for line in job.plan.lines():
-        say(f"speed: {line}")
+        say(fill(f"speed: {line}", 100, subsequent_indent=" " * 7, break_on_hyphens=False))
     for choice in job.plan.choices:
         session.book.events.write("choice", 0, setting=choice.setting, value=choice.value,
                                   reason=choice.reason)  # fmt: skip
