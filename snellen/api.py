@@ -86,7 +86,8 @@ class Run:
         recipe = plan_of(self.config).recipe
         compute = Compute.of(recipe.device, recipe.amp, recipe.channels_last) if (
             is_here(recipe.device)) else Compute.of("cpu")  # fmt: skip
-        return restore(self.folder.best, copy.deepcopy(self._model), compute)
+        net = copy.deepcopy(self._model)
+        return restore(self.folder.best, net, compute, decoding=recipe.decoding)
 
     def predict(self, images: Any) -> list[Prediction]:
         """Paths, pictures or arrays -> a prediction each."""
@@ -129,7 +130,7 @@ class Run:
         `how`: batch, seconds, compiled. One thread, taking turns.
         """
         train, judged = self.parts(data)
-        samples = spread(judged, COMPARED), spread(train, COMPARED)
+        samples = spread(judged, COMPARED), spread(train, Wish.calibration)  # as an export has
         return bench(self.predictor, samples, **how)
 
     def parts(self, data: Any = None) -> tuple[SampleSet, SampleSet]:

@@ -30,6 +30,8 @@ from snellen.train import ahead as ahead_module
 from snellen.train.ahead import Ahead
 from snellen.train.feed import Resident, Streamed
 from snellen.train.held import Held
+from snellen.train.recipe import Recipe
+from snellen.train.residence import as_fed
 
 needs_simplejpeg = pytest.mark.skipif(not jpeg.is_here(), reason="simplejpeg is not installed")
 INPUTS = Inputs(3, 32, 32, (0.5,) * 3, (0.25,) * 3, "bytes")
@@ -354,3 +356,31 @@ def test_a_part_with_a_cache_is_sent_to_workers_that_start_anew(folder):
     near = Near(INPUTS)
     part = pickle.loads(pickle.dumps(source.train.near(near)))
     assert torch.equal(part[3].image_CHW, source.train.near(near)[3].image_CHW)
+
+
+def test_predict_says_of_the_validation_files_what_evaluate_counted(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 8), ("val", 12)):
+        for name, spread in (("a", 45), ("b", 60)):
+            (tmp_path / "set" / part / name).mkdir(parents=True)
+            for i in range(count):
+                noise = rng.normal(128, spread, (320, 320, 3)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(noise).save(tmp_path / "set" / part / name / f"{i}.jpg")
+    run = sn.train(tmp_path / "set", model="lenet5_bn", imgsz=32, epochs=1, batch=8, doctor=False,
+                   preflight="off", project=tmp_path, quiet=True)  # fmt: skip
+    predictor = run.predictor
+    assert predictor.decoding == "near"
+    val = run.parts()[1]
+    task = predictor.task
+    fed = list(predictor.samples(as_fed(val, task, Recipe(decoding="near"))))
+    paths = [sample.path for sample in val]
+    given = predictor.images(paths)
+    of_files = [found for _, found in predictor.files(paths)]
+    whole = predictor.images([read_image(path) for path in paths])
+    assert torch.equal(_scores(given), _scores(fed))
+    assert torch.equal(_scores(of_files), _scores(fed))
+    assert not torch.equal(_scores(whole), _scores(fed))
+
+
+def _scores(predictions):
+    return torch.stack([found.scores_K for found in predictions])

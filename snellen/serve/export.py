@@ -4,6 +4,7 @@ write in a folder of its own -> open again -> compare on 64 pictures -> score ->
 """
 
 import copy
+import math
 import os
 import shutil
 import tempfile
@@ -49,6 +50,14 @@ class Wish:
     batch: int = 0
     tolerance: float | None = None
     calibration: int = 128
+
+    def __post_init__(self) -> None:
+        if self.tolerance is not None and not 0 <= self.tolerance < math.inf:
+            raise UsageError(
+                f"tolerance={self.tolerance:g}: a number of 0 or more is wanted, 0.01 say"
+            )
+        if self.calibration < 1:
+            raise UsageError(f"calibration={self.calibration}: 1 picture or more is wanted")
 
     @property
     def allowed(self) -> float:
@@ -177,7 +186,7 @@ def graph_of(predictor: Predictor, wish: Wish, run: str, samples: Samples) -> Gr
     with torch.inference_mode():
         outputs = flat(net(inputs.prepare(x)))[1]
     card = Card(type(task).name, task.spec, wish.precision, _input_of(x, inputs), outputs,
-                wish.batch, f"snellen {__version__}", run)  # fmt: skip
+                wish.batch, f"snellen {__version__}", run, predictor.decoding)  # fmt: skip
     module = Prepared(net, inputs, bf16=wish.precision == "bf16" and wish.format == "torch").eval()
     pictures = [task.encode([sample]).x[0] for sample in calibration]
     return Graph(module, x, card, pictures)

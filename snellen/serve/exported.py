@@ -133,7 +133,8 @@ def open_exported(path: str | Path) -> Predictor:
         raise DataError(
             f"{path} does not say how its pictures are prepared; export the run again"
         ) from error
-    return Predictor(net, task, Compute.of("cpu"), prepares=False)
+    how = net.card.decoding
+    return Predictor(net, task, Compute.of("cpu"), prepares=False, decoding=how)
 
 
 def _unreadable(runtime: Runtime, path: Path, error: Exception) -> str:

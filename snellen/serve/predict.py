@@ -21,24 +21,33 @@ from ..models import model as build_model
 from ..tasks.compute import Compute, at_once
 from ..tasks.objects import objects
 from ..tasks.overlay import map_picture
+from ..tasks.reading import near
 from ..tasks.task import Task
 from ..train import checkpoint
 
 Item = TypeVar("Item")
+Read = Callable[[str | Path], Tensor]
 
 
 class Predictor:
     """A network, its task, and where they run.
 
     Built by `restore`; batch size changes nothing in what it says. `prepares` is no for a network
-    that normalises its pictures itself: an exported one.
+    that normalises its pictures itself: an exported one. Files are decoded as the training did.
     """
 
     def __init__(
-        self, net: nn.Module, task: Task, compute: Compute, *, prepares: bool = True
+        self,
+        net: nn.Module,
+        task: Task,
+        compute: Compute,
+        *,
+        prepares: bool = True,
+        decoding: str | None = None,
     ) -> None:
         self.net, self.task, self.compute = compute.place(net).eval(), task, compute
-        self.prepares = prepares
+        self.prepares, self.decoding = prepares, decoding or "whole"
+        self._near = near(task, decoding)
 
     def samples(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
         """Samples -> one prediction each, in order."""
@@ -54,18 +63,25 @@ class Predictor:
         """Images -> predictions: a path, a PIL picture, an array HW, HWC or CHW, a tensor CHW,
         a batch of those in one array, or a list of any of them. `as_images` says which is which.
         """
-        inputs = self.task.inputs()
-        return list(self.samples(Sample(image, Target()) for image in as_images(images, inputs)))
+        found = as_images(images, self.task.inputs(), self._read)
+        return list(self.samples(Sample(image, Target()) for image in found))
 
     def files(self, paths: Iterable[str | Path]) -> Iterator[tuple[str, Prediction | DataError]]:
         """Paths -> (path, prediction) in order; a file that cannot be read gives its error."""
-        inputs = self.task.inputs()
-        for held in batched(paths, at_once(inputs)):
-            read = [_read(path, inputs) for path in held]
+        for held in batched(paths, at_once(self.task.inputs())):
+            read = [_read_or_say(self._read, path) for path in held]
             found = self.samples(Sample(image, Target()) for image in read
                                  if not isinstance(image, DataError))  # fmt: skip
             for path, image in zip(held, read, strict=True):
                 yield str(path), image if isinstance(image, DataError) else next(found)
+
+    def _read(self, path: str | Path) -> Tensor:
+        """image_CHW of a file; raises DataError that names it."""
+        inputs = self.task.inputs()
+        channels = 1 if inputs.channels == 1 else 3
+        if self._near is not None:
+            return self._near.read(str(path), channels)[0]
+        return inputs.as_trained([read_image(path, channels)])[0]
 
     def rows(
         self,
@@ -104,9 +120,9 @@ def _write_mask(found: Prediction, folder: Path, path: str, turn: int) -> str:
     return str(file)
 
 
-def _read(path: str | Path, inputs: Inputs) -> Tensor | DataError:
+def _read_or_say(read: Read, path: str | Path) -> Tensor | DataError:
     try:
-        return inputs.as_trained([read_image(path, 1 if inputs.channels == 1 else 3)])[0]
+        return read(path)
     except DataError as error:
         return error
 
@@ -123,7 +139,11 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 def restore(
-    path: Path, model: nn.Module | None = None, compute: Compute | None = None
+    path: Path,
+    model: nn.Module | None = None,
+    compute: Compute | None = None,
+    *,
+    decoding: str | None = None,
 ) -> Predictor:
     """weights/best.safetensors -> predictor. A run of the user's own module needs that module."""
     weights, meta = checkpoint.load_weights(path)
@@ -138,11 +158,12 @@ def restore(
         )
     net = task.build(build_model(**how) if model is None else model)
     checkpoint.fit_into(net, weights)
-    return Predictor(net, task, compute or Compute.of("cpu"))
+    return Predictor(net, task, compute or Compute.of("cpu"), decoding=decoding)
 
 
-def as_images(images: Any, inputs: Inputs) -> Iterator[Tensor]:
-    """Anything that shows pictures -> image_CHW tensors as the network was trained on them.
+def as_images(images: Any, inputs: Inputs, read: Read) -> Iterator[Tensor]:
+    """Anything that shows pictures -> image_CHW tensors as the network was trained on them, files
+    by `read`.
 
     An array of 2 axes is a gray image and one of 4 a batch. One of 3 axes is a single image where
     its last axis is 1, 3, 4 or the network's channels, or its first is 1 or the network's
@@ -152,13 +173,12 @@ def as_images(images: Any, inputs: Inputs) -> Iterator[Tensor]:
     if isinstance(images, np.ndarray | Tensor):
         images = _apart(as_tensor(images, "the images"), images, inputs)
     singles = [images] if isinstance(images, str | Path | Image.Image) else list(images)
-    channels = 1 if inputs.channels == 1 else 3
     arrays = {i: image_tensor(one, inputs.channels) for i, one in enumerate(singles)
               if not isinstance(one, str | Path)}  # fmt: skip
     arrays = dict(zip(arrays, inputs.as_trained(list(arrays.values())), strict=True))
     for i, one in enumerate(singles):
         if isinstance(one, str | Path):
-            yield inputs.as_trained([read_image(one, channels)])[0]
+            yield read(one)
         else:
             yield arrays[i]
 

@@ -43,6 +43,7 @@ class Card:
     batch: int = 0
     made_by: str = ""
     run: str = ""
+    decoding: str = "whole"  # how files are read, as in training
 
     def text(self) -> str:
         """One line of JSON; `Card.read` is its inverse."""
@@ -125,6 +126,22 @@ def pick(name: str, precision: str = "fp32") -> Runtime:
     return runtime
 
 
+def reader(name: str) -> Runtime:
+    """The same, of a format whose files `snellen predict` opens.
+
+    >>> reader("torch")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    snellen.core.errors.UsageError: via=torch: predict opens no .pt2, ...
+    """
+    runtime = runtimes().get(name)
+    if runtime is not None and runtime.runs_code:
+        raise UsageError(
+            f"via={name}: predict opens no {runtime.suffix}, for reading one can run code that it "
+            "holds; leave via= out, and PyTorch reads the run itself"
+        )
+    return pick(name)
+
+
 def runtimes() -> dict[str, Runtime]:
     """Every format by its name."""
     return registry.collect(ROOM, "RUNTIMES")
@@ -143,6 +160,14 @@ def by_suffix(path: str | Path) -> Runtime | None:
     """
     suffix = Path(path).suffix.lower()
     return next((r for r in runtimes().values() if r.suffix == suffix), None)
+
+
+def refuse_part(path: Path) -> None:
+    """Raises UsageError for a file that only belongs to an exported one: OpenVINO's weights."""
+    for runtime in runtimes().values():
+        whole = path.with_suffix(runtime.suffix)
+        if path.suffix.lower() in runtime.beside and path.is_file() and whole.is_file():
+            raise UsageError(f"{path} belongs to {whole}; name that one")
 
 
 def exported_in(run: Path, runtime: Runtime) -> Path:

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import torch
 
+from ..core.cache import cache_folder
 from ..core.errors import UsageError
-from ..data.near import Near
+from ..data.near import kept_in
 from ..data.sample import Sample
 from ..data.source import SampleSet, Source
 from ..tasks.compute import pick_device
+from ..tasks.reading import near
 from ..tasks.task import Task
 from .feed import Feed, Resident, Streamed, order
 from .held import Held, encode
@@ -94,10 +96,8 @@ def as_fed(part: SampleSet, task: Task, recipe: Recipe) -> SampleSet:
     """A part whose files are read at the size that the network is fed, where nothing else of them
     is needed: the same for training and for judging what was trained.
     """
-    inputs = task.inputs()
-    if recipe.decoding != "near" or not task.squashes or inputs.pixels != "bytes":
-        return part
-    return part.near(Near(inputs))
+    reader = near(task, recipe.decoding, kept_in(cache_folder()))
+    return part if reader is None else part.near(reader)
 
 
 def held_bytes(part: SampleSet, task: Task, judged: bool) -> int:
