@@ -102,6 +102,14 @@ def test_a_busy_box_gets_one_thread(busy, threads):
     assert chosen["threads"] == threads
 
 
+@pytest.mark.parametrize(("samples", "way"), [(300, "library"), (3000, "by_shape")])
+def test_shapes_are_timed_only_in_a_run_that_earns_it_back(samples, way):
+    machine = Machine(2, 0.0, bf16=True, cuda=False, free_bytes=1 << 34)
+    facts, recipe = Facts(samples, macs=10**9), Recipe(batch=32, epochs=1)
+    found = next(c for c in choose(recipe, facts, machine) if c.setting == "convolution")
+    assert (found.value, found.quiet) == (way, way == "library")
+
+
 def test_a_data_set_that_fills_the_memory_is_streamed():
     machine = Machine(cores=2, busy=0, bf16=False, cuda=False, free_bytes=1000)
     assert fits_in_memory(250, machine)

@@ -22,6 +22,7 @@ from .recipe import Recipe
 TINY_STEP = 3e8  # multiply-adds a step under which threads and bf16 cost more than they give
 LONG = 5e8  # values prepared in all, from which compiled loops save more than they cost to load
 LONG_WORK = 5e12  # multiply-adds of a run, minutes, under which ten seconds for loops do not pay
+STEPS_TO_TIME = 30  # of a run, in which timing the ways of each shape takes longer than they save
 # Of compiling, by other people's reports; none of it was measured on a GPU here
 COMPILE_SECONDS = 60.0  # for forward and backward of a network, with CUDA graphs
 COMPILED_GAIN = 0.2  # share of a step that compiling saves
@@ -113,7 +114,7 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
         _precision(device, tiny, machine),
         _memory_format(tiny, recipe),
         _malloc(device, tiny),
-        _convolution(device, tiny, recipe),
+        _convolution(device, tiny, recipe, facts),
         _norm(device, tiny, recipe, facts, machine),
         _compile(device, tiny, recipe, facts),
         _preparing(device, recipe, facts, machine),
@@ -177,9 +178,11 @@ def _malloc(device: str, tiny: bool) -> Choice:
     return Choice("malloc", "keep", "the same large blocks are asked for at each step")
 
 
-def _convolution(device: str, tiny: bool, recipe: Recipe) -> Choice:
+def _convolution(device: str, tiny: bool, recipe: Recipe, facts: Facts) -> Choice:
     if tiny or device != "cpu" or recipe.compile or recipe.channels_last is False:
         return Choice("convolution", "library", "there is nothing to choose", quiet=True)
+    if recipe.epochs and facts.num_samples * recipe.epochs < STEPS_TO_TIME * (recipe.batch or 1):
+        return Choice("convolution", "library", "too short a run to time shapes for", quiet=True)
     reason = "small maps of many channels are quicker as one matrix product"
     return Choice("convolution", "by_shape", reason)
 
