@@ -242,6 +242,8 @@ def test_another_makers_file_is_never_replaced(run, numbers, tmp_path):
      (["format=onnx", "precision=bf16"], "format=onnx has fp32, int8"),
      (["format=torch", "batch=none"], "batch=none: a number of pictures is wanted"),
      (["format=torch", "out=a.onnx"], "ends in .pt2"),
+     (["format=torch", "tolerance=nan"], "tolerance=nan: a number of 0 or more is wanted"),
+     (["format=torch", "tolerance=-1"], "tolerance=-1: a number of 0 or more is wanted"),
      (["format=torch", "calibration=0"], "calibration")],
 )  # fmt: skip
 def test_words_that_cannot_be_followed(run, words, wanted):
@@ -392,6 +394,16 @@ def test_predict_takes_an_exported_file(run, numbers, tmp_path, monkeypatch):
     run_cli("export", run, "format=numbers", "precision=int8")
     assert_well_said(run_cli("predict", run, "via=numbers", *data), 2, ["has 2 exported", "int8"])
     assert_well_said(run_cli("predict", run, "via=onxx", *data), 2, ["did you mean onnx"])
+    assert_well_said(
+        run_cli("predict", run, "via=torch", *data), 2, ["opens no .pt2", "leave via="]
+    )
+    for verb in ("bench", "eval"):
+        assert_well_said(run_cli(verb, path), 3, ["is a file and no run", f"the run {run}"])
+    monkeypatch.setattr(numbers, "beside", (".bin",), raising=False)
+    weights = Path(path).with_suffix(".bin")
+    weights.touch()
+    assert_well_said(run_cli("predict", weights, *data), 2, [f"belongs to {path}; name that one"])
+    numbers.beside = ()
     for text in (
         "{}",
         '{"task": "classify", "spec": {}, "precision": "", "input": {}, "outputs": {}}',
@@ -427,6 +439,8 @@ def test_bench_measures_all_that_is_here(run, numbers, tmp_path, monkeypatch):
     assert rows["eager fp32"]["faster"] == 1
     assert all(0 < row["median"] <= row["p99"] and row["throughput"] > 0 for row in rows.values())
     assert rows["torch fp32"]["difference"] < 1e-5 < rows["torch bf16"]["difference"]
+    exported = sn.load(run).export("torch", precision="bf16", out=tmp_path / "bf16.pt2")
+    assert rows["torch bf16"]["difference"] == pytest.approx(exported.difference, rel=1e-3)
     assert [note.split(":")[0] for note in found["notes"]] == ["onnx", "openvino"]
     assert "pip install 'snellen[export]'" in done.out
     assert left(run) == []

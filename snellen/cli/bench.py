@@ -65,6 +65,7 @@ def command(
     write_json_file(where, found)
     print_table(HEADS, [_cells(row) for row in rows])
     click.echo(f"images/s: {batch} at a time; times faster: than {rows[0].name}, in processor time")
+    click.echo("difference: of its largest output, on the pictures that `snellen export` compares")
     for note in notes:
         click.echo(note)
 

@@ -100,16 +100,17 @@ def _shows(found: "Prediction", least: float) -> bool:
 def _predictor(run: str, via: str | None) -> "Predictor":
     """A run's own network, or an exported one."""
     from ..core.runfolder import find
-    from ..serve.runtime import by_suffix, exported_in, pick
+    from ..serve.runtime import by_suffix, exported_in, reader, refuse_part
 
     file = Path(run)
     if via is not None or not file.suffix or file.is_dir() or by_suffix(file) is None:
+        refuse_part(file)
         find(run)
         if via is None:
             from ..api import load
 
             return load(run).predictor
-        file = exported_in(file, pick(via))
+        file = exported_in(file, reader(via))
     from ..serve.exported import open_exported
 
     return open_exported(file)

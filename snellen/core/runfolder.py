@@ -89,6 +89,10 @@ def find(path: str | Path) -> RunFolder:
         kin = _numbered(folder.path.parent, folder.path.name)
         hint = f"the newest of that name is {max(kin)[1]}" if kin else "`snellen runs` lists yours"
         raise DataError(f"no run at {path}: there is no such folder; {hint}")
+    if folder.path.is_file():
+        home = next((p for p in folder.path.absolute().parents if (p / MARK).is_file()), None)
+        hint = f"it belongs to the run {home}" if home else f"a run is a folder with {MARK}"
+        raise DataError(f"{path} is a file and no run; {hint}")
     inside = [p.parent.name for p in sorted(folder.path.glob(f"*/{MARK}"))]
     hint = f"it holds runs: {', '.join(inside[:5])}" if inside else f"it has no {MARK}"
     raise DataError(f"{path} is not a run; {hint}")

@@ -32,7 +32,8 @@ Ask = Callable[[Tensor], object]
 @dataclass(frozen=True)
 class Row:
     """A contender. Times in seconds; `faster` is the median over turns of eager's processor time
-    over its own, with quartiles `low` and `high`; `difference` from eager over its largest output.
+    over its own, with quartiles `low` and `high`; `difference` from eager over its largest output,
+    on the pictures that an export is compared on.
     """
 
     name: str
@@ -63,13 +64,13 @@ def bench(
     one, many = x_BCHW[:1], x_BCHW[torch.arange(batch) % len(x_BCHW)]
     with one_thread(), tempfile.TemporaryDirectory() as folder:
         asks, notes = contenders(predictor, samples, Path(folder), compiled, tell)
-        wanted = flat(asks[EAGER](one))[0]
+        wanted = flat(asks[EAGER](x_BCHW))[0]
         with torch.inference_mode():
             alone, clock = _turns(asks, one, seconds, tell)
             together, _ = _turns(asks, many, seconds / 2, tell)
     rows = []
     for name, ask in asks.items():
-        got = flat(ask(one))[0]
+        got = flat(ask(x_BCHW))[0]
         apart = worst([distance(a, b) for a, b in zip(got, wanted, strict=True)])
         ratios = [eager / own for eager, own in zip(alone[EAGER], alone[name], strict=True)]
         low, middle, high = statistics.quantiles(ratios, n=4)
