@@ -500,3 +500,9 @@ def test_the_drawing_shows_classes_in_their_colours():
     assert gray == [True, False, False, True]
     assert len(set(at)) == 4
     assert picture.height > picture.width  # the legend
+
+
+def test_one_class_is_nothing_to_tell_apart():
+    x, y = np.zeros((4, 8, 8, 3), np.uint8), np.zeros((4, 8, 8), np.uint8)
+    with pytest.raises(DataError, match=r"has one class, .*two are the least"):
+        Segment.from_source(open_data((x, y), task="segment"))

@@ -293,6 +293,39 @@ def test_columns_of_a_table_are_attributes_and_values(tmp_path):
                      task="regress").values == ("age",)  # fmt: skip
 
 
+@pytest.mark.parametrize("count", [10, 20, 30])
+def test_a_column_of_nine_cells_of_ten_is_numbers(tmp_path, count):
+    rows = [f"{i},{'old' if i % 10 == 4 else i + 0.5}" for i in range(count)]
+    source = open_data(str(table(tmp_path / "nine", "w,age", rows)))
+    assert source.values == ("w", "age")
+    rows[5] = "5,older"
+    source = open_data(str(table(tmp_path / "less", "w,age", rows)))
+    assert source.values == ("w",)
+    (said,) = [p for p in source.problems if p.id == "value-not-a-number"]
+    assert f"age is no number in {count // 10 + 1} of {count} cells" in said.message
+
+
+def test_a_column_that_is_the_same_in_every_row_is_named(tmp_path):
+    rows = [f"{i % 2},0,{i}" for i in range(6)]
+    source = open_data(str(table(tmp_path / "set", "hat,glasses,age", rows)))
+    assert [p.message for p in source.problems] == ["glasses is 0 in every row"]
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (np.arange(12) % 3, "0 is 2 in 4 of 12 images; an attribute is 0 or 1"),
+        (np.full((12, 1), 7.0), "0 is 7 in 12 of 12 images"),
+        (np.array([[1.0, np.nan]] * 12), "no attribute differs from image to image"),
+        (np.array([[np.nan, 1.0]] * 6 + [[0.0, np.nan]] * 6), "no attribute differs"),
+    ],
+)
+def test_what_is_no_attribute_is_refused(y, words):
+    x = np.zeros((12, 8, 8), np.uint8)
+    with pytest.raises(DataError, match=words):
+        Tag.from_source(open_data((x, y), task="tag", split=0.0))
+
+
 def test_a_slip_in_a_column_is_named_by_its_line(tmp_path):
     file = table(tmp_path, "age,hat", [*["3,1", "4,0"] * 6, "old,1"])
     source = open_data(file, split=0, task="regress")

@@ -13,7 +13,7 @@ from ..core.errors import DataError
 from .classes import number_labels
 from .pixels import as_tensor, channels_first, plain_dtype
 from .sets import ArraySet
-from .source import Source
+from .source import Problem, Source
 
 
 def from_arrays(
@@ -52,11 +52,16 @@ def from_numbers(x: Any, y: Any, task: str, *, name: str = "arrays") -> Source:
         )
     names = tuple(str(i) for i in range(rows.shape[1]))
     facts = {"images": len(x_NCHW), "shape": list(x_NCHW.shape[1:]), "dtype": str(x_NCHW.dtype)}
+    same = [Problem("value-constant", f"{names[k]} is {float(cells[0]):g} for every image",
+                    "harmless", do="nothing can be learned from it; leave the column out")
+            for k, column in enumerate(rows.T) if len(cells := column[~column.isnan()]) > 1
+            and bool((cells == cells[0]).all())]  # fmt: skip
     if task == "tag":
         train = ArraySet(x_NCHW, attributes_NA=rows)
-        return Source(name, "arrays", train, (), facts=facts, attributes=names)
+        return Source(name, "arrays", train, (), problems=tuple(same), facts=facts,
+                      attributes=names)  # fmt: skip
     train = ArraySet(x_NCHW, values_NV=rows)
-    return Source(name, "arrays", train, (), facts=facts, values=names)
+    return Source(name, "arrays", train, (), problems=tuple(same), facts=facts, values=names)
 
 
 def images_tensor(x: Any, name: str) -> Tensor:

@@ -61,7 +61,14 @@ class Segment(Task):
 
     @classmethod
     def from_source(cls, source: Source, imgsz: int | None = None) -> "Segment":
-        """Classes from the data; the input of the pictures' size where they have one."""
+        """Classes from the data; the input of the pictures' size where they have one. Raises
+        DataError for one class, which every answer tells.
+        """
+        if len(source.classes) == 1:
+            raise DataError(
+                f"{source.name} ({source.format}) has one class, {source.classes[0]!r}; two are "
+                "the least to tell apart, or a ground that classes.txt names"
+            )
         part = source.train
         sizes = [part[row].size for row in spread_rows(len(part), LOOKS)]
         size = common_size(sizes, imgsz, limit=LIMIT, multiple=1)

@@ -3,7 +3,7 @@
 x_BCHW -> scores_BA, one an attribute, above 0 for yes: a logistic regression each, or a hinge.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -75,7 +75,27 @@ class Tag(Task):
 
     @classmethod
     def from_source(cls, source: Source, imgsz: int | None = None) -> "Tag":
-        """Attributes from the data, the input from the training part's images."""
+        """Attributes from the data, the input from the training part's images; raises DataError for
+        one that is neither 0 nor 1, and where not one differs from image to image.
+        """
+        count = len(source.attributes)
+        cells_NA = torch.stack(list(_spread(source.train, count, _cells)))
+        differs = False
+        for name, cells in zip(source.attributes, cells_NA.T, strict=True):
+            given = cells[~cells.isnan()]
+            odd = given[~_is_known(given)]
+            if len(odd):
+                raise DataError(
+                    f"{source.name}: {name} is {float(odd[0]):g} in {len(odd)} of {len(given)} "
+                    "images; an attribute is 0 or 1, or nan where not known; task=classify tells "
+                    "classes apart, task=regress learns other numbers"
+                )
+            differs = differs or bool((given != given[:1]).any())
+        if not differs:
+            raise DataError(
+                f"{source.name}: no attribute differs from image to image, so there is nothing to "
+                "learn; columns of 0 and 1 are wanted"
+            )
         inputs = Inputs.of(source.train, imgsz)
         return cls({"attributes": list(source.attributes), "inputs": inputs.as_dict()})
 
@@ -152,7 +172,7 @@ class Tag(Task):
         """Scores without meaning: an attribute's average precision is then its share; and always
         saying what is more frequent.
         """
-        share_A = torch.stack(list(_spread(train, len(self.names())))).nanmean(0)
+        share_A = torch.stack(list(_spread(train, len(self.names()), _known))).nanmean(0)
         share_A = share_A[~share_A.isnan()]
         if not len(share_A):
             return {"mAP": 0.0, "accuracy": 0.0}
@@ -167,15 +187,23 @@ class Tag(Task):
                 "epochs": 4}  # fmt: skip
 
 
-def _spread(train: SampleSet, count: int) -> Any:
+def _spread(train: SampleSet, count: int, read: Callable[[Tensor | None, int], Tensor]) -> Any:
     """The attributes of some samples, without reading pictures where that can be."""
     for i in spread_rows(len(train), LOOKS):
         target = train.target(i)
-        yield _known((train[i].target if target is None else target).attributes_A, count)
+        yield read((train[i].target if target is None else target).attributes_A, count)
+
+
+def _cells(given: Tensor | None, count: int) -> Tensor:
+    return known(given, count, lambda cells_A: ~cells_A.isnan())
 
 
 def _known(given: Tensor | None, count: int) -> Tensor:
-    return known(given, count, lambda cells_A: (cells_A == 0) | (cells_A == 1))
+    return known(given, count, _is_known)
+
+
+def _is_known(cells_A: Tensor) -> Tensor:
+    return (cells_A == 0) | (cells_A == 1)
 
 
 def _hinge(scores_BA: Tensor, true_BA: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from ...core.errors import DataError, shortlist
 
 YES_NO = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 UNKNOWN = ("", "nan", "na", "n/a", "null", "none", "?")
-SHARE = 0.9  # of a column's cells that must be numbers; the others are slips
+SLIPS = 10  # one cell of so many may be no number
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,24 @@ def column_of(name: str, words: Sequence[str]) -> Column | None:
     numbers = [number(word) for word in words]
     slips = tuple(i for i, value in enumerate(numbers) if value is None)
     given = sum(word.lower() not in UNKNOWN for word in words)
-    if not given or len(slips) > (1 - SHARE) * given:
+    if not given or SLIPS * len(slips) > given:
         return None
     return Column(name, tuple(nan if v is None else v for v in numbers), slips)
+
+
+def oddity(name: str, words: Sequence[str]) -> str:
+    """What is to be said of a column as a whole, "" where nothing is.
+
+    >>> oddity("hat", ["0", "", "0"]), oddity("age", ["7", "old", "9"]), oddity("kind", ["a", "b"])
+    ('hat is 0 in every row', 'age is no number in 1 of 3 cells; the column is not read', '')
+    """
+    given = [word for word in words if word.strip().lower() not in UNKNOWN]
+    odd = sum(number(word) is None for word in given)
+    if SLIPS * odd > len(given):
+        return (f"{name} is no number in {odd} of {len(given)} cells; the column is not read"
+                if 2 * odd < len(given) else "")  # fmt: skip
+    same = len({number(word) for word in given}) == 1 < len(given)
+    return f"{name} is {given[0].strip()} in every row" if same else ""
 
 
 def number(word: str) -> float | None:

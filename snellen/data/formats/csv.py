@@ -18,7 +18,7 @@ from ...core.errors import DataError
 from ..classes import number_labels
 from ..sets import FileSet
 from ..source import Format, Problem, Source
-from ._columns import Column, column_of, split_kinds, table_of
+from ._columns import Column, column_of, oddity, split_kinds, table_of
 from ._folders import channels_of
 from ._index import SUFFIXES, Table, blank_labels, index_file, read_table, resolve
 from ._layout import layout
@@ -160,7 +160,10 @@ def _columns(table: Table, listing: Listing) -> list[Column]:
     for i, name in enumerate(table.head):
         if i in (table.path, table.part):
             continue
-        column = column_of(name, [row[i] if len(row) > i else "" for _, row in table.rows])
+        words = [row[i] if len(row) > i else "" for _, row in table.rows]
+        if (text := oddity(name, words)) and i != table.label:
+            listing.problems.append(_oddity_of(table, text))
+        column = column_of(name, words)
         if column is None:
             continue
         found.append(column)
@@ -169,6 +172,15 @@ def _columns(table: Table, listing: Listing) -> list[Column]:
             message = f"{name} is {row[i]!r}, no number; it counts as not known"
             listing.problems.append(_problem(table, line, "value-not-a-number", message))
     return found
+
+
+def _oddity_of(table: Table, text: str) -> Problem:
+    """A column that nothing is learned from: left out, or the same in every row."""
+    if text.endswith("not read"):
+        do = "nine cells of ten must be numbers; leave the others empty"
+        return Problem("value-not-a-number", text, "suspect", str(table.file), do=do)
+    do = "nothing can be learned from it; leave the column out"
+    return Problem("value-constant", text, "harmless", str(table.file), do=do)
 
 
 def _row_problem(table: Table, row: list[str]) -> str | None:
