@@ -89,6 +89,24 @@ def test_iou_takes_integers_that_would_overflow():
     assert iou.box_iou(big, big).item() == 1.0
 
 
+BOX, MASK = torch.zeros(2, 4), torch.zeros(2, 3, 3, dtype=torch.bool)
+UNFIT = [
+    (iou.box_iou, ([[0, 0, 1, 1]], BOX), r"type list; a tensor \(N, 4\)"),
+    (iou.box_iou, (BOX, BOX.numpy()), "type ndarray"),
+    (iou.box_area, ([0, 0, 1, 1],), "type list"),
+    (iou.aligned_iou, (BOX, BOX[0]), r"shape \(4,\)"),
+    (iou.mask_iou, (MASK, MASK.new_zeros(2, 3, 4)), r"\(2, 3, 3\) and \(2, 3, 4\)"),
+    (iou.mask_iou, (MASK, MASK.flatten(1)), r"shape \(2, 9\); a tensor \(N, H, W\)"),
+    (iou.mask_iou, (MASK.numpy(), MASK), "type ndarray"),
+]
+
+
+@pytest.mark.parametrize(("measure", "asked", "words"), UNFIT)
+def test_overlap_refuses_what_is_no_box_and_no_mask(measure, asked, words):
+    with pytest.raises(UsageError, match=words):
+        measure(*asked)
+
+
 def test_giou_is_the_papers():
     """IoU - (hull - union) / hull, written out; 1 for equal boxes, towards -1 for distant ones."""
     a, b = boxes(30, 5).double(), boxes(30, 6).double()

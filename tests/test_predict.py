@@ -70,6 +70,14 @@ def test_numbers_in_doubt_are_refused(of_bytes, strange, words):
         of_bytes.images(strange)
 
 
+@pytest.mark.parametrize(
+    "empty", [np.zeros((0, 10, 3), np.uint8), torch.zeros(3, 8, 0), Image.new("RGB", (0, 9))]
+)
+def test_a_picture_without_a_pixel_is_refused(of_bytes, empty):
+    with pytest.raises(DataError, match="holds no pixel"):
+        of_bytes.images([empty])
+
+
 def test_a_network_of_floats_is_given_floats(tmp_path):
     unit, own = BYTES[:, None] / np.float32(255), BYTES[:, None].astype(np.float32) - 127
     assert predictor(unit).task.spec["inputs"]["pixels"] == "0..1"

@@ -26,6 +26,9 @@ def image_tensor(image: Any, channels: int | None = None) -> Tensor:
     >>> image_tensor(np.zeros((4, 6, 3), np.uint8)).shape
     torch.Size([3, 4, 6])
     """
+    shape = image.size if isinstance(image, Image.Image) else getattr(image, "shape", (1,))
+    if 0 in shape:
+        raise DataError(f"an image of size {tuple(shape)} holds no pixel")
     if isinstance(image, Image.Image):
         return picture(image, channels if channels in (1, 3) else None)
     x = as_tensor(image, "an image")

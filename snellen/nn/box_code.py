@@ -45,7 +45,8 @@ def corners(boxes_N4: Tensor) -> Tensor:
 def encode_boxes(
     boxes_N4: Tensor, references_N4: Tensor, scales: tuple[float, ...] = UNIT
 ) -> Tensor:
-    """boxes_N4, references_N4 (both xyxy) -> codes_N4.
+    """boxes_N4, references_N4 (both xyxy) -> codes_N4; of a box that is not finite they are NaN,
+    which is not looked for: on a GPU each look would hold up the training.
 
     >>> box = torch.tensor([[0.0, 0, 4, 2]])
     >>> encode_boxes(box, box).tolist()

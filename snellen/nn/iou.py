@@ -4,6 +4,8 @@ Boxes are x1, y1, x2, y2, half-open, so a width is x2 - x1. What has no area (al
 in the wrong order) or is not finite overlaps with nothing: 0, never NaN. Note 001; as COCO counts.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -28,7 +30,7 @@ def box_area(boxes_N4: Tensor) -> Tensor:
     >>> box_area(torch.tensor([[1.0, 1, 3, 4], [3, 3, 1, 9]])).tolist()
     [6.0, 0.0]
     """
-    _check_boxes(boxes_N4, boxes_N4.ndim)
+    _check_boxes(boxes_N4, getattr(boxes_N4, "ndim", 0))
     sides = (boxes_N4[..., 2:] - boxes_N4[..., :2]).clamp(min=0)
     return torch.nan_to_num(sides[..., 0] * sides[..., 1], nan=0.0, posinf=torch.inf)
 
@@ -89,15 +91,26 @@ def mask_iou(masks_NHW: Tensor, others_MHW: Tensor, crowd_M: Tensor | None = Non
     >>> mask_iou(masks, masks[:1]).tolist()
     [[1.0], [0.3333333432674408]]
     """
+    for masks in (masks_NHW, others_MHW):
+        if not isinstance(masks, Tensor) or masks.ndim != 3:
+            raise UsageError(f"masks of {_said(masks)}; a tensor (N, H, W) is wanted")
+    if masks_NHW.shape[1:] != others_MHW.shape[1:]:
+        raise UsageError(f"masks of {tuple(masks_NHW.shape)} and {tuple(others_MHW.shape)}; both "
+                         "must be of pictures of one size")  # fmt: skip
     one, other = masks_NHW.flatten(1).float(), others_MHW.flatten(1).float()
     return _ratio(one @ other.T, one.sum(1)[:, None], other.sum(1)[None], crowd_M)
 
 
 def _check_boxes(boxes: Tensor, axes: int) -> None:
-    if boxes.ndim != axes or not axes or boxes.shape[-1] != 4:
-        raise UsageError(
-            f"boxes of shape {tuple(boxes.shape)}; (N, 4) is wanted, each x1, y1, x2, y2"
-        )
+    if not isinstance(boxes, Tensor) or boxes.ndim != axes or not axes or boxes.shape[-1] != 4:
+        raise UsageError(f"boxes of {_said(boxes)}; a tensor (N, 4) is wanted, each x1, y1, x2, y2")
+
+
+def _said(given: Any) -> str:
+    """What was given, in words."""
+    if isinstance(given, Tensor):
+        return f"shape {tuple(given.shape)}"
+    return f"type {type(given).__name__}"
 
 
 def _check_aligned(boxes_N4: Tensor, others_N4: Tensor) -> None:
