@@ -127,13 +127,41 @@ def table(title: str, rows: list[Ratio]) -> str:
     return "\n".join(lines)
 
 
-def record_goals(name: str, goals: Mapping[str, tuple[float, float, str]], **facts: object) -> None:
-    """Goals as what -> (measured, goal, "at least" | "at most"): printed, and kept in results."""
+def record_goals(
+    name: str,
+    goals: Mapping[str, tuple[float, float, str]],
+    *,
+    keep: bool = False,
+    **facts: object,
+) -> None:
+    """Goals as what -> (measured, goal, "at least" | "at most"): printed, and kept in results.
+
+    With `keep`, for a run of a part only, what this one did not measure stays as it was measured
+    on the same machine; `facts` that are mappings are merged.
+    """
     rows = [{"what": what, "measured": measured, "goal": goal, "sense": sense}
             for what, (measured, goal, sense) in goals.items()]  # fmt: skip
     for row in rows:
         print(goal_line(row))
-    _write(name, {"goals": rows, **facts})
+    _write(name, _merged(_kept(name), rows, facts) if keep else {"goals": rows, **facts})
+
+
+def _kept(name: str) -> dict[str, Any]:
+    """The results of an earlier run on this machine, without the machine."""
+    try:
+        before: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return before if before.pop("machine", None) == _machine() else {}
+
+
+def _merged(
+    before: Mapping[str, Any], rows: list[dict[str, Any]], facts: Mapping[str, object]
+) -> dict[str, Any]:
+    """New rows and facts over those of before."""
+    goals = {row["what"]: row for row in [*before.get("goals", []), *rows]}
+    merged = {k: {**before.get(k, {}), **v} if isinstance(v, dict) else v for k, v in facts.items()}
+    return {**before, "goals": list(goals.values()), **merged}
 
 
 def goal_line(row: Mapping[str, Any]) -> str:
@@ -144,15 +172,18 @@ def goal_line(row: Mapping[str, Any]) -> str:
     return f"  {row['what']:<62} {row['measured']:8.4g}   {row['sense']} {row['goal']:<7.4g} {word}"
 
 
-def _write(name: str, data: Mapping[str, Any]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    machine = {
+def _machine() -> dict[str, Any]:
+    return {
         "torch": torch.__version__,
         "python": platform.python_version(),
         "processor": _processor(),
         "threads": torch.get_num_threads(),
     }
-    text = json.dumps({"machine": machine, **data}, indent=1)
+
+
+def _write(name: str, data: Mapping[str, Any]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps({"machine": _machine(), **data}, indent=1)
     (RESULTS / f"{name}.json").write_text(text + "\n")
 
 

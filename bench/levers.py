@@ -5,7 +5,7 @@ autocast and channels_last, as tutorials say; the same with `sn.accelerate`; and
 keeps its memory, which is what `speed=auto` does. ResNet-18 through all of `sn.train` is in
 resnet18.py.
 
-python bench/levers.py [NET ...]
+python bench/levers.py [NET ...]      # of some: the rows of the others are kept
 """
 
 import sys
@@ -103,7 +103,12 @@ def main(wanted: list[str]) -> None:
         print(table(f"{name}, {'x'.join(map(str, NETS[name][1]))}", rows[name]), flush=True)
         reached = goals_of(rows[name], {(LEVERS[3], LEVERS[0]): 1 / GOALS[name]})
         goals |= {f"{name}: {what}": value for what, value in reached.items()}
-    record_goals("levers", goals, nets={k: [vars(row) for row in v] for k, v in rows.items()})
+    record_goals(
+        "levers",
+        goals,
+        keep=bool(wanted),
+        nets={k: [vars(row) for row in v] for k, v in rows.items()},
+    )
 
 
 if __name__ == "__main__":
