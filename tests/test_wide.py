@@ -63,10 +63,10 @@ def test_a_device_is_asked_by_making_a_tensor(monkeypatch):
         raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
 
     assert has_float64("cpu")
+    monkeypatch.setattr(wides, "_found", {})
     with monkeypatch.context() as patched:
         patched.setattr(torch, "empty", refuse)
         assert not has_float64("mps")
-    has_float64.cache_clear()
 
 
 def test_layers_and_losses_need_none(device, monkeypatch):
@@ -101,3 +101,11 @@ def test_the_doctor_needs_none(device):
 
 def test_gradients_are_checked_on_copies_elsewhere(device):
     assert isinstance(double(torch.ones(2)), OnCpu)
+
+
+def test_torch_compile_traces_it_without_a_word(recwarn, monkeypatch):
+    monkeypatch.setattr(wides, "_found", {})
+    torch._dynamo.reset()
+    compiled = torch.compile(wide, backend="eager", fullgraph=True)
+    assert compiled(torch.ones(2)).dtype == compiled(torch.ones(3)).dtype == torch.float64
+    assert [str(warning.message) for warning in recwarn] == []
