@@ -21,7 +21,10 @@ class InputBound(Check):
     )
     source = "PyTorch's performance tuning guide: asynchronous data loading"
     why = "the training takes twice as long as it could, or longer"
-    do = "num_workers in the DataLoader; read and resize once and keep the result in memory"
+    do = (
+        "num_workers in the DataLoader; read and resize once and keep the result in memory; "
+        "in `snellen train` readers= are for files, workers= for a Dataset of yours"
+    )
     bad = "loader = DataLoader(photos, 64, shuffle=True)"
     good = "loader = DataLoader(photos, 64, shuffle=True, num_workers=4, persistent_workers=True)"
 
