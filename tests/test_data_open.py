@@ -306,6 +306,30 @@ def test_bad_rows_are_named_by_line(tmp_path, text, line):
     assert [(p.line, p.harm) for p in problems] == [(line, "harmful")]
 
 
+def test_npz_holds_maps_attributes_and_values_too(tmp_path):
+    x, maps = np.zeros((12, 6, 8, 3), np.uint8), np.zeros((12, 6, 8), np.uint8)
+    maps[:, 2:, 3:] = 2
+    np.savez(tmp_path / "maps.npz", x=x, y=maps, names=["ground", "a", "b"])
+    source = open_data(tmp_path / "maps.npz", task="segment", split=0.0)
+    assert source.classes == ("ground", "a", "b")
+    assert (source.train[3].target.semantic_HW.numpy() == maps[3]).all()
+    hats = np.array([[1, 0], [1, 1], [0, 0]] * 4)
+    np.savez(tmp_path / "tags.npz", x=x, y=hats, names=["hat", "tie"])
+    for task in ("tag", ""):
+        source = open_data(tmp_path / "tags.npz", task=task, split=0.0)
+        assert source.attributes == ("hat", "tie")
+        assert source.train.target(1).attributes_A.tolist() == [1, 1]
+    for numbers in (np.arange(24).reshape(12, 2) / 7, np.arange(12) / 7, np.arange(12)):
+        np.savez(tmp_path / "values.npz", x=x, y=numbers)
+        source = open_data(tmp_path / "values.npz", task="regress", split=0.0)
+        told = np.stack([source.train.target(i).values_V for i in range(12)])
+        assert np.allclose(told, numbers.reshape(12, -1))
+        assert bool(open_data(tmp_path / "values.npz", split=0.0).classes) == (numbers.max() > 10)
+    np.savez(tmp_path / "odd.npz", x=x, y=maps[:, :, :7])
+    with pytest.raises(DataError, match=r"maps of shape \(12, 6, 7\); \(12, 6, 8\) is wanted"):
+        open_data(tmp_path / "odd.npz", task="segment")
+
+
 def test_npz_names_and_refusals(tmp_path):
     keras = {"x_train": X, "y_train": Y, "x_test": X[:5], "y_test": Y[:5]}
     np.savez(tmp_path / "mnist.npz", **keras)

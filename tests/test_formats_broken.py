@@ -48,6 +48,14 @@ def test_a_yaml_without_train_still_names_the_classes(yolo):
     assert open_path(yolo).classes == ("a", "b", "c")
 
 
+def test_class_numbers_in_quotes_are_numbers(yolo):
+    (yolo / "data.yaml").write_text("train: images/train\nnames: {'0': disc, '1': box, '2': star}")
+    assert open_path(yolo).classes == ("disc", "box", "star")
+    (yolo / "data.yaml").write_text("train: images/train\nnames: {'0': disc, one: box}")
+    with pytest.raises(DataError, match="names has the key 'one'"):
+        open_path(yolo)
+
+
 def test_a_class_that_the_names_leave_out_is_dropped_and_said(yolo):
     (yolo / "data.yaml").write_text("train: images/train\nnames: {0: disc, 2: star}")
     source = open_path(yolo)

@@ -97,7 +97,7 @@ def label_values(y: Any, name: str) -> np.ndarray:
         values = _words(values, name)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    if values.ndim == 2 and _is_one_hot(values):
+    if values.ndim == 2 and is_one_hot(values):
         values = values.argmax(1)
     if values.ndim != 1:
         raise DataError(f"{name}: labels have shape {values.shape}; one a picture is wanted")
@@ -125,7 +125,8 @@ def _words(values: np.ndarray, name: str) -> np.ndarray:
     return values.astype(str)
 
 
-def _is_one_hot(values: np.ndarray) -> bool:
+def is_one_hot(values: np.ndarray) -> bool:
+    """Whether each row of values_NK is 1 in one place and 0 elsewhere."""
     return bool(((values == 0) | (values == 1)).all() and (values.sum(1) == 1).all())
 
 

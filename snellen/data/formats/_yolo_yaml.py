@@ -138,10 +138,16 @@ def _listed(place: Path, root: Path, file: Path, problems: list[Problem]) -> lis
     return found
 
 
+def _whole(key: Any) -> Any:
+    """A key of names as a number, where it is one in quotes."""
+    return int(key) if isinstance(key, str) and key.strip().isdecimal() else key
+
+
 def _names(file: Path | None, said: dict[str, Any], problems: list[Problem]) -> dict[int, str]:
     """{class number: name}, in order; a dictionary may leave numbers out."""
     names = said.get("names")
     if isinstance(names, dict):
+        names = {_whole(key): name for key, name in names.items()}
         wrong = [key for key in names if not isinstance(key, int) or not 0 <= key < 100_000]
         if wrong:
             raise DataError(f"{file}: names has the key {wrong[0]!r}; class numbers are wanted")

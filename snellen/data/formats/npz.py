@@ -11,8 +11,9 @@ import numpy as np
 
 from ...core.errors import DataError, shortlist
 from ...core.memory import demand
-from ..arrays import from_arrays, from_numbers
+from ..arrays import from_arrays, from_numbers, is_one_hot
 from ..joints import from_joints
+from ..mapped import from_maps
 from ..source import Format, Source
 from ._parts import PARTS, join_parts
 
@@ -23,7 +24,9 @@ NAMES = ("names", "classes", "class_names", "label_names")
 
 
 class Npz(Format):
-    """Arrays x, y (or images, labels ...), perhaps x_train, y_train, x_test, y_test."""
+    """Arrays x, y (or images, labels ...), perhaps x_train, y_train, x_test, y_test: y of classes
+    (N,), attributes or values (N, A), or maps (N, H, W).
+    """
 
     name = "npz"
     about = "x, y (also x_train, y_train, x_test ...) in a .npz; or train.npz, test.npz in a folder"
@@ -35,9 +38,8 @@ class Npz(Format):
     def open(self, path: Path) -> Source:
         """Load the arrays; nothing pickled is ever read."""
         source = self._opened(path, "")
-        has_joints = source.skeleton is not None
-        numbers = {"regress": partial(self._opened, path, "regress")} if has_joints else {}
-        return replace(source, variants=numbers)
+        tasks = ("regress",) if source.skeleton is not None else ("tag", "regress")
+        return replace(source, variants={task: partial(self._opened, path, task) for task in tasks})
 
     def _opened(self, path: Path, task: str) -> Source:
         file = _the_file(path)
@@ -126,7 +128,38 @@ def _one(path: Path, arrays: dict[str, np.ndarray], part: str, task: str) -> Sou
         raise DataError(f"{path} has no {missing}: it holds {have}; save np.savez(file, x=, y=)")
     names: Any = next((arrays[key].tolist() for key in NAMES if key in arrays), None)
     names = None if names is None else [str(name) for name in names]
-    return from_arrays(arrays[images], arrays[labels], name=str(path), names=names)
+    return _labelled(arrays[images], arrays[labels], names, task, str(path))
+
+
+def _labelled(x: Any, y: np.ndarray, names: list[str] | None, task: str, name: str) -> Source:
+    """Images x and what is true of them: maps (N, H, W), numbers (N, A), or a class for each.
+
+    `task` "tag" or "regress" asks for numbers; else their own kind decides.
+    """
+    if y.ndim == 3:
+        source = from_maps(x, y, name=name)
+        return replace(source, classes=tuple(names)) if (
+            names and len(names) >= len(source.classes)) else source  # fmt: skip
+    task = task or _kind_of(y)
+    if not task:
+        return from_arrays(x, y, name=name, names=names)
+    source = from_numbers(x, y, task, name=name)
+    if names is None or len(names) != y[:1].size:
+        return source
+    is_tag = task == "tag"
+    return replace(source, attributes=tuple(names) if is_tag else (),
+                   values=() if is_tag else tuple(names))  # fmt: skip
+
+
+def _kind_of(y: np.ndarray) -> str:
+    """What numbers are that are no classes: "tag", "regress", or ""."""
+    if y.dtype.kind not in "buif" or y.ndim not in (1, 2):
+        return ""
+    if y.ndim == 1 or y.shape[1] == 1:
+        return "regress" if 2 * np.count_nonzero(y % 1) > y.size else ""
+    if is_one_hot(y):
+        return ""
+    return "tag" if (np.isin(y, (0, 1)) | (y != y)).all() else "regress"
 
 
 def _find(arrays: dict[str, np.ndarray], words: tuple[str, ...], part: str) -> str | None:
