@@ -242,12 +242,20 @@ def test_another_makers_file_is_never_replaced(run, numbers, tmp_path):
      (["format=onnx", "precision=bf16"], "format=onnx has fp32, int8"),
      (["format=torch", "batch=none"], "batch=none: a number of pictures is wanted"),
      (["format=torch", "out=a.onnx"], "ends in .pt2"),
-     (["format=torch", "tolerance=nan"], "tolerance=nan: a number of 0 or more is wanted"),
-     (["format=torch", "tolerance=-1"], "tolerance=-1: a number of 0 or more is wanted"),
+     (["format=torch", "tolerance=nan"], "nan is not a number that can be used"),
+     (["format=torch", "tolerance=-1"], "-1.0 is not in the range"),
      (["format=torch", "calibration=0"], "calibration")],
 )  # fmt: skip
 def test_words_that_cannot_be_followed(run, words, wanted):
     assert_well_said(run_cli("export", run, *words), 2, [wanted])
+    assert left(run) == []
+
+
+@pytest.mark.parametrize("words", [{"tolerance": float("nan")}, {"tolerance": -1.0},
+                                   {"tolerance": float("inf")}, {"calibration": 0}])  # fmt: skip
+def test_checks_that_check_nothing_are_refused_from_python_too(run, words):
+    with pytest.raises(UsageError, match="or more is wanted"):
+        sn.load(run).export("torch", **words)
     assert left(run) == []
 
 
@@ -429,6 +437,7 @@ def test_bench_measures_all_that_is_here(run, numbers, tmp_path, monkeypatch):
     numbers.refused = {"bf16": "no", "int8": "no"}
     for name in ("onnx", "openvino"):
         monkeypatch.setattr(formats.runtimes()[name], "needs", ("not_there_at_all",))
+    assert_well_said(run_cli("bench", run, "seconds=nan"), 2, ["nan is not a number"])
     file = tmp_path / "bench.json"
     done = run_cli("bench", run, "seconds=0.3", "batch=4", f"json={file}")
     assert done.code == 0, done.err

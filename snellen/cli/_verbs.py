@@ -5,9 +5,11 @@ Nothing heavy may be imported at the top of any of them: `snellen --help` reads 
 """
 
 import importlib
+import math
 import os
 import pkgutil
 import re
+from typing import Any
 
 import click
 
@@ -16,6 +18,18 @@ from ..version import __version__
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 KEY = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
+
+
+class Number(click.FloatRange):
+    """A number in a range; NaN, which lies in every one, and infinity are refused."""
+
+    def convert(self, value: Any, param: Any, ctx: click.Context | None) -> float:
+        """Text -> the number, or click's own words of what is wrong."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number that can be used", param, ctx)
+        return number
+
 
 FAIL_ON = click.option(
     "--fail-on", type=click.Choice(("never", "advice", "warning", "error")), default="error",

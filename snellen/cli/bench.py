@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ._output import print_json, print_table, progress, writable, write_json_file
-from ._verbs import HELP, Verb
+from ._verbs import HELP, Number, Verb
 
 if TYPE_CHECKING:
     from ..serve.bench import Row
@@ -25,7 +25,7 @@ HEADS = ["", "median ms", "p99 ms", "images/s", "times faster", "quartiles", "di
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.1),
+    type=Number(0.1),
     default=10.0,
     show_default=True,
     metavar="X",

@@ -4,7 +4,7 @@ import click
 
 from ..core.words import printable
 from ._output import print_json, progress
-from ._verbs import HELP, Verb
+from ._verbs import HELP, Number, Verb
 
 
 @click.command(cls=Verb, context_settings=HELP)
@@ -34,7 +34,7 @@ from ._verbs import HELP, Verb
 @click.option("--data", metavar="PATH", help="Other data than the run's own, to check it on.")
 @click.option(
     "--tolerance",
-    type=float,
+    type=Number(0),
     metavar="X",
     help="Largest difference that passes, over the network's largest output; else "
     "0.001 for fp32, 0.05 for bf16, 0.2 for int8.",

@@ -11,7 +11,7 @@ import click
 from ..core.errors import DataError, UsageError
 from ..core.words import printable
 from ._output import print_json
-from ._verbs import HELP, Verb
+from ._verbs import HELP, Number, Verb
 
 if TYPE_CHECKING:
     from ..data.sample import Prediction
@@ -32,7 +32,7 @@ SHOWN = 5  # files that are named on the screen
 @click.option(
     "--score",
     "least",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     metavar="SCORE",
     help="Print things from this score on; 0.3, and all with --json. --out keeps all.",
 )
