@@ -14,7 +14,7 @@ from snellen.data.augment import compose
 from snellen.data.augment.one_pass import OnePass, fits
 from snellen.data.inputs import Inputs
 from snellen.data.sample import Batch
-from snellen.train import plan, session, verb
+from snellen.train import idle, session, verb
 from snellen.train.recipe import Recipe
 from snellen.train.speed import Facts, Machine, choose
 
@@ -120,17 +120,17 @@ def test_a_training_is_the_same_either_way_and_can_change_over(tmp_path, monkeyp
 
 @needs_numba
 def test_a_run_goes_on_where_numba_is_missing_and_says_so(tmp_path, monkeypatch):
-    run = train(tmp_path, preparing="compiled")
-    for module in (plan, session, verb):
+    run = train(tmp_path, preparing="compiled", norm="by_shape")
+    for module in (idle, session, verb):
         monkeypatch.setattr(module, "is_here", lambda: False)
     again = sn.train(pictures(), resume=run.path, epochs=3, quiet=True)
-    assert "preparing changed" in again.folder.log.read_text().replace("epochs, ", "")
+    assert "preparing without numba, norm without numba" in again.folder.log.read_text()
     with pytest.raises(sn.UsageError, match=r"pip install 'snellen\[fast\]'"):
         train(tmp_path, preparing="compiled")
 
 
 def test_loops_are_refused_for_what_they_cannot_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "is_here", lambda: True)
+    monkeypatch.setattr(idle, "is_here", lambda: True)
     with pytest.raises(sn.UsageError, match="augment=affine"):
         sn.train(pictures(), augment="affine", preparing="compiled", project=tmp_path)
 
