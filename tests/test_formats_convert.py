@@ -212,11 +212,44 @@ def test_key_points_survive_yolo_with_their_skeleton(tmp_path):
         assert one.visibility_NK.equal(two.visibility_NK)
 
 
+def test_key_points_of_a_file_of_their_own_come_along(tmp_path):
+    folder = tmp_path / "set"
+    (folder / "annotations").mkdir(parents=True)
+    (folder / "images").mkdir()
+    Image.new("RGB", (40, 30)).save(folder / "images" / "a.png")
+    images = [{"id": 7, "file_name": "a.png", "width": 40, "height": 30}]
+    body = {"keypoints": ["left_eye", "right_eye"], "skeleton": [[1, 2]]}
+    rows = [{"id": i, "image_id": 7, "category_id": k, "bbox": [3.0 * i, 1, 8, 9], "iscrowd": 0}
+            for i, k in ((1, 2), (2, 1), (3, 1))]  # fmt: skip
+    kinds = [{"id": 1, "name": "person"}, {"id": 2, "name": "cat"}]
+    joints = [{**row, "keypoints": [4, 5, 2, 6, 5, 1]} for row in rows[1:2]]
+    joints.append({**joints[0], "id": 9, "bbox": [20, 20, 5, 5]})  # of no instance
+    for name, told, known in (
+        ("instances", rows, kinds), ("person_keypoints", joints, [{**kinds[0], **body}]),
+    ):  # fmt: skip
+        document = {"images": images, "annotations": told, "categories": known}
+        (folder / "annotations" / f"{name}_train.json").write_text(json.dumps(document))
+    said = convert(open_path(folder), "coco", tmp_path / "coco")
+    assert said == ["left out: 1 skeletons of no box's id, which lie in files of their own"]
+    again = open_path(tmp_path / "coco")
+    things = {thing.id: thing.keypoints for thing in again.train.record(0).things}
+    assert things == {1: (), 2: (4, 5, 2, 6, 5, 1), 3: ()}
+    assert again.skeleton == open_path(folder).of("pose").skeleton
+    (file,) = (tmp_path / "coco" / "annotations").iterdir()
+    told = {
+        kind["name"]: "keypoints" in kind for kind in json.loads(file.read_text())["categories"]
+    }
+    assert told == {"person": True, "cat": False}
+    said = convert(open_path(folder), "csv", tmp_path / "csv")
+    assert "left out: 1 skeletons, which csv has no place for" in said
+
+
 def test_captions_crowds_and_names_that_change_are_said(tmp_path, shared_data):
     said = convert(open_path(shared_data / "coco_cc"), "yolo", tmp_path / "yolo")
     assert said == [
         "left out: 546 outlines, which --to yolo-seg writes, with the boxes of the polygons",
         "left out: 7 marks of crowds, which yolo has no place for",
+        "left out: 19 bones of the skeleton, which yolo has no place for",
         "left out: 546 areas that are not their boxes', which yolo has no place for",
         "left out: 80 supercategories, which yolo has no place for",
         "left out: 255 captions, which lie in files of their own",

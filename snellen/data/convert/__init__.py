@@ -22,9 +22,11 @@ def convert(source: Source, format: str, folder: str | Path) -> list[str]:
     """
     from ...core import registry
     from ._export import left_out, need_boxes, new_folder, unreadable
+    from ._joints import with_joints
 
     write = registry.get("snellen.data.convert", "WRITERS", format)
     if format != "csv":
         need_boxes(source)
-    left = [*unreadable(source), *left_out(source, format)]
+    source, loose = with_joints(source)
+    left = [*unreadable(source), *left_out(source, format), *loose]
     return [*left, *write(source, new_folder(folder, source.name))]

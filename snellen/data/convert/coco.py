@@ -29,8 +29,12 @@ def write_items(
     kinds = categories or [{}] * len(classes)
     anew = Renumbered()
     class_ids = anew.ids("categories", [kind.get("id") for kind in kinds])
-    names = [{**kind, "id": id, "name": name, **_body(skeleton)}
-             for kind, id, name in zip(kinds, class_ids, classes, strict=True)]  # fmt: skip
+    jointed = {t.label for item in found for t in item.record.things if t.keypoints}
+    bodies = [_body(skeleton if k in jointed or not jointed else None) for k in range(len(classes))]
+    names = [
+        {**kind, "id": id, "name": name, **body}
+        for kind, id, name, body in zip(kinds, class_ids, classes, bodies, strict=True)
+    ]
     (folder / "annotations").mkdir(parents=True)
     for part in dict.fromkeys(item.part for item in found):
         its = [item for item in found if item.part == part]
