@@ -50,7 +50,10 @@ def test_the_loops_give_the_numbers_of_torchs_operations(words, channels, channe
     one, two = (torch.Generator().manual_seed(5) for _ in range(2))
     wanted = chain(batch, one)
     found = OnePass(chain, inputs, channels_last=channels_last)(batch, two)
-    assert (found.x - inputs.prepare(wanted.x)).abs().max() < 1e-5
+    off = (found.x - inputs.prepare(wanted.x)).abs()
+    level = 1.01 / 255 / 0.2  # a jittered value between two may be rounded to either
+    assert off.max() < (level if "jitter" in words else 1e-5)
+    assert (off > 1e-5).double().mean() < 1e-3
     assert torch.equal(one.get_state(), two.get_state())
     assert all(map(torch.equal, found.y["boxes"], wanted.y["boxes"]))
     assert found.is_ready
