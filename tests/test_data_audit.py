@@ -15,6 +15,7 @@ from snellen.cli.check import finding_of, report
 from snellen.data.audit import audit, screen
 from snellen.data.audit._album import look_through
 from snellen.data.audit.duplicates import near_pairs, resaved_pairs
+from snellen.data.formats.coco import Coco
 from snellen.data.open import open_data
 
 BLANKS = "class-name-blanks"
@@ -271,3 +272,18 @@ def test_progress_in_a_file_ends_at_the_end(seconds, monkeypatch, capsys):
         tell(3, 8)
     last = "looking at  100%  8 of 8"
     assert capsys.readouterr().out.splitlines()[1:] == [last] * (not seconds)
+
+
+def test_files_that_only_one_task_reads_are_looked_at_too(tmp_path):
+    folder = Coco().example(tmp_path)
+    assert [p for p in audit(folder) if p.file and "captions" in p.file] == []
+    captions = folder / "annotations" / "captions_train.json"
+    captions.write_text('{"images": [], "annotations": [{"image_id": 1, "caption": ""}]}')
+    (said,) = [p for p in audit(folder) if "captions" in p.message]
+    assert (said.id, said.harm) == ("label-unreadable", "harmful")
+    assert "task=caption cannot read these data" in said.message
+    images = json.loads((folder / "annotations" / "instances_train.json").read_text())["images"]
+    rows = [{"image_id": image["id"], "caption": "a thing"} for image in images]
+    captions.write_text(json.dumps({"images": images, "annotations": [*rows, {"caption": "odd"}]}))
+    (said,) = [p for p in audit(folder) if p.file == str(captions)]
+    assert (said.id, said.line) == ("label-orphan", 1)

@@ -194,6 +194,20 @@ def test_each_slip_is_said_before_a_training_and_none_of_clean_data(tmp_path, dr
     assert said_before_training(from_one) & SLIPS == {"label-off-by-one"}
 
 
+def turned_shares(box, size):
+    """What YOLO's centre, width and height are with their axes exchanged."""
+    (height, width), (x1, y1, x2, y2) = size, box
+    by = width / height
+    return (y1 * by, x1 / by, y2 * by, x2 / by)
+
+
+@pytest.mark.parametrize("size", ["square", "wide"])
+def test_exchanged_shares_are_told_and_named_by_the_audit_too(tmp_path, drawn, size):
+    axes = folder_of(tmp_path / "axes", drawn[size], "yolo", turned_shares)
+    assert said_before_training(axes) & SLIPS == {"box-axes-exchanged"}
+    assert "box-axes-exchanged" in {p.id for p in audit(axes)}
+
+
 def test_a_shift_is_said_with_its_way_and_by_the_audit_too(tmp_path, drawn):
     root = folder_of(tmp_path / "a", drawn["wide"], "coco", right)
     (said,) = [p for p in audit(root) if p.id == "box-shifted"]
@@ -289,6 +303,7 @@ def test_real_data_with_exchanged_axes_are_told(shared_data):
             gray = sample.image_CHW[:, :480, :480].float().mean(0).numpy()
             pictures.append((gray, boxes[::2]))
     ways = [way for picture in pictures for way in ways_of(*picture)]
-    assert exchanged_axes(ways) is None
+    for unit in ("pixels", "shares"):
+        assert exchanged_axes([way for one, way in ways if one == unit]) is None
     turned = [way for gray, boxes in pictures for way in ways_of(gray, boxes[:, [1, 0, 3, 2]])]
-    assert exchanged_axes(turned) is not None
+    assert exchanged_axes([way for one, way in turned if one == "pixels"]) is not None

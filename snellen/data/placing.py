@@ -38,17 +38,19 @@ def misplaced(part: SampleSet) -> Iterator[Problem]:
     if inner is None:
         return
     sizes: dict[int, tuple[Record, Size]] = {}
-    ways: list[tuple[float, float]] = []
+    ways: dict[str, list[tuple[float, float]]] = {"pixels": [], "shares": []}
     sides: list[np.ndarray | None] = []
     for row, record, gray_HW in _looked(*inner):
         size = (gray_HW.shape[1], gray_HW.shape[0])
         sizes[row] = (record, size)
         boxes_N4 = _boxes(record, size)
         if record.size in (None, size) and len(boxes_N4):
-            ways += ways_of(gray_HW, boxes_N4)
+            for unit, found in ways_of(gray_HW, boxes_N4):
+                ways[unit].append(found)
             sides.append(sides_of(gray_HW, boxes_N4))
     yield from _resized([sizes[row] for row in sorted(sizes)])
-    problem = exchanged_axes(ways) or shifted([one for one in sides if one is not None])
+    turned = next((said for one in ways.values() if (said := exchanged_axes(one))), None)
+    problem = turned or shifted([one for one in sides if one is not None])
     if problem is not None:
         yield problem
 
@@ -114,12 +116,14 @@ def exchanged_axes(ways: Sequence[tuple[float, float]]) -> Problem | None:
     return Problem("box-axes-exchanged", message, "suspect", do=do, part="train")
 
 
-def ways_of(gray_HW: np.ndarray, boxes: np.ndarray) -> Iterator[tuple[float, float]]:
-    """-1 .. 1 by contrast and by edges: on how many more boxes than not they win as they are."""
+def ways_of(gray_HW: np.ndarray, boxes: np.ndarray) -> Iterator[tuple[str, tuple[float, float]]]:
+    """-1 .. 1 by contrast and by edges: on how many more boxes than not they win as they are, and
+    not with their pixels exchanged, or their shares, as YOLO's are (the same in a square).
+    """
     height, width = gray_HW.shape
-    scale = np.array([width / height, height / width] * 2)
-    for by in (1.0, scale) if width != height else (1.0,):  # YOLO's shares are exchanged as such
-        turned = boxes[:, [1, 0, 3, 2]] * by
+    scales = {"pixels": np.ones(4), "shares": np.array([width / height, height / width] * 2)}
+    for unit in ("pixels", "shares") if width != height else ("pixels",):
+        turned = boxes[:, [1, 0, 3, 2]] * scales[unit]
         other = np.abs(turned - boxes).max(1) > 4
         other &= (turned[:, 2] <= width + 1) & (turned[:, 3] <= height + 1)
         if other.any():
@@ -127,8 +131,8 @@ def ways_of(gray_HW: np.ndarray, boxes: np.ndarray) -> Iterator[tuple[float, flo
                 np.array([(_contrast(gray_HW, box), _rim(gray_HW, box)) for box in some[other]])
                 for some in (boxes, turned)
             )
-            yield tuple(np.sign(here - there).mean(0).tolist())
-            return
+            contrast, edges = np.sign(here - there).mean(0).tolist()
+            yield unit, (contrast, edges)
 
 
 def shifted(sides: Sequence[np.ndarray]) -> Problem | None:
