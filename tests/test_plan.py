@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from snellen.core.errors import UsageError
 from snellen.tasks.compute import pick_device
+from snellen.tasks.detect import Detect
 from snellen.train import idle
 from snellen.train.plan import resolve
 from snellen.train.recipe import Recipe
@@ -218,3 +219,11 @@ def test_by_shape_takes_channels_last_with_it_in_a_tiny_net():
     facts = Facts(99, macs=1000)
     plan = resolve(Recipe(convolution="by_shape"), {}, facts).then(facts, machine)
     assert plan.recipe.channels_last is True
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "augment", "batch"), [(205, "flip+affine", 16), (2000, "flip", 32)]
+)
+def test_few_pictures_that_are_seen_often_are_changed_more(num_samples, augment, batch):
+    recipe = resolve(Recipe(), {}, Facts(num_samples, usual=Detect.usual)).recipe
+    assert (recipe.augment, recipe.batch) == (augment, batch)

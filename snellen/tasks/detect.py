@@ -48,7 +48,8 @@ class Detect(Task):
     about = "a box, a class and a score for each thing in an image"
     score = "mAP50-95"
     default_model = "yolov3-small"
-    usual = {"augment": "flip", "samples": 30_000, "batch": 32, "lr": 3e-3, "clip": 10.0}
+    usual = {"augment": "flip", "augment_often": "flip+affine", "samples": 30_000, "batch": 32,
+             "lr": 3e-3, "clip": 10.0}  # fmt: skip
     ceiling = 0.97  # things of a class that overlap by more than the style allows are told as one
 
     @property

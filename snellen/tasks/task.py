@@ -68,7 +68,8 @@ class Task(ABC):
     ceiling: ClassVar[float] = 1.0  # what a perfect answer scores
     settings: ClassVar[tuple[str, ...]] = ()  # of the recipe's that go into `spec`
     squashes: ClassVar[bool] = False  # pictures come whole, and no target lies in their pixels
-    # Settings (augment, batch ...) where none are typed; "samples" seen in all give the epochs.
+    # Settings (augment, batch ...) where none are typed; "samples" seen in all give the epochs,
+    # "augment_often" stands in for augment where each is seen 30 times or more.
     usual: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, spec: Mapping[str, Any]) -> None:

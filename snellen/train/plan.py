@@ -14,6 +14,7 @@ from .recipe import Recipe, settings
 from .speed import Choice, Facts, Machine, choose
 
 SAMPLES = 100_000  # that a training sees in all, where its task does not say another number
+OFTEN = 30  # passes from which a picture that is only mirrored is learned by heart
 FEW_STEPS = 300  # in fewer, running statistics lag behind weights that move fast
 
 
@@ -79,7 +80,8 @@ def _usual(recipe: Recipe, facts: Facts) -> list[Choice]:
     """The usual value of every setting that is not about speed."""
     optim = recipe.optim or "adamw"
     named = OPTIMISERS[optim]
-    batch = recipe.batch or facts.usual.get("batch") or usual_batch(facts.num_samples)
+    few = usual_batch(facts.num_samples)
+    batch = recipe.batch or min(few, facts.usual.get("batch", few))
     epochs = recipe.epochs
     if epochs is None:
         total = facts.usual.get("samples", SAMPLES)
@@ -97,7 +99,9 @@ def _usual(recipe: Recipe, facts: Facts) -> list[Choice]:
         "augment": "crop" if facts.pictures else "off",
         "precise_norm": epochs * -(-facts.num_samples // batch) < FEW_STEPS,
     }
-    said = {k: v for k, v in facts.usual.items() if k != "samples"}
+    said = {k: v for k, v in facts.usual.items() if k not in ("samples", "batch", "augment_often")}
+    if epochs >= OFTEN and "augment_often" in facts.usual:
+        said["augment"] = facts.usual["augment_often"]
     usual |= {k: v for k, v in said.items() if facts.pictures or k != "augment"}
     return [Choice(name, value, "the usual value", "default") for name, value in usual.items()]
 
