@@ -43,7 +43,7 @@ MISTAKES: list[tuple[str, Prepare | None, str, int, list[str]]] = [
     ("lr nan", None, "train digits lr=nan", 2, ["lr=nan", "positive"]),
     ("lr infinite", None, "train digits --lr inf", 2, ["lr=inf", "positive"]),
     ("epochs a fraction", None, "train digits epochs=1.5", 2, ["epochs='1.5'", "whole number"]),
-    ("epochs negative", None, "train digits epochs=-2", 2, ["epochs=-2", "between 0 and 1,000,000"]),
+    ("epochs negative", None, "train digits epochs=-2", 2, ["epochs=-2", "and 1,000,000"]),
     ("batch zero", None, "train digits batch=0", 2, ["batch=0", "between 1 and 10,000,000"]),
     ("imgsz zero", None, "train digits imgsz=0", 2, ["imgsz=0", "between 1 and 100,000 pixels"]),
     ("split two", None, "train digits split=2", 2, ["split=2", "between 0 and 0.9"]),
