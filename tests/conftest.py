@@ -24,6 +24,16 @@ def _own_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _time_to_ask():
+    """On a busy machine too the doctor asks every network all that it has to ask."""
+    from snellen.doctor.probes import replays
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replays, "FLOOR", 60.0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data sets: SNELLEN_TEST_DATA, else shared/data beside the clone."""
