@@ -34,7 +34,7 @@ from snellen.train.allocator import tuned
 from snellen.train.feed import Feed, Resident, Streamed
 from snellen.train.held import Held
 
-BATCH, AUGMENT = 128, "crop+flip"
+BATCH, PHOTOS, AUGMENT = 128, 32, "crop+flip"  # samples of a step; photos of one
 GOALS = {"memory 32": 15.0, "JPEG 64": 4.0, "JPEG 224": 2.5}
 MEAN, STD = torch.full((3, 1, 1), 0.5), torch.full((3, 1, 1), 0.25)
 
@@ -63,8 +63,8 @@ class Plain(Dataset):
         return x.sub_(MEAN).div_(STD), 0
 
 
-def plain(pictures: list[Image.Image | Path], side: int) -> Callable[[], None]:
-    loader = DataLoader(Plain(pictures, side), BATCH, shuffle=True)
+def plain(pictures: list[Image.Image | Path], side: int, batch: int) -> Callable[[], None]:
+    loader = DataLoader(Plain(pictures, side), batch, shuffle=True)
 
     def run() -> None:
         for _ in loader:
@@ -115,12 +115,12 @@ def from_memory(count: int = 64 * BATCH) -> dict[str, Callable[[], None]]:
     source = open_data((x_NHWC, y_N), split=0.0)
     task = Classify.from_source(source)
     feed = Resident(Held(source.train, task, targets=False), BATCH)
-    return {"plain": plain(pictures, 32), "snellen": ours(feed, task),
+    return {"plain": plain(pictures, 32, BATCH), "snellen": ours(feed, task),
             "snellen, torch's operations": by_torch(feed, task)}  # fmt: skip
 
 
 def from_files(
-    folder: Path, side: int, size: tuple[int, int], count: int
+    folder: Path, side: int, size: tuple[int, int], count: int, batch: int
 ) -> dict[str, Callable[[], None]]:
     for i, picture in enumerate(crops(count, *size)):
         path = folder / "ab"[i % 2] / f"{i}.jpg"
@@ -130,13 +130,13 @@ def from_files(
     task = Classify.from_source(source, side)
     read = source.train.near
     kept = PixelCache(folder / "kept")
-    streamed = partial(Streamed, task=task, batch=BATCH, workers=0)
-    found = {"plain": plain(sorted(folder.rglob("*.jpg")), side),
+    streamed = partial(Streamed, task=task, batch=batch, workers=0)
+    found = {"plain": plain(sorted(folder.rglob("*.jpg")), side, batch),
              "snellen": ours(streamed(read(Near(task.inputs(), None))), task)}  # fmt: skip
     if side == 224:
         found["snellen, copies on the disk"] = ours(streamed(read(Near(task.inputs(), kept))), task)
         held = Held(read(Near(task.inputs(), None)), task, targets=False)
-        found["snellen, in memory"] = ours(Resident(held, BATCH), task)
+        found["snellen, in memory"] = ours(Resident(held, batch), task)
     return found
 
 
@@ -145,8 +145,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = {
             "memory 32": from_memory(),
-            "JPEG 64": from_files(Path(folder, "64"), 64, (64, 64), 8 * BATCH),
-            "JPEG 224": from_files(Path(folder, "224"), 224, (375, 500), BATCH),
+            "JPEG 64": from_files(Path(folder, "64"), 64, (64, 64), 8 * BATCH, BATCH),
+            "JPEG 224": from_files(Path(folder, "224"), 224, (375, 500), 4 * PHOTOS, PHOTOS),
         }
         rows = {name: compare(runs, "plain", rounds=9) for name, runs in settings.items()}
     goals = {}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-START = b"\xff\xd8\xff"
+START, SCAN = b"\xff\xd8\xff", b"\xff\xda"  # of the file, and of its pixels
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/"  # where an orientation may stand
 ORIENTATION = 0x0112  # the EXIF tag
 FACTORS = (8, 4, 2)  # by which libjpeg shrinks while it decodes, with fast code in every build
@@ -30,6 +30,11 @@ def is_here() -> bool:
     True
     """
     return find_spec("simplejpeg") is not None
+
+
+@cache
+def _library() -> Any:
+    return import_module("simplejpeg")
 
 
 @cache
@@ -60,7 +65,7 @@ def decode(
     """
     if not is_here() or not data.startswith(START) or _turned(data):
         return None
-    library: Any = import_module("simplejpeg")
+    library = _library()
     try:
         height, width, space, _ = library.decode_jpeg_header(data)
         if height * width > most or space not in ("Gray", "YCbCr", "RGB"):
@@ -78,8 +83,9 @@ def decode(
 
 
 def _turned(data: bytes) -> bool:
-    """Whether a viewer would turn or mirror the picture."""
-    if EXIF not in data and XMP not in data:
+    """Whether a viewer would turn or mirror the picture; what says so stands before the pixels."""
+    scan = data.find(SCAN)
+    if all(data.find(mark, 0, scan) < 0 for mark in (EXIF, XMP)):
         return False
     try:
         with Image.open(io.BytesIO(data)) as image:

@@ -50,7 +50,7 @@ class Near:
             if (found := self.kept.get(key)) is not None:
                 return found
         pixels, size = decode_near(data, path, channels, wanted=wanted)
-        image_CHW = self.inputs.fit(torch.from_numpy(pixels).permute(2, 0, 1)).contiguous()
+        image_CHW = self.inputs.fit(torch.from_numpy(pixels).permute(2, 0, 1))
         if key and self.kept is not None and size[0] * size[1] >= LARGE:
             self.kept.put(key, image_CHW, size)
         return image_CHW, size

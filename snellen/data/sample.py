@@ -117,7 +117,8 @@ class Batch:
     def select(self, rows: Tensor) -> "Batch":
         """The rows of a batch, without targets: how an encoded data set is dealt into steps."""
         y = {name: pick(value, rows) for name, value in self.y.items()}
-        return Batch(pick(self.x, rows), y, self.index_B[rows], self.sizes_B2[rows])
+        sizes_B2 = pick(self.sizes_B2, rows)
+        return Batch(pick(self.x, rows), y, pick(self.index_B, rows), sizes_B2)
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on another device, copied without waiting where the memory is pinned."""

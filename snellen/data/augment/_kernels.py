@@ -20,29 +20,28 @@ def move(
     where `upset` (rows) or `mirrored` (columns) says so.
     """
     batch, channels, height, width = x_BCHW.shape
+    below = min(height, np.abs(down_B).max()) if batch else 0
+    beside = min(width, np.abs(right_B).max()) if batch else 0
+    # In a black frame every row has one length, which is what the processor wants.
+    framed = np.zeros((height + 2 * below, width + 2 * beside), np.uint8)
     for b in range(batch):
-        down, right = down_B[b], right_B[b]
-        low, high = max(0, right), min(width, width + right)  # what old pixels reach
-        start = width - high if mirrored_B[b] else low
-        count = high - low
-        for row in range(height):
-            old_row = (height - 1 - row if upset_B[b] else row) - down
-            for c in range(channels):
-                scale, black = scale_C[c], shift_C[c]
-                new = out_BCHW[b, c, row]
-                if old_row < 0 or old_row >= height:
-                    new[:] = black
-                    continue
-                new[:start] = black
-                new[start + count :] = black
-                inside = new[start : start + count]
-                old = x_BCHW[b, c, old_row, low - right : high - right]
+        top = below - max(-below, min(below, down_B[b]))
+        left = beside - max(-beside, min(beside, right_B[b]))
+        for c in range(channels):
+            scale, black = scale_C[c], shift_C[c]
+            for row in range(height):
+                old, new_bytes = x_BCHW[b, c, row], framed[below + row, beside : beside + width]
+                for i in range(width):
+                    new_bytes[i] = old[i]
+            for row in range(height):
+                old_row = top + (height - 1 - row if upset_B[b] else row)
+                old, new = framed[old_row, left : left + width], out_BCHW[b, c, row]
                 if mirrored_B[b]:
-                    for i in range(count):
-                        inside[count - 1 - i] = np.float32(old[i]) * scale + black
+                    for i in range(width):  # unsigned, or each index is asked for its sign
+                        new[i] = np.float32(old[np.uint64(width - 1 - i)]) * scale + black
                 else:
-                    for i in range(count):
-                        inside[i] = np.float32(old[i]) * scale + black
+                    for i in range(width):
+                        new[i] = np.float32(old[i]) * scale + black
 
 
 @compiled

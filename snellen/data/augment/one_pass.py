@@ -36,33 +36,27 @@ def fits(chain: Chain) -> bool:
 class _Moves:
     """How the pixels of each sample have moved so far: shifted, then mirrored."""
 
-    right_B: Tensor
-    down_B: Tensor
-    mirrored_B: Tensor
-    upset_B: Tensor
+    down_B: np.ndarray
+    right_B: np.ndarray
+    upset_B: np.ndarray
+    mirrored_B: np.ndarray
 
     @staticmethod
     def none(count: int) -> "_Moves":
         """Not at all."""
-        still, straight = torch.zeros(2, count, dtype=torch.int64), torch.zeros(2, count).bool()
-        return _Moves(*still, *straight)
+        return _Moves(*np.zeros((2, count), np.int64), *np.zeros((2, count), np.bool_))
 
-    def shift(self, right_B: Tensor, down_B: Tensor) -> None:
+    def shift(self, right_B: np.ndarray, down_B: np.ndarray) -> None:
         """Seen from behind the mirror, right is left."""
-        self.right_B = self.right_B + torch.where(self.mirrored_B, -right_B, right_B)
-        self.down_B = self.down_B + torch.where(self.upset_B, -down_B, down_B)
+        self.right_B = self.right_B + np.where(self.mirrored_B, -right_B, right_B)
+        self.down_B = self.down_B + np.where(self.upset_B, -down_B, down_B)
 
-    def mirror(self, turned_B: Tensor, axis: int) -> None:
+    def mirror(self, turned_B: np.ndarray, axis: int) -> None:
         """Along an axis of x_BCHW."""
         if axis == -1:
             self.mirrored_B = self.mirrored_B ^ turned_B
         else:
             self.upset_B = self.upset_B ^ turned_B
-
-    def as_arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """down_B, right_B, upset_B, mirrored_B, as the loop takes them."""
-        shifted = self.down_B.numpy(), self.right_B.numpy()
-        return (*shifted, self.upset_B.numpy(), self.mirrored_B.numpy())
 
 
 class OnePass(Augment):
@@ -102,7 +96,8 @@ class OnePass(Augment):
 
         last = torch.channels_last if self.channels_last else torch.contiguous_format
         out = torch.empty(x_BCHW.shape, memory_format=last)
-        old, new, places = x_BCHW.numpy(), out.numpy(), moves.as_arrays()
+        old, new = x_BCHW.numpy(), out.numpy()
+        places = moves.down_B, moves.right_B, moves.upset_B, moves.mirrored_B
         if colours_3B is None:
             move(old, new, *places, *self.normalised)
             return out
@@ -122,11 +117,11 @@ def _moved(batch: Batch, moves: _Moves, step: Augment, generator: Generator) -> 
     """Draw a step's moves and join them to those before; what is drawn on the pictures follows."""
     if isinstance(step, Flip):
         turned_B = draw_turned(len(batch), generator)
-        moves.mirror(turned_B, step.axis)
+        moves.mirror(turned_B.numpy(), step.axis)
         if not is_drawn_on(batch):
             return batch
         return follow(batch, batch.x, mirrors(turned_B, step.axis, batch.x.shape[step.axis]))
     size = (batch.x.shape[-2], batch.x.shape[-1])
     right_B, down_B = draw_shifts(len(batch), size, generator)
-    moves.shift(right_B, down_B)
+    moves.shift(right_B.numpy(), down_B.numpy())
     return follow(batch, batch.x, shifts(right_B, down_B)) if is_drawn_on(batch) else batch
