@@ -62,6 +62,12 @@ def turned(image, orientation):
     return jpeg_bytes(image, exif=exif)
 
 
+def after_a_note(data):
+    """With a note before all else, in which the marker of the pixels stands by chance."""
+    note = b"\xff\xfe\x00\x08 \xff\xda\x00\x01 "
+    return data[:2] + note + data[2:]
+
+
 KINDS = {
     "colour": jpeg_bytes(scene(375, 500)),
     "progressive": jpeg_bytes(scene(301, 203), progressive=True, quality=60),
@@ -69,6 +75,7 @@ KINDS = {
     "gray": jpeg_bytes(scene(280, 320).convert("L")),
     "CMYK": jpeg_bytes(scene(300, 300).convert("CMYK")),
     "turned": turned(scene(300, 400), 6),
+    "turned, after a note": after_a_note(turned(scene(300, 400), 6)),
     "upright EXIF": turned(scene(300, 400), 1),
     "small": jpeg_bytes(scene(20, 30)),
 }

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-START, SCAN = b"\xff\xd8\xff", b"\xff\xda"  # of the file, and of its pixels
+START, SCAN = b"\xff\xd8\xff", 0xDA  # the first bytes of a file; the marker of its pixels
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/"  # where an orientation may stand
 ORIENTATION = 0x0112  # the EXIF tag
 FACTORS = (8, 4, 2)  # by which libjpeg shrinks while it decodes, with fast code in every build
@@ -84,11 +84,23 @@ def decode(
 
 def _turned(data: bytes) -> bool:
     """Whether a viewer would turn or mirror the picture; what says so stands before the pixels."""
-    scan = data.find(SCAN)
-    if all(data.find(mark, 0, scan) < 0 for mark in (EXIF, XMP)):
+    end = _before_pixels(data)
+    if all(data.find(mark, 0, end) < 0 for mark in (EXIF, XMP)):
         return False
     try:
         with Image.open(io.BytesIO(data)) as image:
             return image.getexif().get(ORIENTATION, 1) != 1
     except Exception:  # Pillow's readers raise nearly any kind on hostile bytes
         return True
+
+
+def _before_pixels(data: bytes) -> int:
+    """How many bytes of segments stand before the pixels: each says its marker and its length. All
+    of the file where these do not add up.
+    """
+    place = 2
+    while place + 4 <= len(data) and data[place] == 0xFF:
+        if data[place + 1] == SCAN:
+            return place
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return len(data)
