@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from snellen.core.errors import DataError, SnellenError
 from snellen.data.augment import compose
 from snellen.data.open import open_data
 from snellen.data.sample import Batch, Prediction, Sample, Target
+from snellen.data.source import SampleSet
 from snellen.data.world_set import WorldSet
 from snellen.data.worlds import World
 from snellen.tasks.drawing import draw_lines
@@ -324,6 +326,29 @@ def test_what_is_no_attribute_is_refused(y, words):
     x = np.zeros((12, 8, 8), np.uint8)
     with pytest.raises(DataError, match=words):
         Tag.from_source(open_data((x, y), task="tag", split=0.0))
+
+
+def test_attributes_that_every_second_picture_has_are_learned():
+    has_N1 = (np.arange(1000) % 2)[:, None].astype(np.float32)
+    data = open_data((np.zeros((1000, 8, 8), np.uint8), has_N1), task="tag", split=0.0)
+    task = Tag.from_source(data)
+    assert task.baseline(data.train) == {"mAP": 0.5, "accuracy": 0.5}
+
+    class Unknown(SampleSet):  # each row costs a picture, so only some are looked at
+        def __len__(self):
+            return len(data.train)
+
+        def __getitem__(self, i):
+            return data.train[i]
+
+    assert Tag.from_source(replace(data, train=Unknown())).names() == ["0"]
+
+
+def test_a_number_between_attributes_is_found_in_any_row():
+    has_N1 = (np.arange(1000) // 500)[:, None].astype(np.float32)
+    has_N1[501] = 3.0
+    with pytest.raises(DataError, match="0 is 3 in 1 of 1000 images"):
+        Tag.from_source(open_data((np.zeros((1000, 8, 8), np.uint8), has_N1), task="tag", split=0))
 
 
 def test_a_slip_in_a_column_is_named_by_its_line(tmp_path):

@@ -19,7 +19,7 @@ from ..data.inputs import Inputs
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ._cells import Columns, known
-from ._spread import spread_rows
+from ._spread import spread_rows, targets_of
 from .drawing import draw_lines
 from .heads import full
 from .task import Metric, Task
@@ -232,10 +232,8 @@ def shares(values_B: Tensor, points_K: Tensor) -> Tensor:
 
 def gather(train: SampleSet, count: int) -> Tensor:
     """values_NV of all samples, or of some where each costs reading a picture."""
-    cheap = len(train) > 0 and train.target(0) is not None
-    rows = range(len(train)) if cheap else spread_rows(len(train), LOOKS)
-    targets = (train.target(i) if cheap else train[i].target for i in rows)
-    return torch.stack([known(None if t is None else t.values_V, count) for t in targets])
+    looked = (train[i] for i in spread_rows(len(train), LOOKS))
+    return torch.stack([known(t.values_V, count) for t in targets_of(train, looked)])
 
 
 class NumberScores(Metric):

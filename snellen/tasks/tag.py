@@ -20,12 +20,12 @@ from ..data.source import Problem, SampleSet, Source
 from ..nn.attributes import attribute_hinge, attribute_logistic
 from ..nn.presence import PresenceHead
 from ._cells import Columns, known
-from ._spread import spread_rows
+from ._spread import spread_rows, targets_of
 from .drawing import draw_lines
 from .heads import end_in, full
 from .task import Metric, Task
 
-LOOKS = 500  # samples that the baseline goes by
+LOOKS = 500  # samples read where a target cannot be had without its picture
 SURE = 100.0  # a score whose loss is 0 in single precision
 SURELY = 20.0
 
@@ -76,11 +76,12 @@ class Tag(Task):
     @classmethod
     def from_source(cls, source: Source, imgsz: int | None = None) -> "Tag":
         """Attributes from the data, the input from the training part's images; raises DataError for
-        one that is neither 0 nor 1, and where not one differs from image to image.
+        one that is neither 0 nor 1, and where not one differs from image to image; of rows of
+        which only some are looked at, the rest may differ.
         """
         count = len(source.attributes)
-        cells_NA = torch.stack(list(_spread(source.train, count, _cells)))
-        differs = False
+        cells_NA = _gather(source.train, count, _cells)
+        differs = len(cells_NA) < len(source.train)
         for name, cells in zip(source.attributes, cells_NA.T, strict=True):
             given = cells[~cells.isnan()]
             odd = given[~_is_known(given)]
@@ -172,7 +173,7 @@ class Tag(Task):
         """Scores without meaning: an attribute's average precision is then its share; and always
         saying what is more frequent.
         """
-        share_A = torch.stack(list(_spread(train, len(self.names()), _known))).nanmean(0)
+        share_A = _gather(train, len(self.names()), _known).nanmean(0)
         share_A = share_A[~share_A.isnan()]
         if not len(share_A):
             return {"mAP": 0.0, "accuracy": 0.0}
@@ -187,11 +188,10 @@ class Tag(Task):
                 "epochs": 4}  # fmt: skip
 
 
-def _spread(train: SampleSet, count: int, read: Callable[[Tensor | None, int], Tensor]) -> Any:
-    """The attributes of some samples, without reading pictures where that can be."""
-    for i in spread_rows(len(train), LOOKS):
-        target = train.target(i)
-        yield read((train[i].target if target is None else target).attributes_A, count)
+def _gather(train: SampleSet, count: int, read: Callable[[Tensor | None, int], Tensor]) -> Tensor:
+    """attributes_NA of all samples, or of some where each costs reading a picture."""
+    looked = (train[i] for i in spread_rows(len(train), LOOKS))
+    return torch.stack([read(t.attributes_A, count) for t in targets_of(train, looked)])
 
 
 def _cells(given: Tensor | None, count: int) -> Tensor:
