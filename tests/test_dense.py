@@ -4,6 +4,7 @@ import contextlib
 import copy
 import io
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -68,6 +69,32 @@ def test_a_perfect_answer_holds_all_things_of_a_full_picture(kind, model, joints
     check_round_trip(task, data.train)
     again = kind(task.spec)
     assert again.spec["most"] == 2 * data.train.count
+
+
+class OneFull(SampleSet):
+    """700 grey pictures of one thing; one of `count`, not among those that sizes are told by."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return 700
+
+    def __getitem__(self, i):
+        return Sample(torch.full((3, 32, 32), 90, dtype=torch.uint8), self.target(i), i)
+
+    def target(self, i):
+        many = self.count if i == 401 else 1
+        boxes = torch.tensor([[4.0, 4, 20, 20]]).expand(many, 4)
+        points, seen = boxes.reshape(many, 2, 2), torch.full((many, 2), 2)
+        labels = torch.arange(many) // COUNT  # from the second on of no known class
+        return Target(labels=labels, boxes_N4=boxes, keypoints_NK2=points, visibility_NK=seen)
+
+
+@pytest.mark.parametrize("kind", [Detect, Pose])
+def test_the_fullest_picture_counts_wherever_it_lies(kind):
+    data = replace(source(joints=True), train=OneFull(COUNT + 40))
+    assert kind.from_source(data).most == 2 * COUNT
 
 
 def test_a_network_of_two_stages_reads_and_asks_as_many_as_there_are():

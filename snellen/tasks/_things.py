@@ -1,6 +1,6 @@
 """Things with a box and a class: those that can be learned, those that are drawn, the mean one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -34,15 +34,24 @@ def of_known_classes(sample: Sample, count: int) -> Sample:
     return replace(sample, target=replace(sample.target, **kept))
 
 
-def most_told(targets: Sequence[Target], usual: int) -> int:
-    """Targets -> how many things of a picture are to be told: `usual`, or ROOM times as many as the
-    fullest holds where these are more.
+def count_known(target: Target, count: int) -> int:
+    """How many things of a target have one of the classes 0..count - 1.
 
-    >>> few, many = (Target(labels=torch.zeros(n, dtype=torch.int64)) for n in (9, 130))
-    >>> most_told([few], 100), most_told([few, many], 100)
+    >>> count_known(Target(labels=torch.tensor([0, 2, -1, 1])), 2)
+    2
+    """
+    labels = target.labels
+    return 0 if labels is None else int(((labels >= 0) & (labels < count)).sum())
+
+
+def most_told(counts: Iterable[int], usual: int) -> int:
+    """Things of each picture -> how many of a picture are to be told: `usual`, or ROOM times as
+    many as the fullest holds where these are more.
+
+    >>> most_told([9], 100), most_told([9, 130], 100)
     (100, 260)
     """
-    fullest = max((len(t.labels) for t in targets if t.labels is not None), default=0)
+    fullest = max(counts, default=0)
     return usual if fullest <= usual else ROOM * fullest
 
 

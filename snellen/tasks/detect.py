@@ -16,6 +16,7 @@ from ..core import registry
 from ..core.errors import DataError, UsageError
 from ..data.audit.box_classes import counted_from_one
 from ..data.boxes import unwound
+from ..data.extent import extents
 from ..data.inputs import Inputs
 from ..data.letterbox import Letterbox
 from ..data.placing import misplaced
@@ -27,7 +28,16 @@ from ..nn.nms import non_maximum_suppression
 from ..nn.yolo_v3 import YoloV3
 from ._coco import CocoScores
 from ._framed import box_anchors, common_size, described, framed, frames_of, input_hw
-from ._things import in_picture, make_room, mean_boxes, most_told, of_known_classes, shown
+from ._spread import targets_of
+from ._things import (
+    count_known,
+    in_picture,
+    make_room,
+    mean_boxes,
+    most_told,
+    of_known_classes,
+    shown,
+)
 from .drawing import draw_lines
 from .task import Metric, Task
 
@@ -86,6 +96,7 @@ class Detect(Task):
         inputs = replace(Inputs.of(source.train, max(size)), height=size[0], width=size[1])
         anchors = _anchors(looked, size)
         nine = anchors["9"]
+        told = (count_known(t, len(source.classes)) for t in targets_of(source.train, looked))
         usual = YoloV3(len(source.classes), [nine[:3], nine[3:6], nine[6:]], [4, 8, 16])
         return cls(
             {
@@ -93,7 +104,7 @@ class Detect(Task):
                 "inputs": inputs.as_dict(),
                 "anchors": anchors,
                 "style": {"name": usual.name, **usual.as_dict()},
-                "most": most_told([s.target for s in looked], MOST),
+                "most": most_told(told, MOST),
             }
         )
 
@@ -150,7 +161,8 @@ class Detect(Task):
             "ignored": [_ignored(t) for t in truths],
         }
         index = torch.tensor([s.index for s in samples])
-        return Batch(x, y, index, torch.tensor([s.size for s in samples]))
+        sizes_B2 = torch.tensor([s.size for s in samples])
+        return Batch(x, y, index, sizes_B2, extent_B4=extents(frames))
 
     def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """The style's parts."""

@@ -25,7 +25,8 @@ from ..nn.pose_maps import PoseMaps
 from ..nn.two_stage_joints import JointedTwoStage
 from ._framed import box_anchors, common_size, described, framed, frames_of, input_hw, spread
 from ._people import PeopleScores, around, box_sizes, faults, mean_pose, people_of, who_has_joints
-from ._things import make_room, most_told
+from ._spread import targets_of
+from ._things import count_known, make_room, most_told
 from .detect import with_slips
 from .stick_figures import draw_people
 from .task import Metric, Task
@@ -116,7 +117,8 @@ class Pose(Task):
         person = who_has_joints([sample.target for sample in looked])
         facts = {"classes": list(source.classes), "person": person, "skeleton": told}
         sizes_N2 = box_sizes(looked, person, size)
-        most = most_told([people_of(s.target, person, 0) for s in looked], MOST)
+        people = (people_of(t, person, 0) for t in targets_of(source.train, looked))
+        most = most_told((count_known(t, person + 1) for t in people), MOST)
         facts |= {"inputs": inputs.as_dict(), "anchors": box_anchors(sizes_N2), "most": most}
         return cls({**facts, "cell": 4})
 
@@ -174,7 +176,8 @@ class Pose(Task):
         y: dict[str, Any] = {name: [p[name] for p in people] for name in names}
         y["mirror_K"] = torch.tensor(self.skeleton.mirror).expand(len(samples), -1)
         index = torch.tensor([s.index for s in samples])
-        return Batch(x, y, index, torch.tensor([s.size for s in samples]))
+        sizes_B2 = torch.tensor([s.size for s in samples])
+        return Batch(x, y, index, sizes_B2, extent_B4=extents(frames))
 
     def _people(self, sample: Sample, frame: Letterbox) -> dict[str, Tensor]:
         """Joints and boxes in the input's pixels, what is seen, and whom nobody labelled."""
