@@ -148,7 +148,7 @@ class Recipe:
         None, "hold still: all up to a stage (layer2), a prefix of parameters' names, or 'backbone'"
     )
     patience: int | None = setting(
-        None, "stop after so many epochs without a better score", ("early_stopping",)
+        None, "stop after so many epochs without a better one", ("early_stopping",)
     )
     save_minutes: float = setting(
         1.0, "minutes between checkpoints inside an epoch", ("save_every",)

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -39,20 +38,10 @@ from .logbook import Logbook
 from .loop import Augment, Loop
 from .prepare import Job
 from .progress import Progress
+from .standing import Standing
 
 STILL_FALLS = 0.98  # of the training loss at the best epoch
 NORM_BATCHES = 32  # enough for statistics of any channel
-
-
-@dataclass
-class Standing:
-    """The best so far; part of the checkpoint."""
-
-    score: float = -1.0
-    epoch: int = 0
-    stale: int = 0  # epochs since the best
-    metrics: dict[str, float] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
 
 
 class Session:
@@ -203,15 +192,10 @@ class Session:
         recall(self.loop.net, saved.state.get("convolutions", {}))
 
     def _judge_epoch(self, epoch: int, scores: dict[str, float]) -> None:
-        """Keep the weights where the score is the best so far."""
-        name = type(self.job.task).score
-        score = scores.get(name, -scores["loss"])
-        if self.best.epoch and not score > self.best.score:
-            self.best.stale += 1
-            return
-        self.best.score, self.best.epoch, self.best.stale = score, epoch, 0
-        self.best.metrics = dict(scores)
-        checkpoint.save_best(self.folder.best, self.loop.net.state_dict(), self.meta())
+        """Keep the weights of the best epoch so far."""
+        kind = type(self.job.task)
+        if self.best.takes(epoch, scores, kind.score, kind.ceiling):
+            checkpoint.save_best(self.folder.best, self.loop.net.state_dict(), self.meta())
 
     def _watching(self) -> Any:
         """The doctor around the loop, or nothing with doctor=no."""
