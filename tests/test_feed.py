@@ -2,6 +2,7 @@
 
 import random
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,7 +125,7 @@ class Counted(Noisy):
 
 def test_a_held_sample_is_read_once_and_when_it_is_asked_for():
     part, told = Counted(1000), []
-    held = Held(part, Classify(SPEC), each=lambda sample: told.append(sample.index))
+    held = Held(part, Classify(SPEC), tell=lambda index, problems: told.append(index))
     held.select(torch.tensor([5, 999, 5]))
     assert (sum(part.read), part.read[5], held.missing) == (2, 1, 998)
     held.read(seconds=0.0)
@@ -133,6 +134,32 @@ def test_a_held_sample_is_read_once_and_when_it_is_asked_for():
     assert (held.missing, set(part.read), sorted(told)) == (0, {1}, list(range(1000)))
     assert whole.x[:, 0, 0, 0].tolist() == list(range(1000))
     assert [t.label for t in whole.targets] == (whole.y["label"]).tolist()
+
+
+@pytest.mark.parametrize("how", ["memory", "here", "threads", "workers"])
+def test_what_is_wrong_with_a_sample_is_told_once_however_it_is_read(how):
+    class Wrong(Noisy):
+        reads_files = how == "threads"
+
+        def __getitem__(self, i):
+            sample = super().__getitem__(i)
+            return replace(sample, target=Target(label=7)) if i in (13, 24) else sample
+
+    part, task, told = Part(Wrong(30, noisy=False), range(10, 30)), Classify(SPEC), []
+
+    def tell(index, problems):
+        told.append((index, [problem.id for problem in problems]))
+
+    workers, readers = 2 * (how == "workers"), 2 * (how == "threads")
+    feed = (Resident(Held(part, task, tell=tell), 8) if how == "memory" else
+            Streamed(part, task, 8, workers, readers=readers, tell=tell))  # fmt: skip
+    list(feed.epoch(0, seed=0, start=2))  # as of a training that goes on
+    for epoch in range(1, 3):
+        list(feed.epoch(epoch, seed=0))
+    list(feed.in_order())
+    assert [index for index, _ in sorted(told)] == list(range(10, 30))
+    assert {index for index, ids in told if ids == ["label-out-of-range"]} == {13, 24}
+    assert sum(not ids for _, ids in told) == 18
 
 
 def test_the_order_of_reading_changes_no_batch():

@@ -131,10 +131,10 @@ def test_what_a_part_would_take_is_told_by_rows_from_all_over_it_and_by_their_ma
 def test_a_part_that_is_only_trained_on_holds_no_targets():
     source = Source("m", "m", Made(24, boxed), tuple("abcdef"), Made(8, boxed))
     task, recipe = Detect.from_source(source), Recipe(batch=4)
-    train, val = make_feeds(source, task, recipe, Told(task, print))
+    train, val = make_feeds(source, task, recipe, Told(print))
     assert next(iter(train.in_order())).targets is None
     assert len(next(iter(val.in_order())).targets) == 8
-    alone, none = make_feeds(replace(source, val=None), task, recipe, Told(task, print))
+    alone, none = make_feeds(replace(source, val=None), task, recipe, Told(print))
     assert none is None
     assert len(next(iter(alone.in_order())).targets) == 24
 
@@ -151,8 +151,22 @@ def test_samples_stay_in_memory_where_both_parts_fit():
         choice = home(source, task, recipe, machine(free_bytes))
         assert (choice.setting, choice.value) == ("residency", where)
         assert choice.quiet is (where == "memory")
-        train, _ = make_feeds(source, task, recipe.change(residency=where), Told(task, print))
+        train, _ = make_feeds(source, task, recipe.change(residency=where), Told(print))
         assert type(train) is (Resident if where == "memory" else Streamed)
+
+
+@pytest.mark.parametrize("where", ["memory", "files"])
+def test_what_is_wrong_with_samples_is_said_wherever_they_live(where):
+    source = Source("m", "m", Made(24, boxed), tuple("abcdef"), Made(8, boxed))
+    task, said = Detect.from_source(source), []
+    task.spec["classes"] = ["a"]
+    recipe = Recipe(batch=4, residency=where)
+    for feed in make_feeds(source, task, recipe, Told(said.append)):
+        list(feed.in_order())
+    assert len(said) == 6
+    assert said[0].startswith("data: train sample ")
+    assert "box 0 has class" in said[0]
+    assert said[-1] == "data: and more such; `snellen check` lists all"
 
 
 def test_samples_that_change_are_read_each_time():

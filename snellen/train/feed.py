@@ -19,12 +19,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..core.seeds import untouched_rng
 from ..data.sample import Batch, Sample
-from ..data.source import SampleSet
+from ..data.source import Problem, SampleSet
 from ..tasks.compute import at_once
 from ..tasks.task import Task
 from .ahead import Ahead
-from .held import Held, encode
+from .held import Held, Tell, encode
 
+Found = Sequence[tuple[int, int, Sequence[Problem]]]  # row, index of its sample, what is wrong
 AHEAD = 2  # steps whose files are read while one computes
 
 
@@ -98,14 +99,24 @@ class Resident(Feed):
 
 
 class Streamed(Feed):
-    """Samples read as they are needed, by worker processes where wanted; files by threads."""
+    """Samples read as they are needed, by worker processes where wanted; files by threads. `tell`
+    hears once what is wrong with each, in this process.
+    """
 
     def __init__(
-        self, part: SampleSet, task: Task, batch: int, workers: int, *, readers: int = 0
+        self,
+        part: SampleSet,
+        task: Task,
+        batch: int,
+        workers: int,
+        *,
+        readers: int = 0,
+        tell: Tell | None = None,
     ) -> None:
         super().__init__(len(part), batch, task)
-        self.part, self.task, self.workers = part, task, workers
+        self.part, self.task, self.workers, self.tell = part, task, workers, tell
         self.readers = readers if part.reads_files else 0
+        self._untold = set(range(len(part) if tell else 0))
 
     def epoch(self, epoch: int, seed: int, start: int = 0) -> Iterator[Batch]:
         """Read by row; the randomness inside the data set is seeded by (seed, epoch, row)."""
@@ -122,33 +133,51 @@ class Streamed(Feed):
 
     def _read(self, steps: list[list[int]], seeds: tuple[int, int]) -> Iterator[Batch]:
         of_files = self.part.reads_files and not self.workers
-        return self._of_files(steps) if self.readers or of_files else self._of_any(steps, seeds)
+        read = self._of_files(steps) if self.readers or of_files else self._of_any(steps, seeds)
+        for batch, found in read:
+            self._hear(found)
+            yield batch
 
-    def _of_files(self, steps: list[list[int]]) -> Iterator[Batch]:
+    def _hear(self, found: Found) -> None:
+        """Tell what was found in the samples that were not read before."""
+        for row, index, problems in found:
+            if self.tell and row in self._untold:
+                self._untold.discard(row)
+                self.tell(index, problems)
+
+    def _of_files(self, steps: list[list[int]]) -> Iterator[tuple[Batch, Found]]:
         ahead = Ahead(self.part, self.readers)
         try:
             for i, rows in enumerate(steps):
                 for coming in steps[i : i + 1 + AHEAD]:
                     ahead.expect(coming)
-                batch = encode(self.task, ahead.samples(rows))
-                yield replace(batch, index_B=torch.tensor(rows))
+                pairs = zip(rows, ahead.samples(rows), strict=True)
+                yield _ready(self.task, bool(self._untold), [*pairs])
         finally:
             ahead.close()
 
-    def _of_any(self, steps: list[list[int]], seeds: tuple[int, int]) -> Iterator[Batch]:
+    def _of_any(
+        self, steps: list[list[int]], seeds: tuple[int, int]
+    ) -> Iterator[tuple[Batch, Found]]:
         with untouched_rng():  # the loader draws a base seed; the training must not notice
             loader: DataLoader[Any] = DataLoader(
                 _Indexed(self.part) if self.part.repeatable else _Seeded(self.part, seeds),
                 batch_sampler=steps,
                 num_workers=self.workers,
-                collate_fn=partial(encode, self.task),
+                collate_fn=partial(_ready, self.task, bool(self._untold)),
             )
             batches = iter(loader)
         yield from batches
 
 
-class _Indexed(Dataset[Sample]):
-    """A sample set that numbers its samples by position."""
+def _ready(task: Task, asked: bool, rows: Sequence[tuple[int, Sample]]) -> tuple[Batch, Found]:
+    """Positions and samples -> their batch, and where asked what is wrong with each."""
+    found = [(row, s.index, task.check(s)) for row, s in rows] if asked else []
+    return encode(task, [replace(s, index=row) for row, s in rows]), found
+
+
+class _Indexed(Dataset[tuple[int, Sample]]):
+    """A sample set whose samples come with their positions."""
 
     def __init__(self, part: SampleSet) -> None:
         self.part = part
@@ -156,11 +185,11 @@ class _Indexed(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.part)
 
-    def __getitem__(self, i: int) -> Sample:
-        return replace(self.part[i], index=i)
+    def __getitem__(self, i: int) -> tuple[int, Sample]:
+        return i, self.part[i]
 
 
-class _Seeded(Dataset[Sample]):
+class _Seeded(Dataset[tuple[int, Sample]]):
     """A sample set whose own randomness depends on (seed, epoch, row) and on nothing else."""
 
     def __init__(self, part: SampleSet, seeds: tuple[int, int]) -> None:
@@ -169,13 +198,13 @@ class _Seeded(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.part)
 
-    def __getitem__(self, i: int) -> Sample:
+    def __getitem__(self, i: int) -> tuple[int, Sample]:
         with untouched_rng():
             seed = mix(*self.seeds, i)
             random.seed(seed)
             np.random.seed(seed % 2**32)
             torch.manual_seed(seed)
-            return replace(self.part[i], index=i)
+            return i, self.part[i]
 
 
 def order(count: int, seed: int, epoch: int) -> Tensor:

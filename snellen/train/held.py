@@ -15,14 +15,17 @@ from torch import Tensor
 
 from ..core.seeds import untouched_rng
 from ..data.sample import Batch, Sample
-from ..data.source import SampleSet
+from ..data.source import Problem, SampleSet
 from ..tasks.compute import at_once
 from ..tasks.task import Task
 from .ahead import Ahead
 
+Tell = Callable[[int, Sequence[Problem]], None]  # index of a sample, what is wrong with it
+
 
 class Held:
-    """The samples of `part` as rows of one batch; `each` hears of every sample once, as it is read.
+    """The samples of `part` as rows of one batch; `tell` hears once what is wrong with each,
+    as it is read.
 
     Only evaluation asks for `targets`, which hold the masks of things at full size: a part that is
     trained on and not judged is held without.
@@ -41,11 +44,11 @@ class Held:
         task: Task,
         *,
         device: torch.device | None = None,
-        each: Callable[[Sample], None] | None = None,
+        tell: Tell | None = None,
         targets: bool = True,
         readers: int = 0,
     ) -> None:
-        self.part, self.task, self.each, self.targets = part, task, each, targets
+        self.part, self.task, self.tell, self.targets = part, task, tell, targets
         self.device = device or torch.device("cpu")
         self.chunk = at_once(task.inputs())  # samples read and encoded at once
         self.ahead = Ahead(part, readers)
@@ -98,9 +101,9 @@ class Held:
 
     def _read(self, rows: list[int]) -> None:
         samples = self.ahead.samples(rows)
-        if self.each is not None:
+        if self.tell is not None:
             for sample in samples:
-                self.each(sample)
+                self.tell(sample.index, self.task.check(sample))
         chunk = encode(self.task, samples, targets=self.targets).to(self.device)
         if self._rows is None:
             self._rows = _room(chunk, len(self))

@@ -95,8 +95,7 @@ def prepare(
     plan = plan.filled([home(source, task, plan.recipe, machine)])
     done = plan.recipe
     compute = Compute.of(done.device, done.amp, done.channels_last)
-    tell = Told(task, note)
-    train, val = make_feeds(source, task, done, tell)
+    train, val = make_feeds(source, task, done, Told(note))
     check_round_trip(task, source.train, source.problems)
     if own is not None:
         rehearse(net, task, train, compute)

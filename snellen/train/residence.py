@@ -1,6 +1,6 @@
 """Where the samples of a part live while a network learns: in memory, or in their files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -8,13 +8,12 @@ import torch
 from ..core.cache import cache_folder
 from ..core.errors import UsageError
 from ..data.near import kept_in
-from ..data.sample import Sample
-from ..data.source import SampleSet, Source
+from ..data.source import Problem, SampleSet, Source
 from ..tasks.compute import pick_device
 from ..tasks.reading import near
 from ..tasks.task import Task
 from .feed import Feed, Resident, Streamed, order
-from .held import Held, encode
+from .held import Held, Tell, encode
 from .recipe import Recipe
 from .speed import Choice, Machine, fits_in_memory
 
@@ -24,23 +23,23 @@ Note = Callable[[str], None]
 
 
 class Told:
-    """Asks the task about each sample that is read, and says the first few problems."""
+    """Says the first few problems that the task finds in the samples that are read."""
 
-    def __init__(self, task: Task, note: Note) -> None:
-        self.task, self.note, self.count = task, note, 0
+    def __init__(self, note: Note) -> None:
+        self.note, self.count = note, 0
 
-    def of(self, part: str) -> Callable[[Sample], None]:
-        """What is called with each sample of a part."""
+    def of(self, part: str) -> Tell:
+        """What is called with the index of each sample of a part, and what is wrong with it."""
 
-        def look(sample: Sample) -> None:
-            for problem in self.task.check(sample):
+        def tell(index: int, problems: Sequence[Problem]) -> None:
+            for problem in problems:
                 self.count += 1
                 if self.count <= 5:
-                    self.note(f"data: {part} sample {sample.index}: {problem}")
+                    self.note(f"data: {part} sample {index}: {problem}")
                 elif self.count == 6:
                     self.note("data: and more such; `snellen check` lists all")
 
-        return look
+        return tell
 
 
 def home(source: Source, task: Task, recipe: Recipe, machine: Machine) -> Choice:
@@ -77,17 +76,15 @@ def make_feeds(source: Source, task: Task, recipe: Recipe, told: Told) -> tuple[
     return train, _feed(source.val, task, recipe, told.of("val"), True)
 
 
-def _feed(
-    part: SampleSet, task: Task, recipe: Recipe, each: Callable[[Sample], None], judged: bool
-) -> Feed:
+def _feed(part: SampleSet, task: Task, recipe: Recipe, tell: Tell, judged: bool) -> Feed:
     batch, readers = recipe.batch or 1, recipe.readers or 0
     part = as_fed(part, task, recipe)
     if recipe.residency == "files":
-        return Streamed(part, task, batch, recipe.workers or 0, readers=readers)
+        return Streamed(part, task, batch, recipe.workers or 0, readers=readers, tell=tell)
     device = pick_device(recipe.device or "cpu")
     home = device if device.type == "cuda" else None
     threads = readers or recipe.workers or 0  # read once, for which no process need be started
-    held = Held(part, task, device=home, each=each, targets=judged, readers=threads)
+    held = Held(part, task, device=home, tell=tell, targets=judged, readers=threads)
     held.read(READ_AHEAD)
     return Resident(held, batch)
 
