@@ -165,8 +165,12 @@ class _ByShape(torch.autograd.Function):
 
         if groups > 1:
             return library()
-        key = _key("out", x, weight, geometry)
-        return quickest.of(key, library, lambda: matrix_conv(x, weight, bias, geometry=geometry))
+
+        def product() -> Tensor:
+            return matrix_conv(x, weight, bias, geometry=geometry)
+
+        out = quickest.of(_key("out", x, weight, geometry), library, product)
+        return out.detach()  # no view any more, which no in-place activation behind it could change
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
