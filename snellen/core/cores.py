@@ -10,9 +10,12 @@ import time
 from pathlib import Path
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "200000 100000": microseconds of work in each so many
+USED = Path("/sys/fs/cgroup/cpu.stat")  # "usage_usec 12345": of all in the container
 STAT = Path("/proc/stat")
 IDLE = (3, 4)  # columns of a processor's line: idle, and idle until a disk answers
 LOOK = 0.3  # seconds that others are looked at, at least; the kernel counts in hundredths
+
+Now = tuple[float, float, float | None, float | None]
 
 
 def seen_cores() -> list[int]:
@@ -57,20 +60,37 @@ class Neighbours:
         Where the system does not count, by the load of the last minute without ourselves.
         """
         time.sleep(max(0.0, LOOK - (time.monotonic() - self._start[0])))
-        start, end = self._start, self._now()
-        seconds = end[0] - start[0]
-        if start[2] is None or end[2] is None:
+        others, beside = self._others(self._start, self._now())
+        if others is None:
             load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
             others = max(0.0, load - 1)
-        else:
-            others = max(0.0, (end[2] - start[2] - (end[1] - start[1])) / seconds)
-        free = min(float(self._usable), max(0.0, self._seen - others))
-        return self._usable - free
+        free = min(self._usable - (beside or 0.0), self._seen - others)
+        return self._usable - max(0.0, free)
 
     @staticmethod
-    def _now() -> tuple[float, float, float | None]:
-        """Seconds on the clock, of this process, and of all processes on the cores we see."""
-        return time.monotonic(), time.process_time(), _worked()
+    def _others(start: Now, end: Now) -> list[float | None]:
+        """Cores' worth of work that was not ours: on the cores we see, and in our container."""
+        seconds, own = end[0] - start[0], end[1] - start[1]
+        return [None if a is None or b is None else max(0.0, (b - a - own) / seconds)
+                for a, b in zip(start[2:], end[2:], strict=True)]  # fmt: skip
+
+    @staticmethod
+    def _now() -> Now:
+        """Seconds on the clock, of this process, of all processes on the cores we see, and of those
+        that share our container's quota.
+        """
+        return time.monotonic(), time.process_time(), _worked(), _paid()
+
+
+def _paid() -> float | None:
+    """Seconds of work that a container's quota has paid for; None without a quota."""
+    try:
+        if QUOTA.read_text().startswith("max"):
+            return None
+        facts = dict(line.split() for line in USED.read_text().splitlines())
+        return int(facts["usage_usec"]) / 1e6
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _worked() -> float | None:

@@ -12,7 +12,7 @@ from torch import nn
 
 from ..core import registry
 from ..core.compiled import is_here
-from ..core.cores import seen_cores
+from ..core.cores import usable_cores
 from ..core.errors import UsageError
 from ..core.events import read_events
 from ..core.runfolder import RunFolder, create, find
@@ -86,7 +86,7 @@ def read_settings(words: Mapping[str, Any]) -> dict[str, Any]:
 
 def _weigh_threads(threads: int | None, note: Note) -> None:
     """Typed threads beside the cores: more of them wait for each other at every layer."""
-    cores = len(seen_cores())
+    cores = usable_cores()
     most = THREADS_A_CORE * cores
     if threads is None or threads <= cores:
         return
