@@ -1,19 +1,26 @@
 """A picture that does not fill its input is answered as if it did: padding tells nothing."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 import snellen as sn
+from snellen.core import registry
+from snellen.data.augment import compose
 from snellen.data.augment.shade import AUGMENTS
-from snellen.data.letterbox import Letterbox
+from snellen.data.extent import inside
+from snellen.data.letterbox import Letterbox, padding_level
 from snellen.data.sample import Sample, Target
 from snellen.data.source import Source
 from snellen.data.world_set import WorldSet
 from snellen.data.worlds import World
 from snellen.models.unet import Level
+from snellen.nn._padding import Placed
 from snellen.nn.local_contrast import LocalContrast
 from snellen.tasks.segment import Segment
+from snellen.train.held import Held
 
 SCENES = WorldSet(0, 20, World())
 SIDE, FAR = 96, 28  # pixels: of the input; from the seam, to where its own trace is faint
@@ -116,3 +123,63 @@ def test_an_exported_graph_sees_the_padding_of_each_picture_of_any_batch(task, n
     with torch.no_grad():
         for some in (x, x[1:2]):
             torch.testing.assert_close(graph(some), net(some), atol=1e-4, rtol=1e-4)
+
+
+def flat(task, high, wide, i=0):
+    """A picture of the very colour that pads, with a small thing on it."""
+    image = padding_level(task.inputs(), torch.uint8)[:, None, None].repeat(1, high, wide)
+    image[:, high // 3 : high // 2, wide // 3 : wide // 2] += 12
+    return Sample(image, Target(semantic_HW=torch.zeros(high, wide, dtype=torch.int64)), i)
+
+
+class Spy(nn.Module):
+    """What it is fed, and of it nothing is said."""
+
+    def forward(self, x):
+        self.fed = x
+        return x.new_zeros(len(x), 7, *x.shape[2:])
+
+
+FLAT = [(96, 96), (96, 40), (30, 96)]
+
+
+def test_a_ground_of_the_paddings_colour_is_picture_and_moved_by_one_level(task):
+    samples = [flat(task, *size) for size in FLAT]
+    batch = task.encode(samples)
+    taken = Placed.of(task.inputs().prepare(batch.x)).inside(batch.x)
+    assert torch.equal(taken.bool(), inside(batch))
+    for x, sample in zip(batch.x, samples, strict=True):
+        moved = x[:, : sample.size[0], : sample.size[1]].int() - sample.image_CHW.int()
+        assert int(moved.abs().max()) == 1
+        assert not moved[1:].any()
+
+
+@pytest.mark.parametrize("words", ["off", *registry.collect("snellen.data.augment", "AUGMENTS")])
+def test_a_network_learns_from_what_is_padded_where_its_picture_lies(task, words):
+    samples = [flat(task, *FLAT[i % 3], i) for i in range(12)] + [cut(1, 96, 30), cut(2, 20, 96)]
+    batch = compose(words).fit(SCENES)(task.encode(samples), torch.Generator().manual_seed(0))
+    told = inside(batch)
+    spy = Spy()
+    task.loss(spy, replace(batch, x=task.inputs().prepare(batch.x)))
+    assert torch.equal(Placed.of(spy.fed).inside(spy.fed).bool(), told)
+    assert torch.equal((spy.fed == 0).all(1, keepdim=True), ~told)
+
+
+@pytest.mark.parametrize("words", ["flip", "vflip", "rot90", "crop", "window", "rotate", "affine"])
+def test_the_extent_follows_its_picture(task, words):
+    batch = task.encode([cut(i, *FLAT[i % 3]) for i in range(12)])
+    there = {"masks": inside(batch)}  # which move pixel by pixel
+    moved = compose(words)(replace(batch, y=there), torch.Generator().manual_seed(0))
+    told, there = inside(moved), moved.y["masks"]
+    assert not (there & ~told).any()
+    if words in ("rotate", "affine"):  # told is the box around it
+        assert float(there.sum() / told.sum()) > 0.6
+    else:
+        assert torch.equal(there, told)
+
+
+def test_what_is_held_in_memory_keeps_where_its_pictures_lie(task):
+    wide = Segment({**task.spec, "inputs": {**task.spec["inputs"], "width": 120}})
+    held = Held(SCENES, wide).select(torch.tensor([2, 0]))
+    assert held.extent_B4.tolist() == [[0.0, 0.0, 96.0, 96.0]] * 2
+    assert held.x.shape[-2:] == (96, 120)

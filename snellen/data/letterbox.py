@@ -54,10 +54,7 @@ class Letterbox:
             image_CHW = resize(image_CHW, *self.inner)
         if self.inner == self.new:
             return image_CHW
-        mean_C = torch.tensor(inputs.mean)
-        if image_CHW.dtype == torch.uint8:
-            mean_C = (255 * mean_C).round()
-        whole = mean_C.to(image_CHW.dtype)[:, None, None].repeat(1, *self.new)
+        whole = padding_level(inputs, image_CHW.dtype)[:, None, None].repeat(1, *self.new)
         whole[:, : self.inner[0], : self.inner[1]] = image_CHW
         return whole
 
@@ -69,6 +66,16 @@ class Letterbox:
     def _scale(self, points: Tensor) -> Tensor:
         down, right = (i / o for i, o in zip(self.inner, self.old, strict=True))
         return torch.tensor([right, down], device=points.device).repeat(points.shape[-1] // 2)
+
+
+def padding_level(inputs: Inputs, dtype: torch.dtype) -> Tensor:
+    """What pads pictures of a type, level_C of it: the mean of the statistics.
+
+    >>> padding_level(Inputs(1, 8, 8, (0.5,), (0.25,), "bytes"), torch.uint8)
+    tensor([128], dtype=torch.uint8)
+    """
+    mean_C = torch.tensor(inputs.mean)
+    return ((255 * mean_C).round() if dtype == torch.uint8 else mean_C).to(dtype)
 
 
 def on_levels(inputs: Inputs) -> Inputs:

@@ -103,6 +103,7 @@ class Batch:
     targets: list[Target] | None = None  # what is true, as the data set says it; for metrics
     step: int = 0  # of the training; augmentations that change with time go by it
     is_ready: bool = False  # x is float and standardised, as the network is fed it
+    extent_B4: Tensor | None = None  # x1, y1, x2, y2 of each picture in x; None if it fills it
 
     def __len__(self) -> int:
         return len(self.x)
@@ -111,14 +112,15 @@ class Batch:
     def nbytes(self) -> int:
         """Bytes of all tensors, for deciding what fits in memory; targets where they are held."""
         targets = [target.given() for target in self.targets or ()]
-        held = (self.x, self.y, self.index_B, self.sizes_B2, targets)
+        held = (self.x, self.y, self.index_B, self.sizes_B2, targets, self.extent_B4)
         return sum(tensor.nbytes for tensor in _tensors(held))
 
     def select(self, rows: Tensor) -> "Batch":
         """The rows of a batch, without targets: how an encoded data set is dealt into steps."""
         y = {name: pick(value, rows) for name, value in self.y.items()}
-        sizes_B2 = pick(self.sizes_B2, rows)
-        return Batch(pick(self.x, rows), y, pick(self.index_B, rows), sizes_B2)
+        x, index_B, sizes_B2 = (pick(v, rows) for v in (self.x, self.index_B, self.sizes_B2))
+        extent_B4 = None if self.extent_B4 is None else pick(self.extent_B4, rows)
+        return Batch(x, y, index_B, sizes_B2, extent_B4=extent_B4)
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on another device, copied without waiting where the memory is pinned."""

@@ -68,8 +68,8 @@ class Unet(Row):
 class Level(nn.Module):
     """x_BCHW -> (B, 2C, H, W): the picture less its mean over its spread, and local contrast.
 
-    What pads a picture of another shape than the input is 0, before and after, and nothing to both;
-    unless `padded` is no, where 0 may be a picture's own.
+    What pads a picture of another shape than the input is 0, as no pixel of it is, before and
+    after, and nothing to both; unless `padded` is no, where 0 may be a picture's own.
     """
 
     def __init__(self) -> None:

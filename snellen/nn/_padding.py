@@ -1,4 +1,5 @@
-"""Where a picture lies in an input that it does not fill: what is around it is 0 in every channel.
+"""Where a picture lies in an input that it does not fill: what is around it is 0 in every channel,
+and nothing in it is; whoever feeds it sees to that.
 
 Only shapes and comparisons: the same batch by batch, mirrored, and in an exported graph.
 """

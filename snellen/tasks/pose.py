@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..core.errors import DataError, UsageError, shortlist
+from ..data.extent import extents
 from ..data.inputs import Inputs
 from ..data.letterbox import Letterbox
 from ..data.sample import Batch, Prediction, Sample, Skeleton, Target

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import DataError, UnknownName, UsageError
+from ..data.extent import extents, inside, told_apart
 from ..data.inputs import Inputs
-from ..data.letterbox import Letterbox, on_levels
+from ..data.letterbox import Letterbox, on_levels, padding_level
 from ..data.sample import VOID, Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ..nn.dice import dice_loss
@@ -115,9 +116,15 @@ class Segment(Task):
             )
         self._loss()
         first: Any = getattr(backbone, "image", None)
-        if hasattr(first, "padded"):  # where 0 is a level that pictures have, it tells no padding
-            first.padded = any(self.inputs().mean)
+        if hasattr(first, "padded"):
+            first.padded = self._tells_padding()
         return backbone
+
+    def _tells_padding(self) -> bool:
+        """Whether 0 in every channel of what a network is fed is padding, and nothing else is; where
+        black pads, pictures have it too.
+        """
+        return any(self.inputs().mean)
 
     def _loss(self) -> Any:
         name = self.spec.get("loss", USUAL_LOSS)
@@ -126,12 +133,21 @@ class Segment(Task):
         return MAP_LOSSES[name]
 
     def encode(self, samples: Sequence[Sample]) -> Batch:
-        """Samples -> x_BCHW padded to the input, y = {"semantic": (B, H, W) of uint8}."""
+        """Samples -> x_BCHW padded to the input with a colour that nothing else in it has, y =
+        {"semantic": (B, H, W) of uint8}.
+        """
         frames, x = framed(samples, self.inputs())
         maps = [self._map(s, f) for s, f in zip(samples, frames, strict=True)]
         index = torch.tensor([s.index for s in samples])
         sizes = torch.tensor([s.size for s in samples])
-        return Batch(x, {"semantic": torch.stack(maps)}, index, sizes)
+        y = {"semantic": torch.stack(maps)}
+        batch = Batch(x, y, index, sizes, extent_B4=extents(frames))
+        return self._told_apart(batch, padding_level(self.inputs(), x.dtype))
+
+    def _told_apart(self, batch: Batch, level_C: Tensor) -> Batch:
+        if batch.extent_B4 is None or not self._tells_padding():
+            return batch
+        return replace(batch, x=told_apart(batch.x, inside(batch), level_C))
 
     def _map(self, sample: Sample, frame: Letterbox) -> Tensor:
         map_HW = sample.target.semantic_HW
@@ -145,7 +161,10 @@ class Segment(Task):
         return frame.pad(inner[0, 0], VOID)
 
     def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """The spec's loss over all pixels that have a class; auxiliary heads by their weight."""
+        """The spec's loss over all pixels that have a class; auxiliary heads by their weight. What
+        augmentation did to the padding is undone.
+        """
+        batch = self._told_apart(batch, batch.x.new_zeros(batch.x.shape[1]))
         logits_BKHW, true_BHW = net(batch.x), batch.y["semantic"].long()
         parts = {"loss": self._loss()(full(logits_BKHW), true_BHW)}
         for i, aux_BKhw in enumerate(getattr(net, "aux_logits", ()) if net.training else ()):

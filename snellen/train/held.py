@@ -132,17 +132,17 @@ def _room(chunk: Batch, count: int) -> Batch:
         return [None] * count
 
     y = {name: room(value) for name, value in chunk.y.items()}
-    return Batch(room(chunk.x), y, torch.arange(count), room(chunk.sizes_B2), room(chunk.targets))
+    rest = {name: room(getattr(chunk, name)) for name in ("sizes_B2", "targets", "extent_B4")}
+    return Batch(room(chunk.x), y, torch.arange(count), **rest)
 
 
 def _put(whole: Batch, chunk: Batch, rows: list[int]) -> None:
     """Write the rows of a chunk into their places."""
-    pairs: list[tuple[Any, Any]] = [(whole.x, chunk.x), (whole.sizes_B2, chunk.sizes_B2)]
-    if chunk.targets is not None:
-        pairs.append((whole.targets, chunk.targets))
+    fields = ("x", "sizes_B2", "targets", "extent_B4")
+    pairs: list[tuple[Any, Any]] = [(getattr(whole, f), getattr(chunk, f)) for f in fields]
     for into, values in [*pairs, *((whole.y[name], chunk.y[name]) for name in chunk.y)]:
         if isinstance(into, Tensor):
             into[rows] = values
-        else:
+        elif into is not None:
             for row, value in zip(rows, values or (), strict=True):
                 into[row] = value

@@ -1,4 +1,5 @@
-"""Moving what is drawn on a picture as the picture moves, all samples of a batch at once.
+"""Moving what is drawn on a picture as the picture moves, all samples of a batch at once; and where
+the picture lies in its input (`Batch.extent_B4`), the box around what it becomes.
 
 Known fields of batch.y, by Target's names, with or without the axes (`boxes_N4` or `boxes`):
 boxes_N4, masks_NHW, semantic_HW, keypoints_NK2 (with visibility_NK and mirror_K), image_CHW; lists
@@ -51,13 +52,14 @@ def follow(batch: Batch, x_BCHW: Tensor, matrix_B23: Tensor) -> Batch:
     """
     if not is_drawn_on(batch):
         return replace(batch, x=x_BCHW)
+    sizes = (_size(batch.x), _size(x_BCHW))
+    new = replace(batch, x=x_BCHW, extent_B4=_moved_extent(batch.extent_B4, matrix_B23, sizes[1]))
     there = [name for name, value in batch.y.items() if len(batch) or isinstance(value, Tensor)]
     names = {AXES.sub("", name): name for name in there}  # lists of no samples have nothing to move
     _refuse_unknown_maps(batch, names)
     if not names.keys() & {"boxes", *MOVES}:
-        return replace(batch, x=x_BCHW)
+        return new
     y = dict(batch.y)
-    sizes = (_size(batch.x), _size(x_BCHW))
     matrix_B23 = beside(matrix_B23, x_BCHW)
     for stem, move in MOVES.items():
         if stem in names:
@@ -68,12 +70,12 @@ def follow(batch: Batch, x_BCHW: Tensor, matrix_B23: Tensor) -> Batch:
         boxes, share_M = move_all_boxes(y[names["boxes"]], matrix_B23, sizes[1])
         y[names["boxes"]] = boxes
         _drop(y, names, batch.y, share_M)
-    return replace(batch, x=x_BCHW, y=y)
+    return replace(new, y=y)
 
 
 def is_drawn_on(batch: Batch) -> bool:
     """Whether a batch says more of its pictures than a class: something may have to move."""
-    return bool(batch.y.keys() - {"label"})
+    return bool(batch.y.keys() - {"label"}) or batch.extent_B4 is not None
 
 
 def move_all_boxes(boxes: Any, matrix_B23: Tensor, size: Size) -> tuple[Any, Tensor]:
@@ -82,6 +84,12 @@ def move_all_boxes(boxes: Any, matrix_B23: Tensor, size: Size) -> tuple[Any, Ten
     boxes_M4 = _floating(boxes_M4.reshape(-1, 4))
     moved_M4, share_M = move_boxes(boxes_M4, matrix_B23.to(boxes_M4)[rows_M], size)
     return _parted(moved_M4, boxes), share_M
+
+
+def _moved_extent(extent_B4: Tensor | None, matrix_B23: Tensor, size: Size) -> Tensor | None:
+    if extent_B4 is None:
+        return None
+    return move_boxes(beside(extent_B4, matrix_B23), matrix_B23, size)[0]
 
 
 def _drop(y: dict[str, Any], names: dict[str, str], old: dict[str, Any], share_M: Tensor) -> None:
