@@ -178,6 +178,22 @@ def test_the_extent_follows_its_picture(task, words):
         assert torch.equal(there, told)
 
 
+def test_shade_makes_no_picture_brighter_and_no_wave_stronger_by_its_padding(task):
+    samples = [flat(task, *FLAT[i % 3], i) for i in range(30)]
+    batch = task.encode(samples)
+    batch = replace(batch, x=batch.x.float() * 10)
+    change = AUGMENTS["shade"](batch, torch.Generator().manual_seed(0)).x - batch.x
+    there = inside(batch)
+    assert not (change * ~there).any()
+    mean = (change * there).sum((1, 2, 3)) / (3 * there.sum((1, 2, 3)))
+    assert float(mean.abs().max()) < 1e-3
+    touched = ((change != 0) & there).float().sum((1, 2, 3)) / (3 * there.sum((1, 2, 3)))
+    assert float(touched.min()) > 0.9
+    spread = torch.stack([s.image_CHW.float().std(correction=0) * 10 for s in samples])
+    reach = (change.amax((1, 2, 3)) - change.amin((1, 2, 3))) / spread
+    assert float(reach.max()) < 2.6  # bicubic: a little beyond its knots
+
+
 def test_what_is_held_in_memory_keeps_where_its_pictures_lie(task):
     wide = Segment({**task.spec, "inputs": {**task.spec["inputs"], "width": 120}})
     held = Held(SCENES, wide).select(torch.tensor([2, 0]))

@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from ...core.parts import Part
+from ..extent import inside
 from ..sample import Batch
 from ._base import Augment, beside, keep_type
 
@@ -15,7 +16,7 @@ KNOTS, STRONGEST = 3, 2.0  # brightnesses along a side that are drawn; in deviat
 
 class Shade(Augment):
     """Each sample gets light here and shadow there on all channels alike, none on the whole; from
-    the darkest to the brightest at most about two deviations of its pixels.
+    the darkest to the brightest at most about two deviations of its pixels. What pads it stays.
 
     What is bright by its place alone is no thing: a network that sets one threshold for a picture
     loses by it.
@@ -30,18 +31,19 @@ class Shade(Augment):
         strength = torch.rand(len(batch), 1, 1, 1, generator=generator) * STRONGEST
         if not len(batch):
             return batch  # a deviation of nothing is undefined
-        x = batch.x.float()
-        light = beside(knots * strength, x) * x.std((1, 2, 3), keepdim=True, correction=0)
+        x, inside_B1HW = batch.x.float(), inside(batch)
+        deviation = _mean((x - _mean(x, inside_B1HW)).square(), inside_B1HW).sqrt()
+        light = beside(knots * strength, x) * deviation
         wave = F.interpolate(light, x.shape[-2:], mode="bicubic", align_corners=True)
-        wave -= wave.mean((1, 2, 3), keepdim=True)  # no brighter on the whole than at validation
-        return replace(batch, x=keep_type(x + wave * _lit(batch.x), batch.x))
+        wave -= _mean(wave, inside_B1HW)  # no brighter on the whole than at validation
+        return replace(batch, x=keep_type(x + wave * inside_B1HW, batch.x))
 
 
-def _lit(x_BCHW: Tensor) -> Tensor:
-    """Where there is a picture, (B, 1, H, W): rows and columns of one colour pad it."""
-    down_B1H1 = (x_BCHW != x_BCHW[..., :1]).any(3, keepdim=True).any(1, keepdim=True)
-    right_B11W = (x_BCHW != x_BCHW[..., :1, :]).any(2, keepdim=True).any(1, keepdim=True)
-    return down_B1H1 & right_B11W
+def _mean(x_BCHW: Tensor, inside_B1HW: Tensor) -> Tensor:
+    """The mean over the pixels of each picture and over channels, (B, 1, 1, 1)."""
+    total = torch.where(inside_B1HW, x_BCHW, 0).mean((1, 2, 3), keepdim=True)
+    share = inside_B1HW.float().mean((1, 2, 3), keepdim=True)
+    return total / share.clamp(min=1e-9)  # of none: augmentation may move it out
 
 
 PARTS = {
