@@ -196,28 +196,29 @@ def test_values_of_other_makes_are_taken():
 
 
 def test_wrong_inputs_say_which_would_do():
+    resnet, lenet = sn.model("resnet18", classes=2), sn.model("lenet5")
     with pytest.raises(UsageError, match="channels=1"):
-        sn.model("resnet18")(torch.zeros(2, 1, 32, 32))
+        resnet(torch.zeros(2, 1, 32, 32))
     with pytest.raises(UsageError, match=r"one image is x\[None\]"):
-        sn.model("resnet18")(torch.zeros(3, 32, 32))
+        resnet(torch.zeros(3, 32, 32))
     with pytest.raises(UsageError, match="32x32 would"):
-        sn.model("lenet5")(torch.zeros(2, 1, 28, 28))
+        lenet(torch.zeros(2, 1, 28, 28))
     with pytest.raises(UsageError, match="70x70 and 95x95 would"):
         sn.model("inception_v2_bn", imgsz=72)
     with pytest.raises(UsageError, match="63x63 would"):
         sn.model("alexnet", imgsz=32)
     with pytest.raises(UsageError, match="two images or more"):
-        sn.model("resnet18").train()(torch.zeros(1, 3, 32, 32))
+        resnet.train()(torch.zeros(1, 3, 32, 32))
     with pytest.raises(UsageError, match="aux=False"):
         sn.model("inception_v3", imgsz=128)  # in training mode
     with pytest.raises(UsageError, match="imgsz=320 where it is made"):
-        sn.model("lenet5")(torch.zeros(2, 1, 320, 320))
+        lenet(torch.zeros(2, 1, 320, 320))
     with pytest.raises(UsageError, match=r"give x.to\(torch.float32\)"):
-        sn.model("resnet18")(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
+        resnet(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
     with pytest.raises(UsageError, match="ndarray; a tensor is wanted"):
-        sn.model("resnet18")(np.zeros((2, 3, 32, 32)))
+        resnet(np.zeros((2, 3, 32, 32)))
     with pytest.raises(UsageError, match="classes=0"):
-        replace_head(sn.model("lenet5"), 0)
+        replace_head(lenet, 0)
     assert replace_head(sn.model("lenet5").double(), 3).head.fc.weight.dtype == torch.float64
     with pytest.raises(UsageError, match="classes=0"):
         sn.model("resnet18", classes=0)
