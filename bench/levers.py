@@ -58,7 +58,7 @@ NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {  # name -> 
     "resnet18": (lambda: named("resnet18"), (64, 3, 32, 32)),
     "airbench-like": (airbench_like, (64, 3, 32, 32)),
     "mobilenet_v2": (lambda: named("mobilenet_v2"), (64, 3, 32, 32)),
-    "unet": (lambda: named("paper:unet", 64), (4, 1, 64, 64)),
+    "unet": (lambda: named("paper:unet", 64), (16, 1, 64, 64)),
     "unet-small": (lambda: named("unet-small", 64), (16, 3, 64, 64)),
     "lstm": (Lstm, (64, 64, 64)),
 }
