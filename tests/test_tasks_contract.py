@@ -10,8 +10,10 @@ from torch import Tensor
 
 import snellen as sn
 from snellen.core import registry
+from snellen.core.errors import UsageError
 from snellen.data.open import open_data
 from snellen.tasks.task import Task
+from snellen.train.prepare import refuse_foreign
 from snellen.train.recipe import Recipe
 
 TASKS: dict[str, type[Task]] = registry.collect("snellen.tasks", "TASKS")
@@ -35,6 +37,27 @@ def test_facts_are_there(name):
     assert task.about
     assert task.score
     assert task.default_model in sn.models()
+
+
+@pytest.mark.parametrize("model", ["resnet8_w32", "unet-small", "yolov3-small", "ssd-small",
+                                   "faster_rcnn-small", "mask_rcnn-small", "openpose-small",
+                                   "keypoint_rcnn-small"])  # fmt: skip
+@pytest.mark.parametrize("name", TASKS)
+def test_networks_of_other_tasks_are_refused(name, model):
+    """They fail in the first step else, as if Snellen had a bug."""
+    task, of = tiny(name)[0], sn.models.row(model).task
+    own = sn.models.row(task.default_model).task
+    if of == own or (name, of) == ("detect", "instances"):
+        refuse_foreign(model, task)
+        return
+    with pytest.raises(UsageError, match=rf"^{model} is a network for task={of}; .*task={name}"):
+        refuse_foreign(model, task)
+
+
+def test_of_a_network_of_another_task_nothing_is_written(tmp_path):
+    with pytest.raises(UsageError, match="unet-small is a network for task=segment"):
+        sn.train("digits", model="unet-small", epochs=1, project=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("name", TASKS)

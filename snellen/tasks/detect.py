@@ -58,6 +58,7 @@ class Detect(Task):
     about = "a box, a class and a score for each thing in an image"
     score = "mAP50-95"
     default_model = "yolov3-small"
+    trains = ("detect", "instances")  # of the latter no masks are asked
     usual = {"augment": "flip", "augment_often": "flip+affine", "samples": 30_000, "batch": 32,
              "lr": 3e-3, "clip": 10.0}  # fmt: skip
     ceiling = 0.97  # things of a class that overlap by more than the style allows are told as one

@@ -65,6 +65,7 @@ class Task(ABC):
     about: ClassVar[str]
     score: ClassVar[str]  # the metric that chooses the best epoch; higher is better
     default_model: ClassVar[str]
+    trains: ClassVar[tuple[str, ...]] = ()  # networks of which tasks; (): of the default model's
     ceiling: ClassVar[float] = 1.0  # what a perfect answer scores
     settings: ClassVar[tuple[str, ...]] = ()  # of the recipe's that go into `spec`
     squashes: ClassVar[bool] = False  # pictures come whole, and no target lies in their pixels

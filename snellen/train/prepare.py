@@ -15,7 +15,7 @@ from ..data.audit import screen
 from ..data.augment import compose
 from ..data.open import open_data
 from ..data.source import Part, Problem, SampleSet, Source
-from ..models import find_network, freeze_through, load_weights
+from ..models import find_network, freeze_through, load_weights, row
 from ..models import model as build_model
 from ..nn.count import count_macs, count_params
 from ..tasks.compute import Compute, at_once
@@ -90,8 +90,7 @@ def prepare(
     layers = sum(not any(module.children()) for module in net.modules())
     facts = replace(facts, params=params, macs=macs, layers=layers, values=values)
     plan = plan.then(facts, machine)
-    if before is None:
-        refuse_powerless(plan.recipe, typed)
+    refuse_powerless(plan.recipe, typed)
     plan = plan.filled([home(source, task, plan.recipe, machine)])
     done = plan.recipe
     compute = Compute.of(done.device, done.amp, done.channels_last)
@@ -170,6 +169,7 @@ def make_net(recipe: Recipe, task: Task, own: nn.Module | None) -> tuple[nn.Modu
     inputs, outputs = task.inputs(), task.num_outputs()
     if outputs == 0:
         return task.build(None), {"name": None, "class": type(task).__qualname__}
+    refuse_foreign(recipe.model or "", task)
     how: dict[str, Any] = {
         "name": recipe.model,
         "classes": outputs,
@@ -177,6 +177,16 @@ def make_net(recipe: Recipe, task: Task, own: nn.Module | None) -> tuple[nn.Modu
         "imgsz": max(inputs.height, inputs.width),
     }
     return task.build(build_model(**how)), how
+
+
+def refuse_foreign(name: str, task: Task) -> None:
+    """Raise UsageError for a network of the zoo that answers another task's question."""
+    of = row(name).task
+    if of not in (type(task).trains or (row(task.default_model).task,)):
+        raise UsageError(
+            f"{name} is a network for task={of}; task={task.name} trains others, "
+            f"{task.usual_model()} for example; `snellen models` lists them"
+        )
 
 
 def load(net: nn.Module, file: str, note: Note) -> None:
