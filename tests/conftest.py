@@ -4,9 +4,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads on a busy box cost ten times as much
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ["SNELLEN_PATIENCE"] = "400"  # nothing is left out, however slow or busy the machine
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -21,16 +27,6 @@ def _own_cache(tmp_path_factory):
     """Nothing is read from, or left in, the cache of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SNELLEN_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _time_to_ask():
-    """On a busy machine too the doctor asks every network all that it has to ask."""
-    from snellen.doctor.probes import replays
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(replays, "FLOOR", 60.0)
         yield
 
 

@@ -284,12 +284,13 @@ def test_a_slow_network_is_asked_within_the_budget(monkeypatch):
     from snellen.doctor.probes import replays
 
     asked = []
-    monkeypatch.setattr(replays, "FLOOR", -1e9)
+    monkeypatch.setenv("SNELLEN_PATIENCE", "0")
     monkeypatch.setattr(replays.registry, "collect", lambda *_: {"x": lambda *_: asked.append(1)})
     probe = replays.Replays(Engine(Chart(), None))
     probe._kept = replay_of(nn.Linear(2, 1), torch.ones(3, 2))
+    probe._spent = 1e-9
     probe._ask(last=True)
     assert asked == []
-    monkeypatch.setattr(replays, "FLOOR", 1.0)
+    monkeypatch.setenv("SNELLEN_PATIENCE", "1000")
     probe._ask(last=True)
     assert asked == [1]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset, default_collate
 
+from ..core.patience import patience
 from .loader import Record, innermost, row_of, tensors_of
 from .probes._measure import first_tensor
 from .probes._probe import Feed
@@ -94,7 +95,7 @@ class Again:
         place = place_of(record.data, x) if record.data is not None else 0
         if place is None or not only_x:
             return
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + patience(SECONDS)
         todo = list(order(len(record.dataset), indices))
         for start in range(0, len(todo), CHUNK):
             rows = todo[start : start + CHUNK]

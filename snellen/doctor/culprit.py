@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from ..core.patience import patience
 from . import graph
 from .again import Again, Verdict, likeness, place_of
 from .apart import apart
@@ -276,10 +277,10 @@ class Search:
         total = length_of(dataset) or 0
         if not 0 < searched < total:
             return
-        share = 1 - searched / total
-        self._left = {"searched_of": total, "unsearched": share, "stopped_after": SECONDS}
+        share, given = 1 - searched / total, patience(SECONDS)
+        self._left = {"searched_of": total, "unsearched": share, "stopped_after": given}
         self.engine.notes.add(
-            f"the search of a data set stopped after {SECONDS:g} s: {total - searched:,} of "
+            f"the search of a data set stopped after {given:g} s: {total - searched:,} of "
             f"{total:,} items ({share:.0%}) were not looked at"
         )
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..core.numbers import check_seeds
 from ..core.parts import Part
+from ..core.patience import patience
 from ..core.seeds import untouched_rng
 from .slopes.compare import Comparison, Seen
 from .slopes.given import Given
@@ -81,7 +82,7 @@ def gradcheck(
     (True, ['weight', 'bias', 'x'])
     """
     check_seeds(seed=seed)
-    rules, end = rules or Rules(), time.monotonic() + seconds
+    rules, end = rules or Rules(), time.monotonic() + patience(seconds)
     rows: dict[Key, Row] = {}
     used: dict[Key, int] = {}
     with untouched_rng(), torch.enable_grad():

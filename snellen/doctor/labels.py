@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from ..core.patience import patience
 from ..core.seeds import untouched_rng
 from .loader import innermost, row_of
 from .scan import MOST, SECONDS, Unread, leaves, order
@@ -56,7 +57,7 @@ def outside(
         rows = torch.tensor([row_of(dataset, i) for i in range(len(dataset))])
         return Outside() if y.is_floating_point() else _all_at_once(y[rows], classes, ignored)
     with untouched_rng():
-        first, found, end = list(first), Outside(), time.monotonic() + SECONDS
+        first, found, end = list(first), Outside(), time.monotonic() + patience(SECONDS)
         for i in order(len(dataset), first):
             try:
                 _take(found, i, _label(dataset[i]), classes, ignored)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, default_collate
 
 from ..core import registry
+from ..core.patience import patience
 from .apart import aloud, apart
 from .exams._case import Case, Live
 from .exams._part import MOST, Part, note_collate, of_tensors, read
@@ -178,7 +179,7 @@ def after(doc: Any) -> None:
         if not case.parts and (pairs := pairs_of(probe)):
             case.parts["train"] = of_tensors("batch", *pairs)
             case.parts["train"].more["inputs"] = pairs[0]
-        case.answers = _answers(doc, probe, time.monotonic() + seconds)
+        case.answers = _answers(doc, probe, time.monotonic() + patience(seconds))
         for name, look in exams("after").items():
             if name not in engine.chart.exams:
                 _emit(doc, name, look, case)

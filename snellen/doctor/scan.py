@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from ..core.patience import patience
 from ..core.seeds import untouched_rng
 from .loader import innermost, row_of
 from .probes._measure import bad_rows
@@ -49,7 +50,7 @@ def scan(
     if type(inner) is TensorDataset:
         return _scan_tensors(dataset, inner.tensors), len(dataset)
     found: dict[int, dict[str, Any]] = {}
-    searched, end = 0, time.monotonic() + seconds
+    searched, end = 0, time.monotonic() + patience(seconds)
     with untouched_rng():
         for i in order(len(dataset), [*first, *_suspicious(dataset, inner)]):
             try:
@@ -124,7 +125,7 @@ def outliers(
     if type(inner) is TensorDataset:
         return _far(_sizes(dataset, inner.tensors)), len(dataset)
     sizes: dict[tuple[str, int], dict[int, float]] = {}
-    searched, end = 0, time.monotonic() + seconds
+    searched, end = 0, time.monotonic() + patience(seconds)
     with untouched_rng():
         for i in range(len(dataset)):
             try:

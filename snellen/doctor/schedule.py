@@ -3,6 +3,8 @@
 The interval adapts so that looking takes a small share of the time of the training itself.
 """
 
+from ..core.patience import patience
+
 DENSE = 20  # the first steps, each sampled
 FULL = frozenset((0, 1, 2, 3, 5, 8, 12, 16))  # of these, with layer hooks
 SHARE = 0.03  # of the training's time for sampled steps
@@ -44,7 +46,7 @@ class Schedule:
             if self.typical:
                 extra = max(seconds - self.typical, 0.0)
                 self.cost = min(extra, 2 * self.cost) if self.cost else extra
-            need = self.cost / (SHARE * self.typical) if self.typical else DENSE
+            need = self.cost / patience(SHARE * self.typical) if self.typical else DENSE
             self.next = step + int(max(DENSE, min(need, LONGEST), step // 20))
 
     def alarm(self, step: int) -> None:

@@ -7,6 +7,7 @@ import torch
 
 from ..core.cache import cache_folder
 from ..core.errors import UsageError
+from ..core.patience import patience
 from ..data.near import kept_in
 from ..data.source import Problem, SampleSet, Source
 from ..tasks.compute import pick_device
@@ -85,7 +86,7 @@ def _feed(part: SampleSet, task: Task, recipe: Recipe, tell: Tell, judged: bool)
     home = device if device.type == "cuda" else None
     threads = readers or recipe.workers or 0  # read once, for which no process need be started
     held = Held(part, task, device=home, tell=tell, targets=judged, readers=threads)
-    held.read(READ_AHEAD)
+    held.read(patience(READ_AHEAD))
     return Resident(held, batch)
 
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Subset, TensorDataset, default_collate
 
+from ...core.patience import patience
 from ...core.seeds import untouched_rng
 from ..loader import innermost, length_of, row_of
 from ..scan import leaves
@@ -119,7 +120,7 @@ def _read_items(name: str, dataset: Any, places: Tensor, seconds: float) -> Part
     found: list[Tensor] = []
     labels: list[Any] = []
     read_at: list[int] = []
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patience(seconds)
     held, shape = 0, None
     with untouched_rng():
         for i in places[torch.randperm(len(places), generator=draw)].tolist():

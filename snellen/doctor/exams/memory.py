@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...core.patience import patience
 from ...core.seeds import untouched_rng
 from ._case import Case, Live
 from ._copy import calm_copy
@@ -21,7 +22,7 @@ DONE, RIGHT = 0.01, 0.95  # of the initial loss (of values: of their variance to
 
 def look(case: Case) -> dict[str, Any] | None:
     """A network with a batch -> the loss at the start and the lowest one of the best rate."""
-    live, end = case.live, time.monotonic() + case.seconds
+    live, end = case.live, time.monotonic() + patience(case.seconds)
     if live is None or live.kind == "other" or live.size < 2:
         return None
     rows = torch.arange(min(SAMPLES, live.size))

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...core.patience import patience
 from ...core.seeds import rng_state, seed_everything, set_rng_state, untouched_rng
 from ...core.wide import has_float64
 from ..slopes.compare import Comparison, Place, Seen
@@ -25,7 +26,7 @@ PARAMETERS, SAMPLES, NONE = 64, 8, 1e-7
 
 def look(case: Case) -> dict[str, Any] | None:
     """A network with a batch -> the parameters whose gradients are not the loss's slopes."""
-    live, end = case.live, time.monotonic() + case.seconds
+    live, end = case.live, time.monotonic() + patience(case.seconds)
     if live is None or live.size < 2:
         return None
     if not all(has_float64(p.device.type) for p in live.net.parameters()):

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...core.patience import patience
 from ...core.votes import DOUBT, contradiction, describe, twice
 from ._case import Case, paths
 from ._part import Part
@@ -69,7 +70,7 @@ def votes(part: Part, places: Tensor, seconds: float) -> tuple[Tensor, Tensor, T
     _, labels = part.labels_N.unique(return_inverse=True)
     draw = torch.Generator().manual_seed(0)
     places = places[torch.randperm(len(places), generator=draw)[: GROUP * GROUPS]]
-    end, found, done = time.monotonic() + seconds, [], []
+    end, found, done = time.monotonic() + patience(seconds), [], []
     for group in places.tensor_split(-(-len(places) // GROUP)):
         found.append(twice(features(part, group), labels[group], int(labels.max()) + 1))
         done.append(group)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...core import registry
+from ...core.patience import patience
 from .. import graph
 from ..apart import apart
 from ..loader import tensors_of
@@ -93,7 +94,8 @@ class Replays(Probe):
     def _one(self, name: str, kept: Replay) -> None:
         """One question; a network that cannot be asked is left alone, which is noted."""
         began = time.perf_counter()
-        if self._spent > FLOOR * (1 + kept.last) + SHARE * (began - self._began):
+        free = FLOOR * (1 + kept.last)
+        if self._spent > patience(free + SHARE * (began - self._began)):
             return
         values = None
         try:
