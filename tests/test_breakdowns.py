@@ -123,7 +123,7 @@ def test_ctrl_c_saves_says_so_and_the_training_goes_on(tmp_path):
         if line.startswith("epoch"):
             break
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert len(err.splitlines()) <= 8

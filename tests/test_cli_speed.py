@@ -1,14 +1,14 @@
-"""Help and usage errors come at once: neither numpy nor torch, and little processor time."""
+"""Help and usage errors come at once: they import little, and neither numpy nor torch.
+
+bench/cli_speed.py measures their processor time on a quiet machine.
+"""
 
 import re
-import resource
-import statistics
 import subprocess
 import sys
 
 import pytest
 
-LIMIT = 0.25  # seconds; bench/cli_speed.py measures the real figure on a quiet machine (0.1)
 QUICK = {
     "help": ["--help"],
     "version": ["--version"],
@@ -25,14 +25,6 @@ QUICK = {
 }
 
 
-def cpu_seconds(words: list[str]) -> float:
-    """User and system time of one call."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "snellen", *words], capture_output=True, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
 @pytest.mark.parametrize("words", QUICK.values(), ids=QUICK)
 def test_no_heavy_import(words):
     done = subprocess.run(
@@ -44,8 +36,5 @@ def test_no_heavy_import(words):
     assert "click" in imported, "the import times were not read"
     heavy = {"numpy", "torch", "rich", "PIL", "yaml", "matplotlib", "importlib.metadata"}
     assert not imported & heavy
-
-
-@pytest.mark.parametrize("words", [QUICK["help"], QUICK["bad value"]], ids=["help", "bad value"])
-def test_little_processor_time(words):
-    assert statistics.median(cpu_seconds(words) for _ in range(5)) < LIMIT
+    assert len(imported) < 200  # 129 at most with Python 3.11
+    assert sum(name.startswith("snellen") for name in imported) < 20

@@ -1,7 +1,6 @@
 """Augmentations against per-sample references, by their laws and by their statistics."""
 
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -323,13 +322,3 @@ def test_a_mirrored_left_hand_is_a_right_hand(name, stacked):
         else:
             assert now == (points[i, 0].tolist(), [2, 2, 1])
     assert 16 < turned < 48
-
-
-def test_affine_is_quick():
-    batch, generator = batch_of(pictures(count=64, channels=1, size=(28, 28))), seeded()
-    times = []
-    for _ in range(30):
-        start = time.perf_counter()
-        AUGMENTS["affine"](batch, generator)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 5e-3  # 0.6 ms on a free core

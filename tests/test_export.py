@@ -505,7 +505,7 @@ def test_openvino_keeps_convolutions_by_groups_in_float(tmp_path):
 
 
 FORKS = """
-import gc, os, signal, sys, time
+import gc, os, signal, sys
 from pathlib import Path
 import numpy as np
 from snellen.serve import runtime as formats
@@ -522,7 +522,8 @@ signal.signal(signal.SIGCHLD, lambda *_: None)
 for _ in range(3):
     if os.fork() == 0:
         os._exit(0)
-time.sleep(0.2)
+for _ in range(3):
+    os.wait()
 print("alive")
 """
 

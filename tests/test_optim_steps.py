@@ -295,7 +295,7 @@ def test_two_processes_have_the_gradient_of_one(tmp_path):
     command = [sys.executable, "-c", WORKER]
     places = [str(tmp_path / "store"), str(tmp_path / "gradients.pt")]
     both = [subprocess.Popen([*command, str(rank), *places], env=env) for rank in range(2)]
-    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    assert [process.wait(timeout=300) for process in both] == [0, 0]
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)).double()
     x, y = torch.randn(16, 4, dtype=DOUBLE), torch.randint(3, (16,))

