@@ -10,7 +10,7 @@ from snellen.tasks.detect import Detect
 from snellen.train import idle
 from snellen.train.plan import resolve
 from snellen.train.recipe import Recipe
-from snellen.train.speed import Facts, Machine, choose, fits_in_memory
+from snellen.train.speed import Choice, Facts, Machine, choose, fits_in_memory
 from snellen.train.values import RANGES
 
 TYPED = st.fixed_dictionaries(
@@ -192,6 +192,25 @@ def test_typed_workers_read_instead_of_threads_also_in_a_run_that_goes_on():
     assert (gone_on.recipe.workers, gone_on.recipe.readers) == (3, 0)
     with pytest.raises(UsageError, match="workers=2 and readers=3"):
         reading(workers=2, readers=3)
+    both = {"workers": 2, "readers": 3}
+    with pytest.raises(UsageError, match="workers=2 and readers=3"):
+        reading().again(reading().recipe.change(**both), both)
+
+
+@pytest.mark.parametrize(
+    ("typed", "now", "speed"),
+    [({}, "files", "auto"), ({"residency": "memory"}, "memory", "auto"), ({}, "files", "off")],
+)
+def test_a_run_that_goes_on_weighs_memory_again_where_nobody_typed_it(typed, now, speed):
+    machine = Machine(cores=2, busy=0.0, bf16=False, cuda=False, free_bytes=1 << 34)
+    held = Choice("residency", "memory", "5 MB encoded, read once")
+    typed = {**typed, "speed": speed}
+    plan = resolve(Recipe().change(**typed), typed, Facts(99)).then(Facts(99), machine)
+    gone_on = plan.filled([held]).again(plan.filled([held]).recipe, {"device": "cpu"})
+    gone_on = gone_on.then(Facts(99), machine)
+    gone_on = gone_on.filled([Choice("residency", "files", "over a quarter")])
+    assert gone_on.recipe.residency == now
+    assert sum(c.setting == "residency" for c in gone_on.choices) == (not typed.get("residency"))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from .speed import Choice, Facts, Machine, choose
 
 SAMPLES = 100_000  # that a training sees in all, where its task does not say another number
 OFTEN = 30  # passes from which a picture that is only mirrored is learned by heart
+OF_MEMORY = ("residency",)  # chosen again where a run goes on; no result depends on them
 FEW_STEPS = 300  # in fewer, running statistics lag behind weights that move fast
 
 
@@ -53,11 +54,15 @@ class Plan:
 
     def again(self, recipe: Recipe, typed: Mapping[str, Any]) -> "Plan":
         """The plan of a run that goes on with `recipe`, of which `typed` is newly said."""
+        refuse_idle(recipe, typed)
         if typed.get("workers") and typed.get("readers") is None:
             recipe = replace(recipe, readers=0)  # else they would have nothing to read
         said = {name: "you" for name, value in typed.items() if value is not None}
-        kept = tuple(choice for choice in self.choices if choice.setting not in said)
-        return Plan(recipe, {**self.set_by, **said}, kept)
+        set_by = {**self.set_by, **said}
+        anew: dict[str, Any] = {n: None for n in OF_MEMORY if set_by.get(n) == "speed"}
+        recipe = replace(recipe, **anew)
+        kept = tuple(c for c in self.choices if c.setting not in {*said, *anew})
+        return Plan(recipe, set_by, kept)
 
 
 def resolve(recipe: Recipe, typed: Mapping[str, Any], facts: Facts) -> Plan:
