@@ -43,18 +43,29 @@ def open_data(
             raise DataError("data is a (train, val) pair and val= is given too; leave one out")
         data, val = data
     source = _open(data, task).of(task)
+    if split:
+        need_labels(source)
     if split and len(source.classes) == 1 and source.train.labels() is not None:
-        unlabelled = next((p for p in source.problems if p.id == UNLABELLED), None)
-        if unlabelled:
-            raise DataError(f"{unlabelled}; {unlabelled.do}")
         raise DataError(
             f"{source.name} has one class, {source.classes[0]!r}; two are the least to tell apart"
         )
     if val is not None:
-        return _with_val(source, _open(val, task).of(task), task)
+        other = _open(val, task).of(task)
+        need_labels(other)
+        return _with_val(source, other, task)
     if source.val is not None or not split:
         return source
     return _hold_out(source, split, seed)
+
+
+def need_labels(source: Source) -> None:
+    """Raise DataError where nothing is said of a source's pictures.
+
+    >>> need_labels(open_path("digits"))
+    """
+    unlabelled = next((p for p in source.problems if p.id == UNLABELLED), None)
+    if unlabelled:
+        raise DataError(f"{unlabelled}; {unlabelled.do}")
 
 
 def is_pair(data: Any) -> bool:

@@ -17,7 +17,7 @@ from ..core.errors import UsageError
 from ..core.events import read_events
 from ..core.runfolder import RunFolder, create, find
 from ..core.words import printable
-from ..data.open import open_data
+from ..data.open import need_labels, open_data
 from ..data.source import SampleSet, Source
 from ..doctor.finding import Finding
 from ..doctor.report import text as findings_text
@@ -257,6 +257,7 @@ def part_to_judge(recipe: Recipe, data: Any, note: Note) -> tuple[SampleSet, Sou
         source = read_source(recipe, None, note)
         return source.val or source.train, source
     source = open_data(data, split=0.0, task=recipe.task or "classify")
+    need_labels(source)
     source = task_kind(recipe).adapt(source)
     for problem in source.problems:
         note(f"data: {problem}")

@@ -67,6 +67,19 @@ def _scan(place: str, folder: str, tree: Tree, trail: tuple[str, ...]) -> bool:
     return bool(images) or held
 
 
+def subfolders(root: Path) -> list[Path]:
+    """The folders of a folder by name, but hidden ones and __MACOSX.
+
+    >>> subfolders(Path("/no/such/folder"))
+    []
+    """
+    if not root.is_dir():
+        return []
+    with os.scandir(root) as entries:
+        return sorted(Path(entry.path) for entry in entries
+                      if entry.is_dir() and not entry.name.startswith((".", "__")))  # fmt: skip
+
+
 def any_image(folder: Path, depth: int) -> bool:
     """Whether a picture lies in a folder or below; looks no longer than it must."""
     below = []

@@ -8,6 +8,8 @@ from pathlib import Path
 from ...core.errors import DataError
 from ..images import is_image_name
 from ._columns import column_of
+from ._folders import any_image, subfolders
+from ._parts import PARTS, by_part, part_of
 
 TABLES = ("labels", "boxes", "train", "index", "annotations", "data", "metadata")
 SUFFIXES = (".csv", ".tsv")
@@ -128,6 +130,31 @@ def index_file(folder: Path) -> Path | None:
             if file.is_file() and lists_pictures(file):
                 return file
     return None
+
+
+def index_files(folder: Path) -> dict[str, Path]:
+    """{part: table} of a folder, empty where no table lists its pictures: labels.csv; train.csv
+    with val.csv and test.csv; or, as Hugging Face has it, a table in each of train/, test/ ...
+    """
+    own = index_file(folder)
+    if own is None:
+        return _tables_of_parts(folder)
+    if own.stem != "train":
+        return {"train": own}
+    tables = {part: [folder / f"{word}{own.suffix}" for word in PARTS[part]] for part in PARTS}
+    return {part: table for part, each in tables.items() for table in each[::-1] if table.is_file()}
+
+
+def _tables_of_parts(root: Path) -> dict[str, Path]:
+    """The tables in folders for parts; none where a part without one has folders of classes."""
+    tables: dict[Path, Path] = {}
+    for folder in subfolders(root):
+        table = index_file(folder) if part_of(folder.name) else None
+        if table is not None:
+            tables[folder] = table
+        elif part_of(folder.name) and any(any_image(inner, 4) for inner in subfolders(folder)):
+            return {}
+    return {part: tables[folder] for part, folder in by_part(tables).items()}
 
 
 def lists_pictures(file: Path) -> bool:

@@ -1,6 +1,8 @@
 """What the parts of a data set are called, and how parts read one by one make a Source."""
 
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from ...core.errors import DataError
 from ..classes import match_classes
@@ -21,6 +23,23 @@ def part_of(word: str) -> str | None:
     ('val', None)
     """
     return next((part for part, words in PARTS.items() if word.lower() in words), None)
+
+
+def by_part(folders: Iterable[Path]) -> dict[str, Path]:
+    """Folders, some called as parts -> {part: folder}; raises DataError where two mean the same.
+
+    >>> list(by_part([Path("a/train"), Path("a/dev"), Path("a/cats")]))
+    ['train', 'val']
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        part = part_of(folder.name)
+        if part in found:
+            have = f"{folder.parent} has both {found[part].name} and {folder.name}"
+            raise DataError(f"{have}; keep one of them")
+        if part:
+            found[part] = folder
+    return found
 
 
 def join_parts(name: str, format: str, parts: dict[str, Source]) -> Source:

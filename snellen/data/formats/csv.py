@@ -1,6 +1,7 @@
 """A table of paths and labels (comma, semicolon or tab), perhaps with a column that says the part.
 
-Paths count from the table's folder. A folder with labels.csv, or train.csv and val.csv, works too.
+Paths count from the table's folder. A folder with labels.csv works too, or with train.csv and
+val.csv, or with train/ and validation/ that have a metadata.csv each.
 Columns of 0 and 1 are attributes (task=tag), columns of other numbers values (task=regress);
 x1, y1, x2, y2 (xmin .. ymax; x, y, w, h) a box a row, nose_x, nose_y, nose_v ... its key points.
 """
@@ -20,9 +21,9 @@ from ..sets import FileSet
 from ..source import Format, Problem, Source
 from ._columns import Column, column_of, oddity, split_kinds, table_of
 from ._folders import channels_of
-from ._index import SUFFIXES, Table, blank_labels, index_file, read_table, resolve
+from ._index import SUFFIXES, Table, blank_labels, index_files, read_table, resolve
 from ._layout import layout
-from ._parts import PARTS, join_parts, part_of
+from ._parts import join_parts, part_of
 from ._table_things import Columns, open_things
 from ._text import oddities
 
@@ -39,13 +40,11 @@ class Csv(Format):
         """A table by its ending, or a folder whose table lists pictures that are there."""
         if path.is_file():
             return path.suffix.lower() in SUFFIXES
-        return path.is_dir() and index_file(path) is not None and layout(path) is None
+        return path.is_dir() and bool(index_files(path)) and layout(path) is None
 
     def open(self, path: Path) -> Source:
         """Read the table; rows that cannot be used are listed with their line."""
-        file = path if path.is_file() else index_file(path)
-        assert file is not None
-        tables = {part: read_table(each) for part, each in files_of(path, file).items()}
+        tables = _tables(path)
         things = Columns.of(tables["train"])
         if things and things.box:
             return open_things(path, tables, things)
@@ -58,7 +57,7 @@ class Csv(Format):
         source = source_of(path, listing)
         if things is None:
             return source
-        return replace(source, variants={**source.variants, "pose": partial(_posed, path, file)})
+        return replace(source, variants={**source.variants, "pose": partial(_posed, path)})
 
     def example(self, folder: Path) -> Path:
         """Six pictures of two classes, four to train on."""
@@ -72,17 +71,17 @@ class Csv(Format):
         return folder / "tiny.csv"
 
 
-def files_of(path: Path, file: Path) -> dict[str, Path]:
-    """{part: table}: train.csv of a folder goes with val.csv and test.csv; others stand alone."""
-    if not path.is_dir() or file.stem != "train":
-        return {"train": file}
-    tables = {part: [path / f"{word}{file.suffix}" for word in PARTS[part]] for part in PARTS}
-    return {part: table for part, each in tables.items() for table in each[::-1] if table.is_file()}
+def _tables(path: Path) -> dict[str, Table]:
+    """{part: table} of a file or a folder; raises DataError where none is to train on."""
+    files = {"train": path} if path.is_file() else index_files(path)
+    if "train" not in files:
+        raise DataError(f"{path} has tables for {' and '.join(files)} but none for train")
+    return {part: read_table(file) for part, file in files.items()}
 
 
-def _posed(path: Path, file: Path) -> Source:
+def _posed(path: Path) -> Source:
     """The table's columns of key points as things, one a row, each as large as its picture."""
-    tables = {part: read_table(each) for part, each in files_of(path, file).items()}
+    tables = _tables(path)
     things = Columns.of(tables["train"])
     assert things is not None
     return open_things(path, tables, things)

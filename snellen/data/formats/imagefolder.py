@@ -1,10 +1,12 @@
 """A folder of folders of pictures: the folder of a picture is its class.
 
-Perhaps with train, val and test (or training, valid, testing ...) between. Folders may be deeper
-(alphabet/character/1.png is of class "alphabet/character"). Nothing is opened but a few headers.
+Perhaps with train, val and test (or training, valid, testing ...) between; where these hold the
+pictures themselves, nothing says what they are. Folders may be deeper (alphabet/character/1.png is
+of class "alphabet/character"). Nothing is opened but a few headers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,11 +14,13 @@ import torch
 from ...core.errors import DataError, shortlist
 from ..sets import FileSet
 from ..source import UNLABELLED, Format, Problem, Source
-from ._folders import Tree, any_image, channels_of, scan
-from ._index import index_file
+from ._folders import Tree, any_image, channels_of, scan, subfolders
+from ._index import index_files
 from ._layout import layout
 from ._pairs import PICTURES
-from ._parts import join_parts, part_of
+from ._parts import by_part, join_parts, part_of
+
+DEPTH = 4  # folders below one of a class that are looked into
 
 
 class ImageFolder(Format):
@@ -27,16 +31,18 @@ class ImageFolder(Format):
 
     def detect(self, path: Path) -> bool:
         """A folder whose folders hold pictures, and neither boxes nor a table that lists them."""
-        if not path.is_dir() or layout(path) or index_file(path):
+        if not path.is_dir() or layout(path) or index_files(path):
             return False
         return _has_class(path)
 
     def open(self, path: Path) -> Source:
         """List the files; the classes are those of train, by name."""
         folders = part_folders(path)
-        if not folders:
-            return _one(path)
-        return join_parts(str(path), self.name, {p: _one(f) for p, f in folders.items()})
+        if folders:
+            source = join_parts(str(path), self.name, {p: _one(f) for p, f in folders.items()})
+            return replace(source, problems=(*source.problems, *_unread_parts(path, folders)))
+        plain = _plain_parts(path)
+        return _untold(path, plain) if plain else _one(path)
 
     def example(self, folder: Path) -> Path:
         """Two classes of three pictures."""
@@ -50,20 +56,45 @@ class ImageFolder(Format):
 
 
 def part_folders(root: Path) -> dict[str, Path]:
-    """{part: folder} where the root is divided into parts, else empty.
+    """{part: folder} where the root is divided into parts that hold classes, else empty.
 
-    A folder called train that holds pictures itself is a class (of trains), not a part.
+    A folder called train that holds pictures itself is a class (of trains) beside other classes.
     """
-    found: dict[str, Path] = {}
-    for folder in _subfolders(root):
-        part = part_of(folder.name)
-        if part and _has_class(folder):
-            if part in found:
-                raise DataError(
-                    f"{root} has both {found[part].name} and {folder.name}; keep one of them"
-                )
-            found[part] = folder
+    found = by_part(f for f in subfolders(root) if part_of(f.name) and _has_class(f))
     return found if "train" in found else {}
+
+
+def _plain_parts(root: Path) -> dict[str, Path]:
+    """{part: folder} where every folder with pictures is called as a part and holds them itself."""
+    folders = [folder for folder in subfolders(root) if any_image(folder, DEPTH)]
+    if not all(part_of(folder.name) and any_image(folder, 0) for folder in folders):
+        return {}
+    return by_part(folders)
+
+
+def _untold(root: Path, folders: Mapping[str, Path]) -> Source:
+    """Parts of pictures of which nothing is said."""
+    trees = {part: scan(folder) for part, folder in folders.items()}
+    parts = {}
+    for part, tree in trees.items():
+        paths = [file for each in tree.images.values() for file in each]
+        files = FileSet(paths, None, channels_of(paths))
+        facts = {"images": len(files), "channels": files.channels}
+        parts[part] = Source(str(folders[part]), "imagefolder", files, (), facts=facts)
+    strays = [replace(tree, images={}) for tree in trees.values()]
+    problems = [p for tree in strays for p in _problems(root, tree)]
+    source = join_parts(str(root), "imagefolder", parts)
+    names = " and ".join(f"{folder.name}/" for folder in folders.values())
+    return replace(source, problems=(_no_labels(root, names), *problems))
+
+
+def _unread_parts(root: Path, folders: Mapping[str, Path]) -> Iterator[Problem]:
+    """Parts beside those with classes whose pictures lie in no folder of a class."""
+    for folder in subfolders(root):
+        if part_of(folder.name) and folder not in folders.values() and any_image(folder, 0):
+            message = f"the pictures of {folder.name}/ lie in no folder of a class; not read"
+            yield Problem("file-without-class", message, file=str(root),
+                          do="move them into the folder of their class")  # fmt: skip
 
 
 def _one(root: Path) -> Source:
@@ -137,13 +168,15 @@ def _problems(root: Path, tree: Tree) -> Iterator[Problem]:
 def _unlabelled(root: Path, classes: tuple[str, ...]) -> Iterator[Problem]:
     """Pictures in a folder that is called images, as beside labels of another format."""
     if len(classes) == 1 and classes[0] in PICTURES:
-        yield Problem(
-            UNLABELLED,
-            f"the pictures of {classes[0]}/ have no labels that are known",
-            file=str(root),
-            do="a folder for each class, or beside it masks/ with a PNG called as each picture, "
-            "labels/ with a text file each, or annotations/ with COCO's json",
-        )
+        yield _no_labels(root, f"{classes[0]}/")
+
+
+def _no_labels(root: Path, names: str) -> Problem:
+    message = f"the pictures of {names} have no labels that are known"
+    do = ("a folder for each class, or a metadata.csv (file_name, label) beside them; or beside "
+          "images/ masks/ with a PNG called as each picture, labels/ with a text file each, or "
+          "annotations/ with COCO's json")  # fmt: skip
+    return Problem(UNLABELLED, message, file=str(root), do=do)
 
 
 def _blank_names(root: Path, classes: tuple[str, ...]) -> Iterator[Problem]:
@@ -161,12 +194,8 @@ def _blank_names(root: Path, classes: tuple[str, ...]) -> Iterator[Problem]:
         )
 
 
-def _has_class(root: Path, depth: int = 4) -> bool:
-    return any(any_image(folder, depth) for folder in _subfolders(root))
-
-
-def _subfolders(root: Path) -> list[Path]:
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+def _has_class(root: Path) -> bool:
+    return any(any_image(folder, DEPTH) for folder in subfolders(root))
 
 
 FORMATS = {"imagefolder": ImageFolder()}

@@ -1,0 +1,85 @@
+"""Folders called train, validation, test ...: parts of a data set, whatever lies in them."""
+
+import pytest
+from PIL import Image
+
+from snellen.core.errors import DataError
+from snellen.data.open import open_data, open_path
+
+HEAD = "file_name,label\n"
+
+
+def pictures(folder, count=4):
+    """0.png, 1.png ... in a new folder."""
+    folder.mkdir(parents=True)
+    for i in range(count):
+        Image.new("RGB", (12, 8), (40 * i, 0, 0)).save(folder / f"{i}.png")
+    return folder
+
+
+def table(folder, rows, head=HEAD):
+    """metadata.csv beside the pictures."""
+    (folder / "metadata.csv").write_text(head + "\n".join(rows) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("word", "part"), [("validation", "val"), ("dev", "val"), ("test", "test")]
+)
+def test_a_metadata_csv_in_each_part_tells_its_labels(tmp_path, word, part):
+    for name in ("train", word):
+        rows = [f"{i}.png,{('few', 'many')[i % 2]}" for i in range(4)]
+        table(pictures(tmp_path / name), rows)
+    source = open_path(tmp_path)
+    assert (source.format, source.classes, source.problems) == ("csv", ("few", "many"), ())
+    other = getattr(source, part)
+    assert source.train.labels().tolist() == other.labels().tolist() == [0, 1, 0, 1]
+    assert other.path(2) == str(tmp_path / word / "2.png")
+
+
+def test_boxes_of_a_metadata_csv_in_each_part_are_read(tmp_path):
+    head = "file_name,xmin,ymin,xmax,ymax,label\n"
+    for name in ("train", "test"):
+        table(pictures(tmp_path / name), ["0.png,1,2,5,6,ball", "1.png,,,,,"], head)
+    source = open_path(tmp_path)
+    assert source.test.target(0).boxes_N4.tolist() == [[1, 2, 5, 6]]
+    assert (len(source.train), len(source.test), source.classes) == (2, 2, ("ball",))
+
+
+def test_a_table_of_test_alone_is_refused_in_words(tmp_path):
+    table(pictures(tmp_path / "test"), ["0.png,a", "1.png,b"])
+    with pytest.raises(DataError, match="has tables for test but none for train"):
+        open_path(tmp_path)
+
+
+def test_plain_parts_are_no_classes(tmp_path):
+    for name, count in (("train", 4), ("val", 3)):
+        pictures(tmp_path / name, count)
+    source = open_path(tmp_path)
+    assert (source.classes, len(source.train), len(source.val)) == ((), 4, 3)
+    assert source.train.labels() is None
+    wanted = r"train/ and val/ have no labels that are known; .*metadata.csv"
+    with pytest.raises(DataError, match=wanted):
+        open_data(tmp_path)
+    with pytest.raises(DataError, match=wanted):
+        open_data("digits", val=tmp_path)
+
+
+def test_among_other_classes_a_class_may_be_called_test(tmp_path):
+    for name in ("cats", "test"):
+        pictures(tmp_path / name)
+    assert open_data(tmp_path).classes == ("cats", "test")
+
+
+def test_folders_of_classes_go_before_a_table_that_only_one_part_has(tmp_path):
+    for name in ("train/cats", "train/dogs", "val/cats", "val/dogs"):
+        pictures(tmp_path / name)
+    table(tmp_path / "train", ["cats/0.png,a", "dogs/1.png,b"])
+    source = open_path(tmp_path)
+    assert (source.classes, len(source.train), len(source.val)) == (("cats", "dogs"), 8, 8)
+
+
+def test_pictures_of_a_part_beside_those_with_classes_are_told(tmp_path):
+    for name in ("train/cats", "train/dogs", "test"):
+        pictures(tmp_path / name)
+    said = [p.message for p in open_path(tmp_path).problems]
+    assert said == ["the pictures of test/ lie in no folder of a class; not read"]
