@@ -77,6 +77,42 @@ def test_damaged_files_are_compiled_anew(tmp_path):
     assert run(tmp_path, cache) == "1"
 
 
+def damaged(file, places):
+    """A file with one wrong bit, at one place after the other; whole again at the end."""
+    whole = file.read_bytes()
+    for place in places(len(whole)):
+        wrong = bytearray(whole)
+        wrong[place] ^= 1 << place % 8
+        file.write_bytes(wrong)
+        yield place
+    file.write_bytes(whole)
+
+
+@pytest.mark.skipif(not compiled.is_here(), reason="numba is not installed")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_wrong_bit_anywhere_is_no_error_and_never_run(tmp_path, monkeypatch):
+    import numba
+    from numba.core.registry import cpu_target
+
+    monkeypatch.setenv("SNELLEN_CACHE", str(tmp_path))
+    half = compiled.compiled(lambda n: n / 2)
+    assert half(3) == 1.5
+    (index,), (code,) = (list(tmp_path.rglob(f"*.{ending}")) for ending in ("nbi", "nbc"))
+    before = index.read_bytes()
+
+    def found():
+        kept = half._cache.load_overload((numba.int64,), cpu_target.target_context)
+        index.write_bytes(before)  # what was damaged has been emptied
+        return kept
+
+    assert found() is not None
+    for _ in damaged(index, lambda size: range(0, size, 3)):
+        found()
+    for _ in damaged(code, lambda size: range(200, size - 200, size // 50)):
+        assert found() is None
+    assert found() is not None
+
+
 def test_without_numba_a_loop_is_python(monkeypatch):
     monkeypatch.setattr(compiled, "is_here", lambda: False)
 

@@ -5,12 +5,13 @@ A file of such loops imports numba as it is imported itself, so import it inside
 needs it. What was compiled is kept in the cache folder; the next process only loads it.
 """
 
+import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from hashlib import blake2b
 from importlib import import_module
 from importlib.util import find_spec
-from pickle import UnpicklingError
 from typing import Any, TypeVar
 
 from .cache import cache_folder
@@ -62,8 +63,30 @@ def _keep(made: Any) -> None:
     finally:
         config.CACHE_DIR = theirs
     kept = made._cache
+    _seal(kept._cache_file)
     for name in ("load_overload", "save_overload"):
         setattr(kept, name, _only_a_saving(getattr(kept, name), kept.flush))
+
+
+def _seal(file: Any) -> None:
+    """Keep each piece of machine code with its checksum: a wrong bit in it would be run."""
+    dumps = import_module("numba.core.serialize").dumps
+    save, load = file.save, file.load
+
+    def saved(key: Any, data: Any) -> None:
+        whole = dumps(data)
+        save(key, (blake2b(whole).digest(), whole))
+
+    def loaded(key: Any) -> Any:
+        found = load(key)
+        if found is None:
+            return None
+        digest, whole = found
+        if blake2b(whole).digest() != digest:
+            raise ValueError("what was compiled is damaged")
+        return pickle.loads(whole)
+
+    file.save, file.load = saved, loaded
 
 
 def _only_a_saving(way: Callable[..., Any], empty: Callable[[], None]) -> Callable[..., Any]:
@@ -74,7 +97,7 @@ def _only_a_saving(way: Callable[..., Any], empty: Callable[[], None]) -> Callab
     def tried(*args: Any) -> Any:
         try:
             return way(*args)
-        except (OSError, EOFError, UnpicklingError):
+        except Exception:  # a wrong bit in a pickle raises whatever it happens to stand for
             with suppress(OSError):
                 empty()
         return None
