@@ -17,6 +17,7 @@ from snellen.nn.crowd import Crowd
 from snellen.nn.fast_rcnn import is_region
 from snellen.nn.two_stage import TwoStage
 from snellen.nn.two_stage_joints import JointedTwoStage
+from snellen.tasks._people import around
 from snellen.tasks.pose import Pose
 
 CROWD = World(people=True, most=3, smallest=0.22, largest=0.4, hidden=0.2)
@@ -117,6 +118,33 @@ def test_a_mirrored_person_swaps_left_and_right(task):
     torch.testing.assert_close(found.keypoints_NK2[0], mirrored, atol=1.0, rtol=0)
     right, left = JOINTS.index("right hip"), JOINTS.index("left hip")
     assert found.keypoints_NK2[0, right, 0] < found.keypoints_NK2[0, left, 0]
+
+
+def on_their_hulls(samples, shift=0.0):
+    """The same people, boxes drawn around their joints and `shift` pixels smaller on all sides."""
+    for sample in (s for s in samples if s.target.keypoints_NK2 is not None):
+        points, seen = sample.target.keypoints_NK2, sample.target.visibility_NK
+        boxes = around(points, seen > 0) + shift * torch.tensor([1.0, 1, -1, -1])
+        yield replace(sample, target=replace(sample.target, boxes_N4=boxes, areas_N=None))
+
+
+def test_joints_just_outside_their_boxes_survive(task, samples):
+    """Boxes around joints, rounded to less than they are: the outermost are on the edge."""
+    hulls = list(on_their_hulls(samples, 0.005))
+    assert score(task, answer(task, hulls), hulls) > 0.95
+    assert task.lost([sample.target for sample in hulls]) == ""
+
+
+def test_joints_far_outside_their_boxes_are_told(task, samples):
+    targets = [sample.target for sample in on_their_hulls(samples, 3.0)]
+    seen = sum(int((t.visibility_NK > 0).any(1).sum()) for t in targets)
+    words = task.lost(targets)
+    assert int(words.split()[0]) > seen  # one of each person at least, two of most
+    assert "joints lie outside their boxes, by up to 3.0 pixels" in words
+    one = Crowd(torch.tensor([[[4.0, 9], [9, 9]]]), torch.tensor([[2, 2]]),
+                boxes_N4=torch.tensor([[6.0, 4, 34, 60]]))  # fmt: skip
+    assert STYLE.beyond(one).tolist() == [2.0]
+    assert STYLE.oracle([one], SIZE)[-1].flatten(3).amax(3).gt(0).tolist() == [[[False, True]]]
 
 
 # The loss ----------------------------------------------------------------------------------------

@@ -35,6 +35,10 @@ class PoseStyle(ABC):
 
     told: ClassVar[bool] = False
 
+    def beyond(self, crowd: Crowd) -> Tensor:
+        """How far off each labelled joint is that cannot be told; empty where all can be."""
+        return crowd.points_NK2.new_zeros(0)
+
     def heard(self, truths: Sequence[Crowd]) -> Any:
         """What a network that is told hears."""
         return truths

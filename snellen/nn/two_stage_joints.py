@@ -64,6 +64,24 @@ class JointedTwoStage(PoseStyle):
         """Plain JSON."""
         return {"boxes": self.first.as_dict(), "joints": self.joints, "size": self.size}
 
+    def beyond(self, crowd: Crowd) -> Tensor:
+        """How far each labelled joint is from its box that lies more than a bin outside."""
+        boxes, rows = _boxes(crowd), _sound_rows(crowd)
+        points = self._within(crowd)
+        off_NK = (points - _clamped(points, boxes)).abs().amax(2)
+        return off_NK[rows][(off_NK[rows] > 0) & (crowd.seen_NK[rows] > 0)]
+
+    def _within(self, crowd: Crowd) -> Tensor:
+        """points_NK2, those that lie at most a bin beside their box on its edge: where boxes are
+        drawn around joints and rounded, the outermost lie just outside.
+        """
+        boxes = _boxes(crowd)
+        bin_N2 = (boxes[:, 2:] - boxes[:, :2]) / self.size
+        inside = _clamped(crowd.points_NK2, boxes)
+        off_NK2 = (crowd.points_NK2 - inside).abs()
+        near_NK = (off_NK2 <= bin_N2[:, None]).all(2, keepdim=True)
+        return torch.where(near_NK, inside, crowd.points_NK2)
+
     def heard(self, truths: Sequence[Crowd]) -> list[Truth]:
         """Boxes to be found, and those around people without labels, which are to be ignored."""
         heard = []
@@ -85,7 +103,7 @@ class JointedTwoStage(PoseStyle):
             person = _sound_rows(crowd).to(match.device)[match[rows]].to(crowd.points_NK2.device)
             logits.append(said_D[rows])
             where.append(asked_D6[rows, :4])
-            points.append(crowd.points_NK2[person].to(where[-1]))
+            points.append(self._within(crowd)[person].to(where[-1]))
             seen.append(crowd.seen_NK[person].to(rows.device))
         joints = joint_loss(
             torch.cat(logits), torch.cat(where), torch.cat(points), seen_NJ=torch.cat(seen)
@@ -113,7 +131,7 @@ class JointedTwoStage(PoseStyle):
             boxes, rows = truth.sound().boxes_N4.float().cpu(), _sound_rows(crowd).cpu()
             asked[image, : len(boxes), :4] = boxes
             asked[image, : len(boxes), 4] = 1.0
-            points, seen = crowd.points_NK2.cpu()[rows], crowd.seen_NK.cpu()[rows]
+            points, seen = self._within(crowd).cpu()[rows], crowd.seen_NK.cpu()[rows]
             inside, bins = right_bins(boxes, points, self.size)
             person, joint = ((seen > 0) & inside).nonzero(as_tuple=True)
             said[image, person, joint, bins[person, joint]] = SURE
@@ -124,6 +142,10 @@ class JointedTwoStage(PoseStyle):
 def _boxes(crowd: Crowd) -> Tensor:
     none = crowd.points_NK2.new_zeros(len(crowd.points_NK2), 4)
     return none if crowd.boxes_N4 is None else crowd.boxes_N4
+
+
+def _clamped(points_NK2: Tensor, boxes_N4: Tensor) -> Tensor:
+    return points_NK2.clamp(boxes_N4[:, None, :2], boxes_N4[:, None, 2:])
 
 
 def _sound_rows(crowd: Crowd) -> Tensor:

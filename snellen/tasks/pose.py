@@ -247,6 +247,21 @@ class Pose(Task):
         """The raw answer that means the truth."""
         return self.style.oracle(_crowds(batch), input_hw(batch))
 
+    def lost(self, targets: Sequence[Target]) -> str:
+        """Joints outside the boxes in which they would be looked for."""
+        off = torch.cat([self.style.beyond(self._crowd(target)) for target in targets])
+        if not len(off):
+            return ""
+        return (f"{len(off)} joints lie outside their boxes, by up to {float(off.max()):.1f} "
+                "pixels, where they are neither learned nor found; draw the boxes around them")  # fmt: skip
+
+    def _crowd(self, target: Target) -> Crowd:
+        """A target's people, in the picture's pixels."""
+        told = people_of(target, self.spec["person"], self.num_outputs()).given()
+        names = ("keypoints_NK2", "visibility_NK", "boxes_N4")
+        points, seen, boxes = (told[name][~told["ignored_N"]] for name in names)
+        return Crowd(points, seen, boxes_N4=boxes)
+
     def baseline(self, train: SampleSet) -> dict[str, float]:
         """Always one person: the mean pose at the mean place."""
         looked, person, metric = described(train), self.spec["person"], self.metric()

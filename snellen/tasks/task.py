@@ -151,6 +151,10 @@ class Task(ABC):
     def draw(self, sample: Sample, target: Target | None = None) -> Any:
         """A PIL picture of the image with a target or a prediction on it."""
 
+    def lost(self, targets: Sequence[Target]) -> str:
+        """What of the targets its network cannot tell, in words; empty where nothing is known."""
+        return ""
+
     def phases(self, net: nn.Module) -> list[Phase]:
         """One phase by default; a GAN has two, an optimiser each, in this order."""
         params = tuple(p for p in net.parameters() if p.requires_grad)

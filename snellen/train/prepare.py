@@ -14,6 +14,7 @@ from ..core.seeds import seed_everything, untouched_rng
 from ..data.audit import screen
 from ..data.augment import compose
 from ..data.open import open_data
+from ..data.sample import Target
 from ..data.source import Part, Problem, SampleSet, Source
 from ..models import find_network, freeze_through, load_weights, row
 from ..models import model as build_model
@@ -95,7 +96,8 @@ def prepare(
     done = plan.recipe
     compute = Compute.of(done.device, done.amp, done.channels_last)
     train, val = make_feeds(source, task, done, Told(note))
-    check_round_trip(task, source.train, source.problems)
+    if lost := check_round_trip(task, source.train, source.problems):
+        note(f"data: {lost}")
     if own is not None:
         rehearse(net, task, train, compute)
     return Job(source, task, net, how, plan, compute, train, val, given.get("data"))
@@ -235,27 +237,31 @@ def measure(net: nn.Module, task: Task) -> tuple[int, int]:
         return params, params  # each weight is used at least once
 
 
-def check_round_trip(task: Task, part: SampleSet, problems: Sequence[Problem] = ()) -> None:
-    """A perfect answer must get a perfect score: metric(decode(oracle(batch))) at its ceiling.
+def check_round_trip(task: Task, part: SampleSet, problems: Sequence[Problem] = ()) -> str:
+    """A perfect answer must get a perfect score, metric(decode(oracle(batch))) at its ceiling ->
+    what the task knows to be lost all the same.
 
     It catches what is lost between the targets and the loss: a box that is shifted, a class off by
     one, things that no cell can hold. JUDGED rows from all over the part are judged, more where
     these hold nothing to be told; where LOOKED hold nothing, nothing is said. Of `problems` the
     one that is said of boxes as a whole may be why.
     """
-    metric, step = task.metric(), at_once(task.inputs())
+    metric, step, targets = task.metric(), at_once(task.inputs()), list[Target]()
     rows = order(len(part), seed=0, epoch=0)[:LOOKED].tolist()
     for low in range(0, len(rows), step):
         if low >= JUDGED and metric.has_truths:
             break
         with untouched_rng():
             batch = encode(task, [part[i] for i in rows[low : low + step]])
+        targets += [replace(one, masks_NHW=None, semantic_HW=None) for one in batch.targets or []]
         metric.update(task.decode(task.oracle(batch), batch), batch.targets or [])
-    score = metric.compute()[type(task).score]
+    score, lost = metric.compute()[type(task).score], task.lost(targets)
+    lost = lost and f"of {len(targets)} samples looked at, {lost}"
     if metric.has_truths and score < task.ceiling - ROUNDING:
         slip = next((str(p) for p in problems if p.id in SLIPS), "")
-        why = slip or "a larger imgsz= may hold them, and `snellen check` looks closer"
+        why = slip or lost or "a larger imgsz= may hold them, and `snellen check` looks closer"
         raise DataError(
             f"a perfect answer would score {type(task).score} {score:.3f} on this data, not "
             f"{task.ceiling}: its targets do not survive encoding; {why}"
         )
+    return lost
