@@ -5,7 +5,7 @@ import torch
 
 from snellen.core.errors import DataError
 from snellen.data.classes import match_classes
-from snellen.data.relabel import Relabelled, renumber
+from snellen.data.relabel import Relabelled, in_order_of, renumber
 from snellen.data.sample import VOID, Sample, Target
 from snellen.data.source import SampleSet
 
@@ -70,3 +70,15 @@ def test_a_val_part_without_labels_is_matched(target, quick):
         assert now.semantic_HW.tolist() == [[1, 0, VOID], [VOID, 0, VOID]]
     with pytest.raises(DataError, match="share no class"):
         match_classes(("x",), ("a", "b", "c"), Pictures(target, quick=quick))
+
+
+def test_a_class_that_the_data_only_name_is_no_harm():
+    part = Pictures(BOXES)
+    ordered = in_order_of(part, ("a", "b", "c", "unused"), ("c", "b", "a"))
+    assert ordered.target(0).labels.tolist() == [2, 1, 0, 1]
+    with pytest.raises(DataError, match="does not know: c; it knows a, b"):
+        in_order_of(part, ("a", "b", "c", "unused"), ("a", "b"))
+    with pytest.raises(DataError, match="does not know: a"):  # nothing in common, and no box
+        in_order_of(Pictures(), ("a",), ("b",))
+    with pytest.raises(DataError, match="does not know: b"):  # maps tell only when they are read
+        in_order_of(Pictures(MAP, quick=False), ("a", "b"), ("a",))

@@ -14,7 +14,7 @@ from PIL import Image
 from snellen.core.errors import DataError
 from snellen.data.audit import audit
 from snellen.data.boxes import unwound
-from snellen.data.open import open_path
+from snellen.data.open import open_data, open_path
 from snellen.data.placing import exchanged_axes, ways_of
 from snellen.data.worlds import World, draw_world
 from snellen.tasks.detect import Detect
@@ -307,3 +307,29 @@ def test_real_data_with_exchanged_axes_are_told(shared_data):
         assert exchanged_axes([way for one, way in ways if one == unit]) is None
     turned = [way for gray, boxes in pictures for way in ways_of(gray, boxes[:, [1, 0, 3, 2]])]
     assert exchanged_axes([way for one, way in turned if one == "pixels"]) is not None
+
+
+def test_the_unused_category_above_the_others_is_no_class(tmp_path):
+    boxes = [{"id": i, "image_id": i, "category_id": i % 2 + 1, "bbox": [1, 1, 4, 4]}
+             for i in range(8)]  # fmt: skip
+    kinds = [{"id": 0, "name": "things", "supercategory": "none"},
+             {"id": 1, "name": "ball", "supercategory": "things"},
+             {"id": 2, "name": "box", "supercategory": "things"}]  # fmt: skip
+    pictures = [{"id": i, "file_name": f"{i}.png", "width": 8, "height": 8} for i in range(8)]
+    for i in range(8):
+        Image.new("RGB", (8, 8), (9 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    document = {"images": pictures, "categories": kinds, "annotations": boxes}
+    (tmp_path / "_annotations.coco.json").write_text(json.dumps(document))
+    source = open_data(tmp_path)
+    assert source.classes == ("ball", "box")
+    assert [kind["id"] for kind in source.categories] == [1, 2]
+    labels = [target.labels.tolist() for part in (source.train, source.val)
+              for target in map(part.target, range(len(part)))]  # fmt: skip
+    assert sorted(labels) == [[0]] * 4 + [[1]] * 4
+    said = [p for p in audit(source) if p.id in ("class-empty", "label-off-by-one")]
+    assert [p.message for p in said] == [
+        "the category 'things' has no object and is the supercategory of others; it is no class"
+    ]
+    boxes[0]["category_id"] = 0  # an object of it: a class like any other
+    (tmp_path / "_annotations.coco.json").write_text(json.dumps(document))
+    assert open_path(tmp_path).classes == ("things", "ball", "box")

@@ -68,7 +68,7 @@ def describe(source: Any) -> dict[str, Any]:
 
 
 def _part(part: Any, classes: tuple[str, ...]) -> dict[str, Any]:
-    from ..data.classes import every_label
+    from ..data.relabel import every_label
 
     facts: dict[str, Any] = {"samples": len(part)}
     labels = every_label(part)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import DataError, shortlist
-from .relabel import Relabelled
+from .relabel import Relabelled, every_label
 from .source import Problem, SampleSet
 
 FEW = 4  # items that are named one by one
@@ -115,21 +115,6 @@ def match_classes(
     rows = ((new >= 0) | (labels < 0)).nonzero()[:, 0].tolist()
     fate = f"its {len(part) - len(rows)} samples are left out"
     return Relabelled(part, table, rows), _strange(strange, classes, fate)
-
-
-def every_label(part: SampleSet) -> Tensor | None:
-    """The classes of all samples, or of all their boxes; None where only reading tells.
-
-    >>> from .boxes import BoxSet, Record, Thing
-    >>> every_label(BoxSet([Record("a.png", (Thing(2, (0, 0, 1, 1)),))])).tolist()
-    [2]
-    """
-    labels = part.labels()
-    if labels is not None:
-        return labels
-    targets = [part.target(i) for i in range(len(part))]
-    each = [t.labels for t in targets if t is not None and t.labels is not None]
-    return torch.cat(each) if each else None
 
 
 def _strange(names: list[str], classes: Sequence[str], fate: str) -> tuple[Problem, ...]:

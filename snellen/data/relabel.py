@@ -81,10 +81,26 @@ def renumber(target: Target, new: Tensor) -> Target:
     return replace(target, **changed)
 
 
+def every_label(part: SampleSet) -> Tensor | None:
+    """The classes of all samples, or of all their boxes; None where only reading tells.
+
+    >>> from .boxes import BoxSet, Record, Thing
+    >>> every_label(BoxSet([Record("a.png", (Thing(2, (0, 0, 1, 1)),))])).tolist()
+    [2]
+    """
+    labels = part.labels()
+    if labels is not None:
+        return labels
+    targets = [part.target(i) for i in range(len(part))]
+    each = [t.labels for t in targets if t is not None and t.labels is not None]
+    return torch.cat(each) if each else None
+
+
 def in_order_of(part: SampleSet, have: Sequence[str], want: Sequence[str]) -> SampleSet:
     """A part whose classes are `have` -> the same part with the numbers of `want`.
 
-    Raises DataError where a class of the data is none that the network knows.
+    Raises DataError where something is of a class that the network does not know; a class that the
+    data only name is no harm.
     """
     if list(have) == list(want):
         return part
@@ -92,7 +108,11 @@ def in_order_of(part: SampleSet, have: Sequence[str], want: Sequence[str]) -> Sa
         return Relabelled(part, [list(want).index(name) for name in have])
     if all(name.isdecimal() and int(name) < len(want) for name in have):  # arrays: bare numbers
         return Relabelled(part, [int(name) for name in have])
-    strange = sorted(set(have) - set(want))
+    labels = every_label(part) if set(have) & set(want) else None
+    used = set(have) if labels is None else {have[k] for k in labels.unique().tolist() if k >= 0}
+    strange = sorted(used - set(want))
+    if not strange:
+        return Relabelled(part, [list(want).index(n) if n in want else -1 for n in have])
     raise DataError(
         f"the data has classes that the network does not know: {shortlist(strange)}; "
         f"it knows {shortlist(want)}"

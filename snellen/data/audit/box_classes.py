@@ -6,9 +6,9 @@ import numpy as np
 
 from ...core.errors import shortlist
 from ..boxes import unwound
-from ..classes import every_label
 from ..formats._names import slips
 from ..ground import is_ground
+from ..relabel import every_label
 from ..source import Problem, SampleSet
 from ._album import Album
 from .classes import FEW, RATIO

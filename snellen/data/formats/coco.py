@@ -5,7 +5,7 @@ part. Boxes are x, y, width, height from the top left corner. Polygons, run leng
 points are read with them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -130,9 +130,34 @@ def open_files(
     whole = Numbering()
     listings = {part: read_instances(file, path, part, whole)
                 for part, file in by_part(path, files).items()}  # fmt: skip
-    source = assemble(path, Coco.name, whole.names, listings, unlisted(whole.listed))
+    problems = [*_idle_groups(path, whole, listings), *unlisted(whole.listed)]
+    source = assemble(path, Coco.name, whole.names, listings, problems)
     return replace(source, skeleton=whole.skeleton, categories=tuple(whole.kinds),
                    variants=variants or {})  # fmt: skip
+
+
+def _idle_groups(
+    path: Path, whole: Numbering, listings: Mapping[str, Listing]
+) -> Iterator[Problem]:  # fmt: skip
+    """Leave out categories that only name what others belong to, as Roboflow's category 0 does."""
+    records = [record for listing in listings.values() for record in listing.records]
+    used = {thing.label for record in records for thing in record.things}
+    groups = {kind.get("supercategory") for kind, name in zip(whole.kinds, whole.names, strict=True)
+              if kind.get("supercategory") != name}  # fmt: skip
+    idle = {k for k, name in enumerate(whole.names) if k not in used and name in groups}
+    if not idle:
+        return
+    for k in sorted(idle):
+        message = (
+            f"the category {whole.names[k]!r} has no object and is the supercategory of others"
+        )
+        yield Problem("class-empty", f"{message}; it is no class", "harmless", str(path))
+    kept = [k for k in range(len(whole.names)) if k not in idle]
+    whole.names, whole.kinds = [whole.names[k] for k in kept], [whole.kinds[k] for k in kept]
+    for listing in listings.values():
+        listing.records = [replace(record, things=tuple(
+            replace(thing, label=kept.index(thing.label)) for thing in record.things
+        )) for record in listing.records]  # fmt: skip
 
 
 def read_instances(file: Path, root: Path, part: str, whole: Numbering) -> Listing:
