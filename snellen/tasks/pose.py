@@ -252,8 +252,10 @@ class Pose(Task):
         off = torch.cat([self.style.beyond(self._crowd(target)) for target in targets])
         if not len(off):
             return ""
-        return (f"{len(off)} joints lie outside their boxes, by up to {float(off.max()):.1f} "
-                "pixels, where they are neither learned nor found; draw the boxes around them")  # fmt: skip
+        return (
+            f"{len(off)} joints lie outside their boxes, by up to {float(off.max()):.1f} pixels, "
+            "where they are neither learned nor found; draw the boxes around them"
+        )
 
     def _crowd(self, target: Target) -> Crowd:
         """A target's people, in the picture's pixels."""
