@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from snellen.core.errors import UsageError
 from snellen.nn import anchors as anchors_file
@@ -283,6 +284,31 @@ def test_own_references_are_those_of_a_loop_over_falling_overlaps(seed):
         int(best.indices[r]) if best.values[r] >= 0.99 else -1 if best.values[r] < 0.5 else -2
         for r in others
     ]
+
+
+class Waits(TorchDispatchMode):
+    """Notes what a GPU would have to finish before the program can go on."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.name()
+        masked = name.startswith("aten::index") and any(
+            isinstance(i, torch.Tensor) and i.dtype == torch.bool for i in args[1]
+        )
+        if masked or name in ("aten::_local_scalar_dense", "aten::nonzero"):
+            self.seen.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+def test_own_references_ask_the_device_once_however_many_want_the_same():
+    overlap = torch.rand(40, 30, generator=torch.Generator().manual_seed(0))
+    overlap[:5] += 1  # all want these first
+    with Waits() as waits:
+        assign.assign_by_iou(overlap, own=True)
+    assert waits.seen == []  # the one copy of `tolist` is none on a processor
 
 
 def test_each_thing_of_a_crowd_has_a_reference_of_its_own():

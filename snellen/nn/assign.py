@@ -23,6 +23,7 @@ PARTS = {
     ),
 }  # fmt: skip
 BACKGROUND, NEITHER = -1, -2
+WORD = 32  # bits of a number of single precision
 
 
 def assign_by_iou(
@@ -52,10 +53,11 @@ def assign_by_iou(
         return torch.full((len(iou_NM),), BACKGROUND, device=iou_NM.device)
     best_N, object_N = iou_NM.max(1)
     match_N = torch.where(best_N >= high, object_N, NEITHER)
-    match_N[best_N < low] = BACKGROUND
+    match_N = torch.where(best_N < low, BACKGROUND, match_N)
     if own:
-        row_M = own_references(iou_NM)
-        match_N[row_M[row_M >= 0]] = (row_M >= 0).nonzero()[:, 0]
+        match_N = torch.cat([match_N, match_N.new_zeros(1)])  # the last one for those without
+        match_N[own_references(iou_NM)] = torch.arange(iou_NM.shape[1], device=iou_NM.device)
+        match_N = match_N[:-1]
     elif best_for_each and len(iou_NM):
         top_M = iou_NM.amax(0)
         wanted_NM = (iou_NM == top_M) & (top_M > 0)
@@ -68,23 +70,29 @@ def own_references(iou_NM: Tensor) -> Tensor:
     """iou_NM -> row_M: each object's own reference, -1 where none is left that overlaps it.
 
     Pairs are taken by falling overlap, as in MultiBox and SSD: the largest first, and neither its
-    reference nor its object again. A pair that is the largest of its row and of its column is sure
-    at once, so a few rounds take all of them; of equal overlaps the earlier row and object.
+    reference nor its object again; of equal overlaps (in single precision) the earlier row and
+    object. Of M objects each can lose M - 1 references to others, so the M best of each are
+    enough: these alone leave the device, at once.
 
     >>> own_references(torch.tensor([[0.6, 0.4], [0.3, 0.38]])).tolist()
     [0, 1]
     """
-    left_NM, every_M = iou_NM.clone(), torch.arange(iou_NM.shape[1], device=iou_NM.device)
-    row_M = torch.full_like(every_M, -1)
-    while left_NM.numel():
-        best_M, top_M = left_NM.max(0)
-        sure_M = (left_NM[top_M].argmax(1) == every_M) & (best_M > 0)
-        if not sure_M.any():
+    count, objects = iou_NM.shape
+    kept = min(count, objects)
+    bits_MN = iou_NM.T.float().contiguous().view(torch.int32).long()  # ordered as what they mean
+    key_MN = (bits_MN << WORD) - torch.arange(count, device=iou_NM.device)  # earlier rows first
+    best_MK = key_MN.topk(kept, 1).values
+    key_P, place_P = best_MK.flatten().sort(descending=True, stable=True)
+    own = [-1] * objects
+    taken: set[int] = set()
+    for key, place in zip(*torch.stack([key_P, place_P]).tolist(), strict=True):
+        row, thing = -key % 2**WORD, place // kept
+        if key <= 0 or len(taken) == objects:
             break
-        row_M[sure_M] = top_M[sure_M]
-        left_NM[top_M[sure_M]] = 0
-        left_NM[:, sure_M] = 0
-    return row_M
+        if own[thing] < 0 and row not in taken:
+            own[thing] = row
+            taken.add(row)
+    return torch.tensor(own, dtype=torch.int64, device=iou_NM.device)
 
 
 def hard_negatives(
