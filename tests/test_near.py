@@ -176,6 +176,29 @@ def test_the_cache_is_bounded_and_the_oldest_make_room(tmp_path):
     assert sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file()) <= 10 * 330
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_the_bound_holds_for_all_forked_workers_of_all_epochs(tmp_path):
+    picture = torch.zeros(3, 10, 10, dtype=torch.uint8)
+    kept = PixelCache(tmp_path, most=100 * 328)
+
+    def put(who, count):
+        for i in range(count):
+            kept.put(kept.key(b"", f"{who} {i}"), picture, (10, 10))
+
+    put("parent", 1)
+    for epoch in range(3):
+        with kept._own().lock:  # as a thread of the parent may have it at that moment
+            workers = []
+            for worker in range(4):
+                workers.append(os.fork())
+                if not workers[-1]:
+                    put(f"{epoch} {worker}", 60)
+                    os._exit(0)
+            assert [os.waitpid(worker, 0)[1] for worker in workers] == [0] * 4
+        assert 90 <= len(list(tmp_path.glob("??/*"))) <= 100 + len(workers)
+    assert kept.get(kept.key(b"", "parent 0")) is not None  # nor is what is in use removed
+
+
 def test_a_cache_that_cannot_be_written_is_none(tmp_path):
     (tmp_path / "file").write_text("")
     kept = PixelCache(tmp_path / "file")

@@ -12,6 +12,7 @@ import struct
 import threading
 import time
 import zlib
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,23 @@ from torch import Tensor
 
 from ..core.cache import cache_folder
 
-MOST, SHARE = 4 * 2**30, 0.1  # bytes in all, and of what is free on the disk
+MOST, SHARE = 4 * 2**30, 0.1  # bytes in all, and of the disk where it is free or these copies'
+SLICE, LAST = 64, 16  # parts of all, and of what is left, that a process is granted at once
 HEAD = struct.Struct("<4sI5I")  # mark, checksum; C, H, W; H, W of the file
 MARK = b"SNP1"
 DEAD = 3600.0  # seconds after which nobody writes on a half-written file
 
 Size = tuple[int, int]
+
+
+@dataclass
+class _Room:
+    """The bytes that one process may still write before it looks again at what is there."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    left: int = 0
+    is_swept: bool = False  # the oldest have made room
+    is_full: bool = False  # for good
 
 
 class PixelCache:
@@ -44,16 +56,12 @@ class PixelCache:
 
     def __init__(self, folder: Path | None = None, most: int = MOST) -> None:
         self.folder, self.most = folder or cache_folder() / "pixels", most
-        self._room: int | None = None  # bytes that may still be written; None before the first
-        self._lock = threading.Lock()
+        self._since = time.time()  # what is younger is in use
+        self._rooms: dict[int, _Room] = {}  # by process: a forked one inherits a lock that may hang
 
     def __getstate__(self) -> dict[str, Any]:
-        """A process that is sent a cache has a lock of its own, and looks for room itself."""
-        return {"folder": self.folder, "most": self.most}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """As new."""
-        self.__init__(**state)  # type: ignore[misc]
+        """A process that is sent a cache looks for room itself."""
+        return {**vars(self), "_rooms": {}}
 
     @staticmethod
     def key(data: bytes, how: str) -> str:
@@ -89,50 +97,71 @@ class PixelCache:
             os.replace(beside, path)
         except OSError as error:
             if not isinstance(error, FileNotFoundError):  # else someone else has tidied up
-                self._room = 0  # a full disk, or a folder that cannot be written
+                self._own().left, self._own().is_full = 0, True  # the disk; or not to be written
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key[2:]
 
+    def _own(self) -> _Room:
+        return self._rooms.setdefault(os.getpid(), _Room())
+
     def _takes(self, count: int) -> bool:
-        """Whether so many bytes more have room; the first time the oldest make room."""
-        with self._lock:
-            if self._room is None:
-                self._room = self._make_room()
-            if count > self._room:
+        """Whether so many bytes more have room. Other processes write too, so it is granted in
+        slices, for each of which the folder is measured; at a process's first the oldest make room.
+        """
+        room = self._own()
+        with room.lock:
+            if count > room.left and not room.is_full:
+                left = self._measure(sweep=not room.is_swept)
+                room.is_swept, room.is_full = True, count > left
+                if not room.is_full:
+                    room.left = max(count, min(self.most // SLICE, left // LAST))
+            if count > room.left:
                 return False
-            self._room -= count
+            room.left -= count
             return True
 
-    def _make_room(self) -> int:
-        """Remove the oldest files where there are more than three quarters of what may be."""
+    def _measure(self, sweep: bool) -> int:
+        """Bytes that may still be written; where more than three quarters of what may be is there,
+        the oldest files can be removed before, but for those of this training.
+        """
         files = self._files()
         held = sum(size for _, size, _ in files)
-        most = min(self.most, held + int(SHARE * _free(self.folder)))
-        for _, size, path in sorted(files):
-            if held <= most * 3 // 4:
+        most = min(self.most, int(SHARE * (held + _free(self.folder))))
+        for written, size, path in sorted(files) if sweep else ():
+            if held <= most * 3 // 4 or written >= self._since:
                 break
             with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+                Path(path).unlink(missing_ok=True)
                 held -= size
         return max(0, most - held)
 
-    def _files(self) -> list[tuple[float, int, Path]]:
+    def _files(self) -> list[tuple[float, int, str]]:
         """When each was written, its bytes and path; half-written ones are left to their writers,
         and removed where these must be dead.
         """
         files = []
-        with contextlib.suppress(OSError):
-            for path in self.folder.glob("??/*"):
+        folders = [entry.path for entry in _entries(self.folder) if len(entry.name) == 2]
+        for folder in folders:
+            for entry in _entries(folder):
                 with contextlib.suppress(OSError):
-                    stat = path.stat()
-                    if not path.name.startswith("."):
-                        files.append((stat.st_mtime, stat.st_size, path))
+                    stat = entry.stat()
+                    if not entry.name.startswith("."):
+                        files.append((stat.st_mtime, stat.st_size, entry.path))
                     elif time.time() - stat.st_mtime > DEAD:
-                        path.unlink(missing_ok=True)
+                        os.unlink(entry.path)
         return files
+
+
+def _entries(folder: str | Path) -> list["os.DirEntry[str]"]:
+    """What lies in a folder: nothing where there is none."""
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except OSError:
+        return []
 
 
 def _free(folder: Path) -> int:
