@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snellen.core import registry
 from snellen.core.errors import UsageError
 from snellen.tasks.compute import pick_device
 from snellen.tasks.detect import Detect
+from snellen.tasks.reading import near, why_whole
 from snellen.train import idle
 from snellen.train.plan import resolve
 from snellen.train.recipe import Recipe
@@ -246,3 +248,18 @@ def test_by_shape_takes_channels_last_with_it_in_a_tiny_net():
 def test_few_pictures_that_are_seen_often_are_changed_more(num_samples, augment, batch):
     recipe = resolve(Recipe(), {}, Facts(num_samples, usual=Detect.usual)).recipe
     assert (recipe.augment, recipe.batch) == (augment, batch)
+
+
+@pytest.mark.parametrize("kind", registry.collect("snellen.tasks", "TASKS").values())
+def test_the_choice_of_decoding_is_what_is_done(kind):
+    inputs = {"channels": 1, "height": 8, "width": 8, "mean": [0.5], "std": [0.25],
+              "pixels": "bytes"}  # fmt: skip
+    task = kind({"classes": ["a"], "inputs": inputs})
+    facts = Facts(99, macs=10**9, whole=why_whole(task))
+    machine = Machine(cores=2, busy=0.0, bf16=False, cuda=False, free_bytes=1 << 34)
+    done = resolve(Recipe(), {}, facts).then(facts, machine)
+    assert (near(task, "near") is None) == (done.recipe.decoding == "whole")
+    if done.recipe.decoding == "whole":
+        assert f"decoding=whole (task={kind.name} has targets in the pixels)" in done.lines()[-1]
+        with pytest.raises(UsageError, match=f"decoding=near would do nothing: task={kind.name}"):
+            idle.refuse_powerless(done.recipe, {"decoding": "near"}, whole=facts.whole)

@@ -15,7 +15,16 @@ def near(task: Task, decoding: str | None, kept: PixelCache | None = None) -> Ne
     >>> near(task, "whole"), near(task, "near").inputs.height
     (None, 8)
     """
-    inputs = task.inputs()
-    if decoding != "near" or not task.squashes or inputs.pixels != "bytes":
-        return None
-    return Near(inputs, kept)
+    return None if decoding != "near" or why_whole(task) else Near(task.inputs(), kept)
+
+
+def why_whole(task: Task) -> str:
+    """Why pictures of a task are read whole, whatever `decoding` says; empty where they need not.
+
+    >>> from snellen.tasks.detect import Detect
+    >>> why_whole(Detect({"classes": ["a"], "inputs": {}}))
+    'task=detect has targets in the pixels'
+    """
+    if not task.squashes:
+        return f"task={task.name} has targets in the pixels"
+    return "" if task.inputs().pixels == "bytes" else "the pictures are no bytes"

@@ -46,10 +46,12 @@ def _refuse_uncompiled(augment: str | None) -> None:
         )
 
 
-def refuse_powerless(done: Recipe, typed: Mapping[str, Any]) -> None:
+def refuse_powerless(done: Recipe, typed: Mapping[str, Any], *, whole: str = "") -> None:
     """Raise UsageError where a typed way to compute has no effect on this machine or beside what
-    else is done; `done` has no blank.
+    else is done; `done` has no blank, `whole` is why pictures are read whole.
     """
+    if typed.get("decoding") == "near" and whole:
+        raise UsageError(f"decoding=near would do nothing: {whole}; leave it out")
     if typed.get("amp") == "fp16" and (done.device or "cpu") == "cpu":
         raise UsageError(
             "amp=fp16 is for a GPU: on a processor no loss is scaled, so small gradients would "

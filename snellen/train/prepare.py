@@ -20,6 +20,7 @@ from ..models import find_network, freeze_through, load_weights, row
 from ..models import model as build_model
 from ..nn.count import count_macs, count_params
 from ..tasks.compute import Compute, at_once
+from ..tasks.reading import why_whole
 from ..tasks.task import Task
 from .feed import Feed, order
 from .held import encode
@@ -89,9 +90,11 @@ def prepare(
     inputs = task.inputs()
     values = inputs.channels * inputs.height * inputs.width
     layers = sum(not any(module.children()) for module in net.modules())
-    facts = replace(facts, params=params, macs=macs, layers=layers, values=values)
+    facts = replace(
+        facts, params=params, macs=macs, layers=layers, values=values, whole=why_whole(task)
+    )
     plan = plan.then(facts, machine)
-    refuse_powerless(plan.recipe, typed)
+    refuse_powerless(plan.recipe, typed, whole=facts.whole)
     plan = plan.filled([home(source, task, plan.recipe, machine)])
     done = plan.recipe
     compute = Compute.of(done.device, done.amp, done.channels_last)

@@ -83,6 +83,7 @@ class Facts:
     macs: int = 0  # multiply-adds of one sample
     layers: int = 0  # modules without modules of their own
     values: int = 0  # numbers that the network is fed of one sample
+    whole: str = ""  # why pictures are read whole, whatever is chosen
 
 
 def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
@@ -121,7 +122,7 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
         _workers(recipe, machine),
         _readers(recipe, machine),
         Choice("fused", True, "one kernel for all weights, where the optimiser has it", quiet=True),
-        Choice("decoding", "near", "a picture is fed smaller than it is", quiet=True),
+        _decoding(facts),
     ]  # fmt: skip
 
 
@@ -147,6 +148,12 @@ def _readers(recipe: Recipe, machine: Machine) -> Choice:
     if recipe.workers:
         return Choice("readers", 0, f"{recipe.workers} workers read")
     return Choice("readers", min(8, _to_share(machine)), _others(machine), quiet=True)
+
+
+def _decoding(facts: Facts) -> Choice:
+    if facts.whole:
+        return Choice("decoding", "whole", facts.whole, quiet=True)
+    return Choice("decoding", "near", "JPEGs far larger than they are fed are shrunk", quiet=True)
 
 
 def _to_share(machine: Machine) -> int:
