@@ -34,24 +34,16 @@ def of_known_classes(sample: Sample, count: int) -> Sample:
     return replace(sample, target=replace(sample.target, **kept))
 
 
-def count_known(target: Target, count: int) -> int:
-    """How many things of a target have one of the classes 0..count - 1.
+def most_told(targets: Iterable[Target], count: int, usual: int) -> int:
+    """Targets -> how many things of a picture are to be told: `usual`, or ROOM times as many of the
+    classes 0..count - 1 as the fullest holds where these are more.
 
-    >>> count_known(Target(labels=torch.tensor([0, 2, -1, 1])), 2)
-    2
-    """
-    labels = target.labels
-    return 0 if labels is None else int(((labels >= 0) & (labels < count)).sum())
-
-
-def most_told(counts: Iterable[int], usual: int) -> int:
-    """Things of each picture -> how many of a picture are to be told: `usual`, or ROOM times as
-    many as the fullest holds where these are more.
-
-    >>> most_told([9], 100), most_told([9, 130], 100)
+    >>> few, many = (Target(labels=torch.zeros(n, dtype=torch.int64)) for n in (9, 130))
+    >>> most_told([few], 1, 100), most_told([few, many], 1, 100)
     (100, 260)
     """
-    fullest = max(counts, default=0)
+    labels = (t.labels for t in targets if t.labels is not None)
+    fullest = max((int(((one >= 0) & (one < count)).sum()) for one in labels), default=0)
     return usual if fullest <= usual else ROOM * fullest
 
 

@@ -29,15 +29,7 @@ from ..nn.yolo_v3 import YoloV3
 from ._coco import CocoScores
 from ._framed import box_anchors, common_size, described, framed, frames_of, input_hw
 from ._spread import targets_of
-from ._things import (
-    count_known,
-    in_picture,
-    make_room,
-    mean_boxes,
-    most_told,
-    of_known_classes,
-    shown,
-)
+from ._things import in_picture, make_room, mean_boxes, most_told, of_known_classes, shown
 from .drawing import draw_lines
 from .task import Metric, Task
 
@@ -97,7 +89,7 @@ class Detect(Task):
         inputs = replace(Inputs.of(source.train, max(size)), height=size[0], width=size[1])
         anchors = _anchors(looked, size)
         nine = anchors["9"]
-        told = (count_known(t, len(source.classes)) for t in targets_of(source.train, looked))
+        everywhere = targets_of(source.train, looked)
         usual = YoloV3(len(source.classes), [nine[:3], nine[3:6], nine[6:]], [4, 8, 16])
         return cls(
             {
@@ -105,7 +97,7 @@ class Detect(Task):
                 "inputs": inputs.as_dict(),
                 "anchors": anchors,
                 "style": {"name": usual.name, **usual.as_dict()},
-                "most": most_told(told, MOST),
+                "most": most_told(everywhere, len(source.classes), MOST),
             }
         )
 

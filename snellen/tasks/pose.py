@@ -27,7 +27,7 @@ from ..nn.two_stage_joints import JointedTwoStage
 from ._framed import box_anchors, common_size, described, framed, frames_of, input_hw, spread
 from ._people import PeopleScores, around, box_sizes, faults, mean_pose, people_of, who_has_joints
 from ._spread import targets_of
-from ._things import count_known, make_room, most_told
+from ._things import make_room, most_told
 from .detect import with_slips
 from .stick_figures import draw_people
 from .task import Metric, Task
@@ -119,7 +119,7 @@ class Pose(Task):
         facts = {"classes": list(source.classes), "person": person, "skeleton": told}
         sizes_N2 = box_sizes(looked, person, size)
         people = (people_of(t, person, 0) for t in targets_of(source.train, looked))
-        most = most_told((count_known(t, person + 1) for t in people), MOST)
+        most = most_told(people, person + 1, MOST)
         facts |= {"inputs": inputs.as_dict(), "anchors": box_anchors(sizes_N2), "most": most}
         return cls({**facts, "cell": 4})
 
