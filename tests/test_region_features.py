@@ -93,6 +93,20 @@ def test_judges_tell_classes_and_move_boxes():
         assert moved[found.labels_N == k].mean() == pytest.approx(2.0 * (1 + k), abs=0.7)
 
 
+def test_judges_are_made_where_the_features_lie():
+    """What is made without a device lies on the meta device here, and meets none of the others."""
+    random = torch.Generator().manual_seed(0)
+    features = torch.randn(40, 4, generator=random)
+    boxes = torch.tensor([[10.0, 10, 30, 30]]) + torch.arange(40)[:, None] // 2
+    truth = Truth(boxes[:1], torch.tensor([0]))
+    with torch.device("meta"):
+        match = match_classes(boxes, truth, classes=2)
+        judge = fit_judge(features, boxes, match, classes=2)
+        found = judge.find(features, boxes, (64, 64), least=0.0)
+    held = [judge.mean_D, judge.scale_D, judge.svm_KE, judge.code_KE4, found.boxes_N4]
+    assert all(value.device == features.device for value in held)
+
+
 def test_a_region_that_overlaps_a_thing_of_another_class_is_nothing_of_this_one():
     """Section 2.3: by class. Rows that teach an SVM are those that change it."""
     things = Truth(torch.tensor([[0.0, 0, 20, 20], [60, 0, 80, 20]]), torch.tensor([0, 1]))

@@ -95,7 +95,7 @@ def match_classes(boxes_N4: Tensor, truth: Truth, *, classes: int) -> tuple[Tens
 
 def _svms(ready_NE: Tensor, truth_NK: Tensor) -> Tensor:
     """An SVM for each class; truth_NK: 1 a thing, -1 nothing, 0 is not learned from."""
-    weight = torch.zeros(truth_NK.shape[1], ready_NE.shape[1], requires_grad=True)
+    weight = ready_NE.new_zeros(truth_NK.shape[1], ready_NE.shape[1], requires_grad=True)
     things_NK, rest_NK = truth_NK.clamp(min=0), (-truth_NK).clamp(min=0)
     share_NK = sum(one / one.sum(0).clamp(min=1) for one in (things_NK, rest_NK))
     solver = torch.optim.LBFGS([weight], max_iter=STEPS, line_search_fn="strong_wolfe")
@@ -114,7 +114,7 @@ def _svms(ready_NE: Tensor, truth_NK: Tensor) -> Tensor:
 
 def _ridge(ready_NE: Tensor, codes_N4: Tensor) -> Tensor:
     """Weights (E, 4) of least squares that stay short; zeros where nothing is to be learned."""
-    held = torch.full((ready_NE.shape[1],), RIDGE)
+    held = ready_NE.new_full(ready_NE.shape[1:], RIDGE)
     held[-1] = 1e-3  # the constant may be as large as it wants
     return torch.linalg.solve(ready_NE.T @ ready_NE + held.diag(), ready_NE.T @ codes_N4)
 
