@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core.errors import DataError, UnknownName, UsageError
+from ..core.errors import DataError, UnknownName
 from ..data.extent import extents, inside, told_apart
 from ..data.inputs import Inputs
 from ..data.letterbox import Letterbox, on_levels, padding_level
@@ -104,16 +104,8 @@ class Segment(Task):
         return (fed[0], len(self.names()), *fed[2:])
 
     def build(self, backbone: nn.Module | None) -> nn.Module:
-        """The network as it is. Raises UsageError for one that gives no maps, UnknownName for an
-        unknown loss.
-        """
+        """The network as it is. Raises UnknownName for an unknown loss."""
         assert backbone is not None
-        row = getattr(backbone, "row", None)
-        if row is not None and row.task != self.name:
-            raise UsageError(
-                f"a network for task={row.task} gives no map of classes; task=segment wants "
-                f"{self.default_model} or another (`snellen models` lists them)"
-            )
         self._loss()
         first: Any = getattr(backbone, "image", None)
         if hasattr(first, "padded"):
@@ -121,8 +113,8 @@ class Segment(Task):
         return backbone
 
     def _tells_padding(self) -> bool:
-        """Whether 0 in every channel of what a network is fed is padding, and nothing else is; where
-        black pads, pictures have it too.
+        """Whether 0 in every channel of what a network is fed is padding, and nothing else is;
+        where black pads, pictures have it too.
         """
         return any(self.inputs().mean)
 
