@@ -3,12 +3,17 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from snellen.data.boxes import Thing
 from snellen.data.convert import convert
+from snellen.data.convert.yolo import polygon_of
+from snellen.data.instances import run_lengths
+from snellen.data.masks import mask_HW
 from snellen.data.open import open_path
 
 NAMES = ("cat", "big dog", "Wärme <&> 'q'", "苹果", "-1", "null", "yes: no", "🙂", "a,b")
@@ -171,15 +176,45 @@ def test_several_polygons_keep_their_pixels_in_one(tmp_path):
 
     source = open_path(write_coco(tmp_path / "coco", SCENE, ["x", "y"], two))
     assert convert(source, "yolo", tmp_path / "yolo") == [
-        "left out: 3 outlines, which --to yolo-seg writes, with the boxes of the polygons"
+        "left out: 3 outlines, which --to yolo-seg writes, with the boxes of the polygons",
+        "--to yolo-seg would change: 3 outlines of several polygons, joined by seams",
     ]
     said = convert(source, "yolo-seg", tmp_path / "seg")
-    assert said[0] == "changed: 3 outlines of several polygons, joined by seams"
+    assert said == ["changed: 3 outlines of several polygons, joined by seams"]
     back = open_path(tmp_path / "seg")
     for i in range(3):
         one, two = source.train[i].target, back.train[i].target
         assert one.masks_NHW.shape == two.masks_NHW.shape
         assert int((one.masks_NHW != two.masks_NHW).sum()) <= 0.02 * max(1, one.masks_NHW.sum())
+
+
+def test_run_lengths_keep_their_pixels_in_polygons(tmp_path):
+    ring = np.zeros((2, 20, 30), bool)  # with a hole, and a part of its own that touches a corner
+    ring[0, 2:12, 3:15], ring[0, 5:8, 6:9], ring[0, 12:15, 15:18] = True, False, True
+    ring[1, 4:9, 20:29] = True
+    runs = [run_lengths(mask_HW) for mask_HW in ring]
+    boxes = [(0, (3, 2, 18, 15)), (0, (20, 4, 29, 9))]
+    source = open_path(write_coco(tmp_path / "coco", [("a.png", (30, 20), boxes)], ["x"],
+                                  lambda k, box: {"segmentation": runs[k]}))  # fmt: skip
+    changes = ["1 outlines of several polygons, joined by seams",
+               "2 outlines of run lengths, traced to polygons of the same pixels"]  # fmt: skip
+    hint = "left out: 2 outlines, which --to yolo-seg writes, with the boxes of the polygons"
+    said = [line for line in convert(source, "yolo", tmp_path / "yolo") if "areas" not in line]
+    assert said == [hint, *(f"--to yolo-seg would change: {words}" for words in changes)]
+    said = [line for line in convert(source, "yolo-seg", tmp_path / "seg") if "areas" not in line]
+    assert said == [f"changed: {words}" for words in changes]
+    target = open_path(tmp_path / "seg").train[0].target
+    assert np.array_equal(target.masks_NHW.numpy(), ring)
+    assert target.boxes_N4.tolist() == [list(map(float, box)) for _, box in boxes]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_polygons_around_a_mask_give_it_again(seed):
+    random = np.random.RandomState(seed)
+    height, width = random.randint(1, 24, 2).tolist()
+    true_HW = random.rand(height, width) < (0.2, 0.5, 0.9)[seed % 3]
+    polygon = polygon_of(Thing(0, (0, 0, 0, 0), outline=run_lengths(true_HW)))
+    assert np.array_equal(mask_HW([polygon], (width, height)), true_HW)
 
 
 def test_key_points_survive_yolo_with_their_skeleton(tmp_path):
@@ -246,6 +281,11 @@ def test_key_points_of_a_file_of_their_own_come_along(tmp_path):
 
 def test_captions_crowds_and_names_that_change_are_said(tmp_path, shared_data):
     said = convert(open_path(shared_data / "coco_cc"), "yolo", tmp_path / "yolo")
+    said, hints = said[:6], said[6:]
+    assert [line.partition("change: ")[2] for line in hints][:2] == [
+        "44 outlines of several polygons, joined by seams",
+        "7 outlines of run lengths, traced to polygons of the same pixels",
+    ]
     assert said == [
         "left out: 546 outlines, which --to yolo-seg writes, with the boxes of the polygons",
         "left out: 7 marks of crowds, which yolo has no place for",

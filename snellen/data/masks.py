@@ -1,4 +1,4 @@
-"""Outlines of things -> masks: polygons and run lengths as COCO writes them, by pycocotools."""
+"""Outlines of things <-> masks: polygons and run lengths as COCO writes them, by pycocotools."""
 
 import math
 import warnings
@@ -27,6 +27,43 @@ def mask_HW(segmentation: Any, size: Size) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of pycocotools under NumPy 2
         return coco.decode(runs).astype(bool)
+
+
+def polygons_around(mask_HW: np.ndarray) -> list[list[float]]:
+    """A mask -> the polygons along the sides of its pixels, around its parts and its holes.
+
+    Drawn as one line, with seams from one to the next, they give the mask again: inside is what
+    lies in an odd number of them. A corner is a point with one or three of its four pixels set,
+    or two that touch in it alone, which are two corners; in each row and column of points the
+    first corner is joined with the second, the third with the fourth ...
+
+    >>> polygons_around(np.array([[0, 1], [1, 1]]))
+    [[1.0, 0.0, 2.0, 0.0, 2.0, 2.0, 0.0, 2.0, 0.0, 1.0, 1.0, 1.0]]
+    """
+    cells = np.pad(mask_HW.astype(bool), 1)
+    a, b, c, d = cells[:-1, :-1], cells[:-1, 1:], cells[1:, :-1], cells[1:, 1:]
+    corners = (a ^ b ^ c ^ d) + 2 * ((a == d) & (b == c) & (a != b))
+    rows, columns = np.nonzero(corners)
+    times = corners[rows, columns]
+    y, x = np.repeat(rows, times), np.repeat(columns, times)
+    order = np.lexsort((y, x))
+    along = np.empty(len(order), int)  # the other end of a corner's vertical side
+    along[order[::2]], along[order[1::2]] = order[1::2], order[::2]
+    return _loops(np.stack((x, y), 1).astype(float).tolist(), along.tolist())
+
+
+def _loops(points: list[list[float]], along: list[int]) -> list[list[float]]:
+    """Corners, 2k and 2k + 1 joined by a horizontal side, i and along[i] by a vertical -> loops."""
+    polygons: list[list[float]] = []
+    seen = [False] * len(points)
+    for i in range(len(points)):
+        polygon: list[float] = []
+        while not seen[i]:
+            seen[i] = seen[i ^ 1] = True
+            polygon += points[i] + points[i ^ 1]
+            i = along[i ^ 1]
+        polygons += [polygon] if polygon else []
+    return polygons
 
 
 def outline_area(segmentation: Any) -> float:

@@ -2,7 +2,8 @@
 
 A data set of this form says one thing of its objects: boxes, boxes with key points, or polygons.
 `yolo` writes what loses least: key points where there are any; polygons where each is its thing's
-whole outline and its box; else boxes. `yolo-seg` writes polygons of all, `yolo-box` boxes.
+whole outline and its box; else boxes. `yolo-seg` writes polygons of all, `yolo-box` boxes; run
+lengths are traced along the sides of their pixels.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 
 from ..boxes import BoxSet, Thing
+from ..masks import mask_HW, polygons_around
 from ..sample import Skeleton
 from ..source import Source
 from ._export import COCOS, PARTS, Item, counts, example_items, items, parts_of, place, renamed
@@ -29,27 +31,36 @@ def write_as(kind: str, source: Source, folder: Path) -> list[str]:
     """A source in the form "box", "pose" or "seg"."""
     skeleton, found = source.skeleton if kind == "pose" else None, list(items(source))
     write_items(found, source.classes, folder, kind=kind, skeleton=skeleton)
-    return [*renamed(found), *(_bent(found) if kind == "seg" else ())]
+    start = "changed" if kind == "seg" else "--to yolo-seg would change"
+    return [*renamed(found), *(f"{start}: {words}" for words in _bent(found))]
 
 
 def _bent(found: Iterable[Item]) -> Iterator[str]:
     """What polygons change, by count."""
-    things = [thing for item in found for thing in item.record.things]
-    outlines = [thing.outline for thing in things]
+    things = [t for item in found for t in item.record.things if t.outline]
+    drawn = [polygons_of(thing) for thing in things]
+    boxes = [_spans(polygons, t) for polygons, t in zip(drawn, things, strict=True) if polygons]
     counts = {
-        "outlines of several polygons, joined by seams": [o for o in outlines if _is_several(o)],
-        "outlines of run lengths, which became their boxes": [
-            o for o in outlines if isinstance(o, dict)
-        ],
-        "boxes, which are now the smallest around their polygon": [
-            t for t in things if isinstance(t.outline, list) and not is_whole(t)
-        ],
+        "outlines of several polygons, joined by seams": sum(len(p) > 1 for p in drawn),
+        "outlines of run lengths, traced to polygons of the same pixels": sum(
+            isinstance(thing.outline, dict) for thing in things
+        ),
+        "outlines without a pixel, which become their boxes": drawn.count([]),
+        "boxes, which become the smallest around their polygon": boxes.count(False),
     }
-    return (f"changed: {len(each)} {words}" for words, each in counts.items() if each)
+    return (f"{count} {words}" for words, count in counts.items() if count)
 
 
-def _is_several(outline: Any) -> bool:
-    return isinstance(outline, list) and len(outline) > 1
+def polygons_of(thing: Thing) -> list[list[float]]:
+    """The polygons of a thing's outline, those around its pixels for run lengths.
+
+    >>> polygons_of(Thing(0, (0, 0, 2, 1), outline={"size": [2, 3], "counts": [0, 1, 1, 1, 3]}))
+    [[0.0, 0.0, 2.0, 0.0, 2.0, 1.0, 0.0, 1.0]]
+    """
+    if isinstance(thing.outline, dict):
+        height, width = thing.outline["size"]
+        return polygons_around(mask_HW(thing.outline, (width, height)))
+    return list(thing.outline or ())
 
 
 def kind_of(source: Source) -> str:
@@ -68,9 +79,14 @@ def is_whole(thing: Thing) -> bool:
     >>> is_whole(Thing(0, (0, 0, 4, 2), outline=[[0, 0, 4, 0, 4, 2]]))
     True
     """
-    if not isinstance(thing.outline, list) or len(thing.outline) != 1:
-        return False
-    x, y = thing.outline[0][::2], thing.outline[0][1::2]
+    polygons = polygons_of(thing)
+    return len(polygons) == 1 and _spans(polygons, thing)
+
+
+def _spans(polygons: Sequence[Sequence[float]], thing: Thing) -> bool:
+    """Whether a thing's box is the smallest around its polygons."""
+    x = [v for polygon in polygons for v in polygon[::2]]
+    y = [v for polygon in polygons for v in polygon[1::2]]
     hull = (min(x), min(y), max(x), max(y))
     return all(abs(a - b) <= EXACT for a, b in zip(hull, thing.box, strict=True))
 
@@ -124,17 +140,18 @@ def lines(item: Item, kind: str, num_joints: int = 0) -> str:
 def polygon_of(thing: Thing) -> list[float]:
     """One polygon for a thing: several are joined by seams that enclose nothing.
 
-    Run lengths, and things without an outline, give the box.
+    Things without an outline give the box.
 
     >>> polygon_of(Thing(0, (0, 0, 9, 9), outline=[[0, 0, 1, 0, 1, 1], [8, 8, 9, 8, 9, 9]]))
     [0, 0, 1, 0, 1, 1, 0, 0, 8, 8, 9, 8, 9, 9, 8, 8, 0, 0]
     """
-    if not isinstance(thing.outline, list):
+    polygons = polygons_of(thing)
+    if not polygons:
         x1, y1, x2, y2 = thing.box
         return [x1, y1, x2, y1, x2, y2, x1, y2]
-    if len(thing.outline) == 1:
-        return list(thing.outline[0])
-    closed = [[*polygon, *polygon[:2]] for polygon in thing.outline]
+    if len(polygons) == 1:
+        return list(polygons[0])
+    closed = [[*polygon, *polygon[:2]] for polygon in polygons]
     back = [v for polygon in closed[-2::-1] for v in polygon[:2]]
     return [v for polygon in closed for v in polygon] + back
 
@@ -171,7 +188,7 @@ def _lost(source: Source) -> tuple[str, ...]:
 
 LOST = {"box": ("outlines", "keypoints", "ignored", *COCOS),
         "pose": ("outlines", "ignored", "bones", *COCOS),
-        "seg": ("keypoints", "ignored", "run lengths", *COCOS)}  # fmt: skip
+        "seg": ("keypoints", "ignored", *COCOS)}  # fmt: skip
 WRITERS = {
     "yolo": write,
     "yolo-box": partial(write_as, "box"),
