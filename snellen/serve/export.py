@@ -76,7 +76,7 @@ class Exported:
     tolerance: float
     compared: int
     score: str  # the name of the metric
-    before: float
+    before: float  # of the network in fp32, whatever the run trains and evaluates in
     after: float
     scored: int
 
@@ -87,8 +87,8 @@ class Exported:
         return (
             f"largest difference {self.difference:.2g} of the largest output on {self.compared} "
             f"pictures ({self.tolerance:g} is allowed)\n"
-            f"{self.score} {self.before:.4f} before, {self.after:.4f} after, on {self.scored} "
-            f"pictures\n{self.path}"
+            f"{self.score} {self.before:.4f} before in fp32, {self.after:.4f} after in "
+            f"{self.precision}, on {self.scored} pictures\n{self.path}"
         )
 
 
