@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -245,6 +246,29 @@ def test_eval_prints_the_table_and_predict_keeps(run, scenes, tmp_path):
     counted = outside(scenes / "annotations" / "instances_val.json", found / "coco.json")
     assert counted[0] == pytest.approx(scores["mAP50-95"], abs=1e-6)
     assert counted[8] == pytest.approx(scores["mAR100"], abs=1e-6)
+
+
+def test_which_drawing_is_whose_is_said_of_pictures_of_one_name(run, scenes, tmp_path):
+    first = next((scenes / "images" / "val").iterdir())
+    other, third = tmp_path / first.name, tmp_path / f"{first.stem}-2.png"
+    for copy in (other, third):
+        copy.write_bytes(first.read_bytes())
+    found = tmp_path / "found"
+    ended = run_cli("predict", run.path, first, other, third, "--out", found)
+    said = [line for line in ended.err.splitlines() if " is kept as " in line]
+    assert said == [f"{other} is kept as {found / first.stem}-2.png",
+                    f"{third} is kept as {found / first.stem}-2-2.png"]  # fmt: skip
+    assert len(list(found.glob("*.png"))) == 3
+
+
+def test_which_map_is_whose_is_said_once_of_pictures_of_one_name(monkeypatch, tmp_path):
+    rows = [{"file": f"{folder}/x.png", "label": label, "share": 0.5, "score": 0.5,
+             "mask": f"out/x{turn}_mask.png"}
+            for folder, turn in (("a", ""), ("b", "-2")) for label in ("sky", "sea")]  # fmt: skip
+    predictor = SimpleNamespace(rows=lambda *a, **k: iter(rows))
+    monkeypatch.setattr("snellen.cli.predict._predictor", lambda run, via: predictor)
+    ended = run_cli("predict", "run", "a", "b", "--masks", "out")
+    assert ended.err.splitlines() == [f"b/x.png is kept as {Path('out/x-2_mask.png')}"]
 
 
 def test_the_pace_is_said_once_beside_the_answers(run, scenes):

@@ -45,8 +45,9 @@ def command(
 
     RUN may be a file that `snellen export` wrote. FILES are pictures, or folders of them. A line a
     picture, or one for each thing found in it: file, label, score. A file that cannot be read is
-    named, the others are predicted all the same, and the exit code is 3. The error output says at
-    the end how many pictures a second were predicted.
+    named, the others are predicted all the same, and the exit code is 3. The error output says
+    which drawings and maps are numbered, as pictures have the same name, and at the end how many
+    pictures a second were predicted.
     """
     failed: list[str] = []
     count, is_several = 0, True
@@ -59,11 +60,15 @@ def command(
         nonlocal count, is_several
         count, is_several = count + 1, found.label is None
         if keeper is not None:
-            keeper.take(path, found)
+            _tell_renamed(path, keeper.take(path, found))
         if not as_json and not _shows(found, shown):
             click.echo(f"{printable(path)}\tnothing of score {shown:g} or more")
 
+    last = ""
     for answer in predictor.rows(_expand(files), masks, tell=tell):
+        if "mask" in answer and answer["mask"] != last:
+            last = answer["mask"]
+            _tell_renamed(answer["file"], Path(last))
         if "error" in answer:
             failed.append(printable(_named(answer["file"], answer["error"])))
         elif not is_several or "box" not in answer or answer["score"] >= shown:
@@ -137,6 +142,13 @@ def _data(run: str) -> list[str | None]:
     config = load(run).config
     said = {**config["recipe"], **config.get("places", {})}
     return [said.get("val"), said.get("data")]
+
+
+def _tell_renamed(path: str, kept: Path) -> None:
+    """Say where a picture's file is that is not called as the picture: another one's is."""
+    stem = Path(path).stem
+    if kept.stem not in (stem, f"{stem}_mask"):
+        click.echo(f"{printable(path)} is kept as {printable(str(kept))}", err=True)
 
 
 def _named(file: str, error: str) -> str:

@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from ..data.sample import Prediction, Sample, Target
 from ..tasks.coco_results import coco_results
 from ..tasks.objects import csv_table
 from ..tasks.task import Task
+from .names import Names
 
 
 @dataclass(frozen=True)
@@ -94,19 +95,18 @@ class Keeper:
     files: list[str] = field(default_factory=list)
     found: list[Prediction] = field(default_factory=list)  # without masks
     results: list[dict[str, Any]] = field(default_factory=list)
-    stems: Counter[str] = field(default_factory=Counter)
+    called: Names = field(default_factory=lambda: Names(".png"))
     numbers: str = ""  # whose numbers coco.json has, once it is written
 
-    def take(self, path: str, found: Prediction) -> None:
-        """Draw one prediction, and remember it."""
-        stem = Path(path).stem
-        self.stems[stem] += 1
-        turn = f"-{self.stems[stem]}" if self.stems[stem] > 1 else ""
+    def take(self, path: str, found: Prediction) -> Path:
+        """Draw one prediction, and remember it -> the drawing."""
+        drawing = self.folder / self.called.of(path)
         sample = Sample(read_image(path, self.task.inputs().channels), Target(), path=path)
-        self.task.draw(sample, found).save(self.folder / f"{stem}{turn}.png")
+        self.task.draw(sample, found).save(drawing)
         self.files.append(path)
         self.found.append(found)
         self.results += _rows(found, len(self.files) - 1, len(self.task.names()))
+        return drawing
 
     def finish(self, *data: str | None) -> list[Path]:
         """Write predictions.csv, and where things were found coco.json with the numbers of the

@@ -1,6 +1,5 @@
 """A trained network at work: from files, arrays or pictures to predictions."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -24,9 +23,11 @@ from ..tasks.overlay import map_picture
 from ..tasks.reading import near
 from ..tasks.task import Task
 from ..train import checkpoint
+from .names import Names
 
 Item = TypeVar("Item")
 Read = Callable[[str | Path], Tensor]
+MASK = "_mask.png"  # how the file of a map ends
 
 
 class Predictor:
@@ -93,10 +94,11 @@ class Predictor:
         """Files -> {"file", "label", "score"} for each object, with "box" where the task finds
         boxes, "share" where it maps classes, and "value" for "score" where it tells numbers; a file
         that cannot be read has "error". In the folder `masks` each map becomes a PNG, a pixel's
-        value its class, whose path is "mask"; raises UsageError where the task gives no maps.
+        value its class, whose path is "mask": STEM_mask.png, STEM-2_mask.png of a second picture so
+        called; raises UsageError where the task gives no maps.
         `tell` hears of each file that could be read and its prediction.
         """
-        names, stems = self.task.names(), Counter[str]()
+        names, called = self.task.names(), Names(MASK)
         for path, found in self.files(paths):
             if isinstance(found, DataError):
                 yield {"file": path, "error": str(found)}
@@ -105,17 +107,14 @@ class Predictor:
                 tell(path, found)
             more = {}
             if masks is not None:
-                stems[Path(path).stem] += 1
-                more = {"mask": _write_mask(found, Path(masks), path, stems[Path(path).stem])}
+                more = {"mask": _write_mask(found, Path(masks) / called.of(path))}
             yield from ({"file": path, **one, **more} for one in objects(found, names))
 
 
-def _write_mask(found: Prediction, folder: Path, path: str, turn: int) -> str:
-    """The map of a picture -> folder/STEM_mask.png, of a second picture so called STEM-2_mask."""
+def _write_mask(found: Prediction, file: Path) -> str:
     if found.semantic_HW is None:
         raise UsageError("masks are written of maps of classes, which task=segment gives")
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{Path(path).stem}{f'-{turn}' if turn > 1 else ''}_mask.png"
+    file.parent.mkdir(parents=True, exist_ok=True)
     map_picture(found.semantic_HW).save(file)
     return str(file)
 
