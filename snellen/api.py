@@ -90,7 +90,9 @@ class Run:
         return restore(self.folder.best, net, compute, decoding=recipe.decoding)
 
     def predict(self, images: Any) -> list[Prediction]:
-        """Paths, pictures or arrays -> a prediction each."""
+        """Paths, pictures or arrays -> a prediction each; of a folder, one for each picture in it,
+        in the order of their paths.
+        """
         return self.predictor.images(images)
 
     def evaluate(self, data: Any = None) -> dict[str, float]:
@@ -148,9 +150,9 @@ class Run:
     def predict_files(
         self, paths: Iterable[str | Path], masks: str | Path | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Files -> {"file", "label", "score"} for each object, with "box" where the task finds
-        boxes, "share" where it maps classes, and "value" for "score" where it tells numbers; a file
-        that cannot be read has "error". `masks` is a folder for maps as PNGs.
+        """Files, folders -> {"file", "label", "score"} for each object, with "box" where the task
+        finds boxes, "share" where it maps classes, and "value" for "score" where it tells numbers;
+        a file that cannot be read has "error". `masks` is a folder for maps as PNGs.
         """
         return self.predictor.rows(paths, masks)
 

@@ -49,6 +49,20 @@ def test_pixels_are_the_same_in_any_type(of_bytes, same):
     assert torch.equal(scores(of_bytes, same), scores(of_bytes, BYTES))
 
 
+def test_a_folder_is_the_pictures_in_and_under_it_in_order(of_bytes, tmp_path):
+    (tmp_path / "b").mkdir()
+    for name, one in zip(("a.png", "b/c.png", "d.png"), BYTES, strict=False):
+        Image.fromarray(one).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no picture")
+    for folder in (tmp_path, str(tmp_path), [tmp_path / "a.png", tmp_path / "b", BYTES[2]]):
+        assert torch.equal(scores(of_bytes, folder), scores(of_bytes, BYTES[:3]))
+    told = [row["file"] for row in of_bytes.rows([tmp_path])]
+    assert told == [str(tmp_path / name) for name in ("a.png", "b/c.png", "d.png")]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty holds no picture"):
+        of_bytes.images(tmp_path / "empty")
+
+
 def test_what_the_floats_of_one_call_are_is_decided_for_all(of_bytes):
     """A dark picture among others is dark; alone it is a picture in 0..1."""
     dark = np.eye(8, dtype=np.uint8)

@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +64,7 @@ def command(
             click.echo(f"{printable(path)}\tnothing of score {shown:g} or more")
 
     last = ""
-    for answer in predictor.rows(_expand(files), masks, tell=tell):
+    for answer in predictor.rows(files, masks, tell=tell):
         if "mask" in answer and answer["mask"] != last:
             last = answer["mask"]
             _tell_renamed(answer["file"], Path(last))
@@ -153,20 +152,6 @@ def _tell_renamed(path: str, kept: Path) -> None:
 
 def _named(file: str, error: str) -> str:
     return error if file in error else f"{file}: {error}"
-
-
-def _expand(files: tuple[str, ...]) -> Iterator[str]:
-    """The files, and in place of a folder the pictures in it, in order."""
-    for file in files:
-        if not os.path.isdir(file):
-            yield file
-            continue
-        from ..data.images import SUFFIXES
-
-        inside = sorted(p for p in Path(file).rglob("*") if p.suffix.lower() in SUFFIXES)
-        if not inside:
-            raise DataError(f"{file} holds no picture ({', '.join(sorted(SUFFIXES))})")
-        yield from map(str, inside)
 
 
 def _print(answer: dict[str, Any], as_json: bool) -> None:

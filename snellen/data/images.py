@@ -5,6 +5,8 @@ come out as a viewer would show them.
 """
 
 import io
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +91,24 @@ def read_pixels(path: str | Path, channels: int = 3) -> np.ndarray:
     if not str(path).lower().endswith(JPEG_SUFFIXES):
         return _by_pillow(path, path, channels)[0]
     return decode_near(read_bytes(path), path, channels)[0]
+
+
+def pictures_in(paths: Iterable[str | Path]) -> Iterator[str]:
+    """Paths -> the files, and in place of a folder the pictures in and under it, in order.
+
+    Raises DataError for a folder without a picture.
+
+    >>> list(pictures_in(["b.png", Path("a.png")]))
+    ['b.png', 'a.png']
+    """
+    for path in paths:
+        if not os.path.isdir(path):
+            yield str(path)
+            continue
+        inside = sorted(p for p in Path(path).rglob("*") if p.suffix.lower() in SUFFIXES)
+        if not inside:
+            raise DataError(f"{path} holds no picture ({', '.join(sorted(SUFFIXES))})")
+        yield from map(str, inside)
 
 
 def read_bytes(path: str | Path) -> bytes:

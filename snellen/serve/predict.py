@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..core import registry
 from ..core.errors import DataError, UsageError
-from ..data.images import read_image
+from ..data.images import pictures_in, read_image
 from ..data.inputs import Inputs
 from ..data.pixels import as_tensor, image_tensor
 from ..data.sample import Prediction, Sample, Target
@@ -61,20 +61,23 @@ class Predictor:
             yield from self.task.decode(out, batch)
 
     def images(self, images: Any) -> list[Prediction]:
-        """Images -> predictions: a path, a PIL picture, an array HW, HWC or CHW, a tensor CHW,
-        a batch of those in one array, or a list of any of them. `as_images` says which is which.
+        """Images -> predictions: a path, a folder's pictures in the order of their paths, a PIL
+        picture, an array HW, HWC or CHW, a tensor CHW, a batch of those in one array, or a list of
+        any of them. `as_images` says which is which.
         """
         found = as_images(images, self.task.inputs(), self._read)
         return list(self.samples(Sample(image, Target()) for image in found))
 
     def files(self, paths: Iterable[str | Path]) -> Iterator[tuple[str, Prediction | DataError]]:
-        """Paths -> (path, prediction) in order; a file that cannot be read gives its error."""
-        for held in batched(paths, at_once(self.task.inputs())):
+        """Paths, also of folders -> (path, prediction) in order; a file that cannot be read gives
+        its error.
+        """
+        for held in batched(pictures_in(paths), at_once(self.task.inputs())):
             read = [_read_or_say(self._read, path) for path in held]
             found = self.samples(Sample(image, Target()) for image in read
                                  if not isinstance(image, DataError))  # fmt: skip
             for path, image in zip(held, read, strict=True):
-                yield str(path), image if isinstance(image, DataError) else next(found)
+                yield path, image if isinstance(image, DataError) else next(found)
 
     def _read(self, path: str | Path) -> Tensor:
         """image_CHW of a file; raises DataError that names it."""
@@ -91,11 +94,11 @@ class Predictor:
         *,
         tell: Callable[[str, Prediction], None] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Files -> {"file", "label", "score"} for each object, with "box" where the task finds
-        boxes, "share" where it maps classes, and "value" for "score" where it tells numbers; a file
-        that cannot be read has "error". In the folder `masks` each map becomes a PNG, a pixel's
-        value its class, whose path is "mask": STEM_mask.png, STEM-2_mask.png of a second picture so
-        called; raises UsageError where the task gives no maps.
+        """Files, folders -> {"file", "label", "score"} for each object, with "box" where the task
+        finds boxes, "share" where it maps classes, and "value" for "score" where it tells numbers;
+        a file that cannot be read has "error". In the folder `masks` each map becomes a PNG, a
+        pixel's value its class, whose path is "mask": STEM_mask.png, STEM-2_mask.png of a second
+        picture so called; raises UsageError where the task gives no maps.
         `tell` hears of each file that could be read and its prediction.
         """
         names, called = self.task.names(), Names(MASK)
@@ -171,7 +174,9 @@ def as_images(images: Any, inputs: Inputs, read: Read) -> Iterator[Tensor]:
     """
     if isinstance(images, np.ndarray | Tensor):
         images = _apart(as_tensor(images, "the images"), images, inputs)
-    singles = [images] if isinstance(images, str | Path | Image.Image) else list(images)
+    given = [images] if isinstance(images, str | Path | Image.Image) else images
+    singles = [one for some in given for one in (
+        pictures_in([some]) if isinstance(some, str | Path) else (some,))]  # fmt: skip
     arrays = {i: image_tensor(one, inputs.channels) for i, one in enumerate(singles)
               if not isinstance(one, str | Path)}  # fmt: skip
     arrays = dict(zip(arrays, inputs.as_trained(list(arrays.values())), strict=True))
