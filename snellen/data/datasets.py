@@ -1,6 +1,6 @@
 """The user's own torch Dataset of (image, label), looked at a little and then left as it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -109,6 +109,9 @@ def _read(dataset: Any, name: str) -> list[Any]:
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise DataError(f"{name}[{i}] is {type(item).__name__}; (image, label) is wanted")
         label = item[1]
+        if isinstance(label, Mapping):
+            raise DataError(f"{name}[{i}] gives a dict of {', '.join(map(str, label))} with its "
+                            "image; give a label, or sn.Sample(image, sn.Target(...))")  # fmt: skip
         labels.append(label.item() if isinstance(label, torch.Tensor) else label)
     return labels
 

@@ -17,6 +17,7 @@ from .classes import match_classes
 from .columns import ordered
 from .datasets import from_dataset
 from .mapped import from_map_dataset, from_maps
+from .samples import from_samples, gives_samples
 from .source import UNLABELLED, Format, Part, SampleSet, Source
 from .splits import random_split, stratified_split
 
@@ -98,6 +99,8 @@ def _open(data: Any, task: str) -> Source:
     if isinstance(data, DataLoader):
         data = data.dataset
     if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "targets")):
+        if gives_samples(data):
+            return from_samples(data)
         return from_map_dataset(data) if task == OF_MAPS else from_dataset(data)
     if isinstance(data, tuple | list) and len(data) == 2:
         x, y = data

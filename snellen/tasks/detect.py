@@ -255,7 +255,7 @@ def with_slips(source: Source) -> Source:
 
 def _without(source: Source) -> str:
     return (f"{source.name} ({source.format}) has no boxes; task=detect wants COCO, VOC or "
-            "YOLO annotations beside the pictures")  # fmt: skip
+            "YOLO annotations beside the pictures, or a Dataset of sn.Sample")  # fmt: skip
 
 
 def _has_things(part: SampleSet, i: int) -> bool:

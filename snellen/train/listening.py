@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
+from ..data.samples import GivenSamples
 from ..data.sets import DatasetSet
 from ..data.source import Part, SampleSet
 from ..doctor.loader import row_of
@@ -54,7 +55,7 @@ def items(part: SampleSet, task: Task) -> Dataset[Any]:
     if isinstance(part, Part):
         return Subset(items(part.whole, task), part.rows)
     whole = Items(part, task)
-    if isinstance(part, DatasetSet):
+    if isinstance(part, DatasetSet | GivenSamples):
         rows = [row_of(part.dataset, i) for i in range(len(part))]
         if rows != list(range(len(part))):
             return Subset(Inside(whole, rows), rows)
