@@ -148,7 +148,7 @@ class Run:
         return train, val
 
     def predict_files(
-        self, paths: Iterable[str | Path], masks: str | Path | None = None
+        self, paths: str | Path | Iterable[str | Path], masks: str | Path | None = None
     ) -> Iterator[dict[str, Any]]:
         """Files, folders -> {"file", "label", "score"} for each object, with "box" where the task
         finds boxes, "share" where it maps classes, and "value" for "score" where it tells numbers;

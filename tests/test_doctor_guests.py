@@ -435,7 +435,7 @@ def test_items_that_cannot_be_read_are_one_counted_note():
 def test_a_search_that_its_time_ended_says_so(monkeypatch):
     x, y = torch.randn(400, 4), torch.arange(400) % 2
     x[2] = float("nan")
-    monkeypatch.setenv("SNELLEN_PATIENCE", "0")
+    monkeypatch.setenv("SNELLEN_PATIENCE", "1e-9")
 
     class Files(Torn):
         def __getitem__(self, i):

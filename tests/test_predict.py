@@ -56,8 +56,9 @@ def test_a_folder_is_the_pictures_in_and_under_it_in_order(of_bytes, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     for folder in (tmp_path, str(tmp_path), [tmp_path / "a.png", tmp_path / "b", BYTES[2]]):
         assert torch.equal(scores(of_bytes, folder), scores(of_bytes, BYTES[:3]))
-    told = [row["file"] for row in of_bytes.rows([tmp_path])]
-    assert told == [str(tmp_path / name) for name in ("a.png", "b/c.png", "d.png")]
+    for folder in ([tmp_path], tmp_path, str(tmp_path)):
+        told = [row["file"] for row in of_bytes.rows(folder)]
+        assert told == [str(tmp_path / name) for name in ("a.png", "b/c.png", "d.png")]
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty holds no picture"):
         of_bytes.images(tmp_path / "empty")

@@ -38,12 +38,20 @@ def test_without_a_score_the_loss_decides():
     assert best.score == -2
 
 
-def test_patience_waits_while_a_poor_score_stands_and_the_loss_falls_but_not_at_the_ceiling():
+def test_patience_waits_while_a_poor_score_stands_and_the_loss_falls_but_not_at_a_perfect_one():
     for score, stale in ((0.0, 0), (1.0, 3)):
         best = Standing()
         for epoch in range(1, 5):
-            assert best.takes(epoch, {"mAP": score, "loss": 1 / epoch}, "mAP", 1.0)
+            assert best.takes(epoch, {"mAP": score, "loss": 1 / epoch}, "mAP")
         assert best.stale == stale
+
+
+@pytest.mark.parametrize("scores", [(0.97, 0.98, 0.99), (20.0, 21.0, 22.0), (0.9, 1.0, 1.1)])
+def test_a_score_that_rises_starts_patience_anew_however_high_it_is(scores):
+    best = Standing()
+    for epoch, score in enumerate(scores, 1):
+        assert best.takes(epoch, {"score": score, "loss": 1.0}, "score")
+        assert best.stale == 0
 
 
 def test_what_older_versions_stored_is_gone_on_with():

@@ -15,7 +15,7 @@ from .errors import UsageError
 def patience(seconds: float) -> float:
     """Seconds on a usual machine -> seconds here: SNELLEN_PATIENCE times as many.
 
-    Raises UsageError where that is no number from 0 on.
+    Raises UsageError where that is no number above 0.
 
     >>> from unittest.mock import patch
     >>> with patch.dict(os.environ, SNELLEN_PATIENCE="10"):
@@ -27,7 +27,7 @@ def patience(seconds: float) -> float:
         factor = float(word)
     except ValueError:
         factor = math.nan
-    if not 0 <= factor < math.inf:
+    if not 0 < factor < math.inf:
         raise UsageError(f"SNELLEN_PATIENCE is {word!r}; how many times as long a search may take "
-                         "is wanted, a number from 0 on, such as 10")  # fmt: skip
+                         "is wanted, a number above 0, such as 10")  # fmt: skip
     return factor * seconds

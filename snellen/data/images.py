@@ -93,19 +93,22 @@ def read_pixels(path: str | Path, channels: int = 3) -> np.ndarray:
     return decode_near(read_bytes(path), path, channels)[0]
 
 
-def pictures_in(paths: Iterable[str | Path]) -> Iterator[str]:
-    """Paths -> the files, and in place of a folder the pictures in and under it, in order.
+def pictures_in(paths: str | Path | Iterable[str | Path]) -> Iterator[str]:
+    """Paths, or one -> the files, and in place of a folder the pictures in and under it, in order.
 
-    Raises DataError for a folder without a picture.
+    Raises DataError for a folder without a picture, or that cannot be read.
 
     >>> list(pictures_in(["b.png", Path("a.png")]))
     ['b.png', 'a.png']
     """
-    for path in paths:
+    for path in [paths] if isinstance(paths, str | Path) else paths:
         if not os.path.isdir(path):
             yield str(path)
             continue
-        inside = sorted(p for p in Path(path).rglob("*") if p.suffix.lower() in SUFFIXES)
+        try:
+            inside = sorted(p for p in Path(path).rglob("*") if p.suffix.lower() in SUFFIXES)
+        except OSError as error:
+            raise DataError(f"{error.filename or path} cannot be read: {error.strerror}") from error
         if not inside:
             raise DataError(f"{path} holds no picture ({', '.join(sorted(SUFFIXES))})")
         yield from map(str, inside)

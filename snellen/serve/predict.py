@@ -68,7 +68,9 @@ class Predictor:
         found = as_images(images, self.task.inputs(), self._read)
         return list(self.samples(Sample(image, Target()) for image in found))
 
-    def files(self, paths: Iterable[str | Path]) -> Iterator[tuple[str, Prediction | DataError]]:
+    def files(
+        self, paths: str | Path | Iterable[str | Path]
+    ) -> Iterator[tuple[str, Prediction | DataError]]:
         """Paths, also of folders -> (path, prediction) in order; a file that cannot be read gives
         its error.
         """
@@ -89,7 +91,7 @@ class Predictor:
 
     def rows(
         self,
-        paths: Iterable[str | Path],
+        paths: str | Path | Iterable[str | Path],
         masks: str | Path | None = None,
         *,
         tell: Callable[[str, Prediction], None] | None = None,

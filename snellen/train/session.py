@@ -193,8 +193,7 @@ class Session:
 
     def _judge_epoch(self, epoch: int, scores: dict[str, float]) -> None:
         """Keep the weights of the best epoch so far."""
-        task = self.job.task
-        if self.best.takes(epoch, scores, task.score, task.ceiling):
+        if self.best.takes(epoch, scores, self.job.task.score):
             checkpoint.save_best(self.folder.best, self.loop.net.state_dict(), self.meta())
 
     def _watching(self) -> Any:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+PERFECT = 1.0  # of a share: all are right, and a loss that falls on makes no more so
+
 
 @dataclass
 class Standing:
@@ -21,16 +23,14 @@ class Standing:
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
 
-    def takes(
-        self, epoch: int, scores: Mapping[str, float], name: str, ceiling: float = 1.0
-    ) -> bool:
+    def takes(self, epoch: int, scores: Mapping[str, float], name: str) -> bool:
         """Whether this epoch becomes the best: by the score `name`, among equal scores by the lower
         loss, among those that are equal too by being later.
 
-        What is better starts the count of `stale` anew; at the ceiling no score can be.
+        What is better starts the count of `stale` anew, but no lower loss at a score of 1.
         """
         rank, held = _rank(scores, name), _rank(self.metrics, name)
-        better = not self.epoch or (rank > held and held[0] < ceiling)
+        better = not self.epoch or rank[0] > held[0] or (rank > held and held[0] != PERFECT)
         self.stale = 0 if better else self.stale + 1
         if self.epoch and rank < held:
             return False
