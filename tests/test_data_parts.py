@@ -78,6 +78,37 @@ def test_folders_of_classes_go_before_a_table_that_only_one_part_has(tmp_path):
     assert (source.classes, len(source.train), len(source.val)) == (("cats", "dogs"), 8, 8)
 
 
+@pytest.mark.parametrize("parts", [["train"], ["train", "val"]])
+@pytest.mark.parametrize("head", ["file_name,camera,quality", "file_name,camera"])
+def test_folders_of_classes_go_before_tables_that_call_nothing_a_label(tmp_path, parts, head):
+    rows = [(f"{name}/{i}.png", f"{i % 2}", f"{i}") for name in ("cats", "dogs") for i in range(4)]
+    for part in parts:
+        for name in ("cats", "dogs"):
+            pictures(tmp_path / part / name)
+        table(tmp_path / part, [",".join(row[: len(head.split(","))]) for row in rows], f"{head}\n")
+    source = open_path(tmp_path)
+    assert (source.format, source.classes) == ("imagefolder", ("cats", "dogs"))
+    assert source.train.labels().tolist() == [0] * 4 + [1] * 4
+    said = [(p.harm, str(p)) for p in source.problems]
+    assert said == [("harmless", f"{tmp_path / part / 'metadata.csv'}: is a table, and the folders "
+                     "are read in its place; it is not read") for part in parts]  # fmt: skip
+
+
+def test_a_table_that_calls_labels_so_goes_before_folders_in_each_part(tmp_path):
+    for part in ("train", "val"):
+        for name in ("0001", "0002"):
+            pictures(tmp_path / part / name)
+        table(tmp_path / part, [f"000{i + 1}/{i}.png,{'ab'[i]}" for i in range(2)])
+    assert open_path(tmp_path).classes == ("a", "b")
+
+
+def test_numbers_of_pictures_in_one_folder_beside_their_table_are_read(tmp_path):
+    pictures(tmp_path / "train" / "images")
+    rows = [f"images/{i}.png,{i * 0.5},{i * 0.3}" for i in range(4)]
+    table(tmp_path / "train", rows, "file_name,age,height\n")
+    assert open_path(tmp_path).of("regress").values == ("age", "height")
+
+
 def test_pictures_of_a_part_beside_those_with_classes_are_told(tmp_path):
     for name in ("train/cats", "train/dogs", "test"):
         pictures(tmp_path / name)

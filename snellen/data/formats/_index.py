@@ -122,23 +122,21 @@ def resolve(table: Table) -> tuple[Path, str]:
     return base, ""
 
 
-def index_file(folder: Path) -> Path | None:
+def index_table(folder: Path) -> Table | None:
     """The table at the root of a folder that lists pictures which are there, or None."""
-    for name in TABLES:
-        for suffix in SUFFIXES:
-            file = folder / (name + suffix)
-            if file.is_file() and lists_pictures(file):
-                return file
-    return None
+    files = (folder / (name + suffix) for name in TABLES for suffix in SUFFIXES)
+    tables = (table_of_pictures(file) for file in files if file.is_file())
+    return next((table for table in tables if table is not None), None)
 
 
 def index_files(folder: Path) -> dict[str, Path]:
     """{part: table} of a folder, empty where no table lists its pictures: labels.csv; train.csv
     with val.csv and test.csv; or, as Hugging Face has it, a table in each of train/, test/ ...
     """
-    own = index_file(folder)
-    if own is None:
+    table = index_table(folder)
+    if table is None:
         return _tables_of_parts(folder)
+    own = table.file
     if own.stem != "train":
         return {"train": own}
     tables = {part: [folder / f"{word}{own.suffix}" for word in PARTS[part]] for part in PARTS}
@@ -146,26 +144,40 @@ def index_files(folder: Path) -> dict[str, Path]:
 
 
 def _tables_of_parts(root: Path) -> dict[str, Path]:
-    """The tables in folders for parts; none where a part without one has folders of classes."""
+    """The tables in folders for parts; none where folders of classes lie in a part without one, or
+    with one that calls no column a label.
+    """
     tables: dict[Path, Path] = {}
-    for folder in subfolders(root):
-        table = index_file(folder) if part_of(folder.name) else None
-        if table is not None:
-            tables[folder] = table
-        elif part_of(folder.name) and any(any_image(inner, 4) for inner in subfolders(folder)):
+    for folder in filter(lambda one: part_of(one.name), subfolders(root)):
+        table = index_table(folder)
+        if table is not None and (_calls_labels(table) or len(_folders_of(table)) < 2):
+            tables[folder] = table.file
+        elif any(any_image(inner, 4) for inner in subfolders(folder)):
             return {}
     return {part: tables[folder] for part, folder in by_part(tables).items()}
 
 
-def lists_pictures(file: Path) -> bool:
-    """Whether a file is a table whose first rows name pictures that are there."""
+def _calls_labels(table: Table) -> bool:
+    """Whether a column is called a label; one that is merely the only other may be anything."""
+    return _find([cell.lower() for cell in table.head], LABEL_WORDS) is not None
+
+
+def _folders_of(table: Table) -> set[str]:
+    """The folders beside a table in which its pictures lie, or in folders below."""
+    words = (row[table.path].replace("\\", "/") for _, row in table.rows if len(row) > table.path)
+    return {word.split("/")[0] for word in (w.removeprefix("./") for w in words) if "/" in word}
+
+
+def table_of_pictures(file: Path) -> Table | None:
+    """A file -> its table if the first rows name pictures that are there, else None."""
     try:
         table = read_table(file)
     except DataError:
-        return False
+        return None
     folder, ending = resolve(table)
-    return any(len(row) > table.path and (folder / (row[table.path] + ending)).is_file()
-               for _, row in table.rows[:20])  # fmt: skip
+    is_there = any(len(row) > table.path and (folder / (row[table.path] + ending)).is_file()
+                   for _, row in table.rows[:20])  # fmt: skip
+    return table if is_there else None
 
 
 def _without_header(file: Path, rows: list[tuple[int, list[str]]]) -> Table:

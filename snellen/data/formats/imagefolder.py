@@ -15,7 +15,7 @@ from ...core.errors import DataError, shortlist
 from ..sets import FileSet
 from ..source import UNLABELLED, Format, Problem, Source
 from ._folders import Tree, any_image, channels_of, scan, subfolders
-from ._index import index_files
+from ._index import SUFFIXES, index_files
 from ._layout import layout
 from ._pairs import PICTURES
 from ._parts import by_part, join_parts, part_of
@@ -151,10 +151,7 @@ def _problems(root: Path, tree: Tree) -> Iterator[Problem]:
     for link in tree.loops:
         message = "is a link to a folder above it; it is not followed"
         yield Problem("folder-loop", message, harm="harmless", file=link, do="remove the link")
-    for file in tree.strays:
-        is_hidden = Path(file).name.startswith(".")
-        message = f"is {'hidden' if is_hidden else 'no picture by its name'}; it is not read"
-        yield Problem("file-stray", message, harm="harmless", file=file)
+    yield from map(_stray, tree.strays)
     if tree.images.get(""):
         yield Problem(
             "file-without-class",
@@ -163,6 +160,15 @@ def _problems(root: Path, tree: Tree) -> Iterator[Problem]:
             file=str(root),
             do="move them into the folder of their class",
         )
+
+
+def _stray(file: str) -> Problem:
+    path, do = Path(file), ""
+    what = "hidden" if path.name.startswith(".") else "no picture by its name"
+    if path.suffix.lower() in SUFFIXES:
+        what = "a table, and the folders are read in its place"
+        do = "name the table as data to read it instead"
+    return Problem("file-stray", f"is {what}; it is not read", "harmless", file, do=do)
 
 
 def _unlabelled(root: Path, classes: tuple[str, ...]) -> Iterator[Problem]:
