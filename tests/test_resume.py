@@ -1,5 +1,6 @@
 """A run that was broken off, at any step and in any way, goes on bit for bit."""
 
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -104,6 +106,39 @@ def test_resume_is_bit_identical_with_the_users_own_network_and_noisy_data(tmp_p
     (folder,) = (tmp_path / "cut").iterdir()
     cut = sn.train(Noisy(), model=Own(), resume=folder, quiet=True)
     same(whole, cut)
+
+
+def boxes(folder, kinds):
+    """Pictures with a box of kind 1 or 2 each, in COCO's form; kinds as (id, name, above)."""
+    folder.mkdir(exist_ok=True)
+    for i in range(12):
+        Image.new("RGB", (16, 16), (20 * i, 0, 0)).save(folder / f"{i}.png")
+    pictures = [{"id": i, "file_name": f"{i}.png", "width": 16, "height": 16} for i in range(12)]
+    things = [{"id": i, "image_id": i, "category_id": 1 + i % 2, "bbox": [2, 2, 9, 9], "area": 81}
+              for i in range(12)]  # fmt: skip
+    told = [{"id": id, "name": name, "supercategory": above} for id, name, above in kinds]
+    document = {"images": pictures, "annotations": things, "categories": told}
+    (folder / "_annotations.coco.json").write_text(json.dumps(document))
+    return folder
+
+
+def test_data_that_name_a_class_no_more_are_a_runs_own_if_they_hold_the_same(tmp_path, monkeypatch):
+    settings = {"task": "localise", "model": "lenet5_bn", "imgsz": 16, "batch": 4, "epochs": 2,
+                "augment": "off", "quiet": True}  # fmt: skip
+    named = [(0, "pets", "none"), (1, "cat", "none"), (2, "dog", "none")]
+    data = boxes(tmp_path / "data", named)
+    whole = sn.train(data, **settings, project=tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        break_at(2, patch)
+        with pytest.raises(Broken):
+            sn.train(data, **settings, project=tmp_path / "cut")
+    boxes(data, [named[0], (1, "cat", "pets"), (2, "dog", "pets")])  # so 0 is read as no class
+    cut = sn.train(resume=tmp_path / "cut" / "data-1", quiet=True)
+    same(whole, cut)
+    assert cut.config["classes"] == ["pets", "cat", "dog"]
+    boxes(data, [named[0], named[1], (2, "wolf", "none")])
+    with pytest.raises(sn.UsageError, match=r"classes were .*'dog'.*, are now .*'wolf'"):
+        sn.train(resume=cut.path, epochs=3, quiet=True)
 
 
 SCRIPT = """

@@ -1,14 +1,15 @@
 """Class names and numbers: from raw labels to 0..K-1, and one set's numbers to another's."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..core.errors import DataError, shortlist
-from .relabel import Relabelled, every_label
-from .source import Problem, SampleSet
+from .relabel import Relabelled, every_label, in_order_of
+from .source import Problem, SampleSet, Source
 
 FEW = 4  # items that are named one by one
 
@@ -115,6 +116,22 @@ def match_classes(
     rows = ((new >= 0) | (labels < 0)).nonzero()[:, 0].tolist()
     fate = f"its {len(part) - len(rows)} samples are left out"
     return Relabelled(part, table, rows), _strange(strange, classes, fate)
+
+
+def numbered_by(source: Source, classes: Sequence[str]) -> Source:
+    """A source of some of these classes -> the same in their numbers; one of others as it is.
+
+    >>> from .sets import ArraySet
+    >>> one = Source("pets", "csv", ArraySet(torch.zeros(1, 1, 2, 2), torch.tensor([0])), ("dog",))
+    >>> numbered_by(one, ["cat", "dog"]).train.labels()
+    tensor([1])
+    """
+    have = source.classes
+    if have == tuple(classes) or not have or not set(have) <= set(classes):
+        return source
+    train = in_order_of(source.train, have, classes)
+    val, test = (part and in_order_of(part, have, classes) for part in (source.val, source.test))
+    return replace(source, classes=tuple(classes), train=train, val=val, test=test)
 
 
 def _strange(names: list[str], classes: Sequence[str], fate: str) -> tuple[Problem, ...]:

@@ -13,6 +13,7 @@ from ..core.errors import DataError, UsageError
 from ..core.seeds import seed_everything, untouched_rng
 from ..data.audit import screen
 from ..data.augment import compose
+from ..data.classes import numbered_by
 from ..data.open import open_data
 from ..data.sample import Target
 from ..data.source import Part, Problem, SampleSet, Source
@@ -74,6 +75,8 @@ def prepare(
     seed_everything(recipe.seed)
     source = read_source(recipe, given.get("data"), note)
     task = make_task(recipe, source, given.get("spec"))
+    if before is not None:  # a class may be named no more, or in another place
+        source = numbered_by(source, task.spec.get("classes", source.classes))
     own = given.get("model")
     pictures = source.train[0].image_CHW.dtype == torch.uint8
     usual = task.usual_model() if own is None else None
