@@ -148,8 +148,9 @@ class Stages(nn.Module):
         """
         if not limbs:
             raise DataError("the data have joints and no limbs between them, by which OpenPose "
-                            "tells people apart; give the category of COCO's json a skeleton, or "
-                            "take model=keypoint_rcnn-small, which wants none")  # fmt: skip
+                            "tells people apart; give the category of COCO's json, or the "
+                            "Dataset, a skeleton, or take model=keypoint_rcnn-small, which wants "
+                            "none")  # fmt: skip
         if (joints, limbs) == (self.joints, self.limbs):
             return self
         return Stages(self.row, joints, limbs, self.neck)
