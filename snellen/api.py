@@ -98,7 +98,7 @@ class Run:
     def evaluate(self, data: Any = None) -> dict[str, float]:
         """The scores on other data, or on the run's own validation part."""
         recipe, task = self._recipe(data), self.predictor.task
-        part, source = verb.part_to_judge(recipe, data, _warn)
+        part, source = verb.part_to_judge(recipe, data, _warn, task.spec)
         part = task.aligned(part, source)
         part = as_fed(part, task, recipe)
         loader = Streamed(part, task, recipe.batch or 64, 0, readers=recipe.readers or 0)
@@ -139,7 +139,7 @@ class Run:
         """The run's own training part and the one it is judged on; of other data, all for both."""
         recipe, task = self._recipe(data), self.predictor.task
         if data is not None:
-            part, source = verb.part_to_judge(recipe, data, _warn)
+            part, source = verb.part_to_judge(recipe, data, _warn, task.spec)
             return (task.aligned(part, source),) * 2
         source = read_source(recipe, None, _warn)
         train, val = (

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import DataError, shortlist
+from ..core.seeds import untouched_rng
 from .relabel import Relabelled, every_label, in_order_of
 from .source import Problem, SampleSet, Source
 
@@ -106,8 +107,9 @@ def match_classes(
             f"train and val share no class: train has {shortlist(classes, 5)}; "
             f"val has {shortlist(used, 5)}; check that both are the same kind of data"
         )
-    if labels is None:  # a class for each pixel: nothing is known without reading
-        return Relabelled(part, table), _strange(strange, classes, "its pixels count as none")
+    if labels is None:  # only reading tells of which classes they are, and how many
+        fate = "its boxes are left out" if has_things(part) else "its pixels count as none"
+        return Relabelled(part, table), _strange(strange, classes, fate)
     if not has_labels:  # boxes: the picture stays, its strange things go
         count = sum(table[label] < 0 for label in labels.tolist())
         fate = f"its {count} boxes are left out"
@@ -116,6 +118,22 @@ def match_classes(
     rows = ((new >= 0) | (labels < 0)).nonzero()[:, 0].tolist()
     fate = f"its {len(part) - len(rows)} samples are left out"
     return Relabelled(part, table, rows), _strange(strange, classes, fate)
+
+
+def has_things(part: SampleSet) -> bool:
+    """Whether a part's first sample has classes of things, boxes or masks; False where it cannot be
+    read.
+
+    >>> from .sets import ArraySet
+    >>> has_things(ArraySet(torch.zeros(3, 1, 2, 2), torch.tensor([0, 1, 1])))
+    False
+    """
+    try:
+        with untouched_rng():
+            target = part.target(0) or part[0].target
+    except (DataError, IndexError):
+        return False
+    return target.labels is not None
 
 
 def numbered_by(source: Source, classes: Sequence[str]) -> Source:

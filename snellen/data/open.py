@@ -13,11 +13,11 @@ from ..core import registry
 from ..core.errors import DataError
 from ._unknown import of_runs, unknown
 from .arrays import from_arrays, from_numbers
-from .classes import match_classes
+from .classes import has_things, match_classes
 from .columns import ordered
 from .datasets import from_dataset
 from .mapped import from_map_dataset, from_maps
-from .samples import from_samples, gives_samples
+from .samples import counted_alike, from_samples, gives_samples
 from .source import UNLABELLED, Format, Part, SampleSet, Source
 from .splits import random_split, stratified_split
 
@@ -26,12 +26,13 @@ OF_MAPS = "segment"  # of a class for each pixel
 
 
 def open_data(
-    data: Any, *, val: Any = None, split: float = 0.2, seed: int = 0, task: str = "classify"
-) -> Source:
+    data: Any, *, val: Any = None, split: float = 0.2, seed: int = 0, task: str = "classify",
+    counts_from: int | None = None,
+) -> Source:  # fmt: skip
     """Data -> Source for a task; `val` is its own, the given one, or `split` of train held out.
 
     Held out class by class; the same seed holds out the same rows. With split=0 and no validation
-    data, `val` is None.
+    data, `val` is None. `counts_from` is a network's own Source.counts_from, to be read alike.
     Raises DataError naming the path, the row or the class that cannot be used.
 
     >>> import numpy as np
@@ -44,15 +45,19 @@ def open_data(
             raise DataError("data is a (train, val) pair and val= is given too; leave one out")
         data, val = data
     source = _open(data, task).of(task)
+    if counts_from is not None:
+        (source,) = counted_alike({"": source}, counts_from)
     if split:
         need_labels(source)
-    if split and len(source.classes) == 1 and source.train.labels() is not None:
+    is_one = len(source.classes) == 1 and source.train.labels() is not None
+    if split and is_one and not has_things(source.train):
         raise DataError(
             f"{source.name} has one class, {source.classes[0]!r}; two are the least to tell apart"
         )
     if val is not None:
         other = _open(val, task).of(task)
         need_labels(other)
+        source, other = counted_alike({"train": source, "val": other}, counts_from)
         return _with_val(source, other, task)
     if source.val is not None or not split:
         return source

@@ -96,8 +96,11 @@ def every_label(part: SampleSet) -> Tensor | None:
     return torch.cat(each) if each else None
 
 
-def in_order_of(part: SampleSet, have: Sequence[str], want: Sequence[str]) -> SampleSet:
-    """A part whose classes are `have` -> the same part with the numbers of `want`.
+def in_order_of(
+    part: SampleSet, have: Sequence[str], want: Sequence[str], first: int = 0
+) -> SampleSet:
+    """A part whose classes are `have` -> the same part with the numbers of `want`; where they are
+    bare numbers, `first` is want[0].
 
     Raises DataError where something is of a class that the network does not know; a class that the
     data only name is no harm.
@@ -106,8 +109,8 @@ def in_order_of(part: SampleSet, have: Sequence[str], want: Sequence[str]) -> Sa
         return part
     if set(have) <= set(want):
         return Relabelled(part, [list(want).index(name) for name in have])
-    if all(name.isdecimal() and int(name) < len(want) for name in have):  # arrays: bare numbers
-        return Relabelled(part, [int(name) for name in have])
+    if all(name.isdecimal() and 0 <= int(name) - first < len(want) for name in have):
+        return Relabelled(part, [int(name) - first for name in have])
     labels = every_label(part) if set(have) & set(want) else None
     used = set(have) if labels is None else {have[k] for k in labels.unique().tolist() if k >= 0}
     strange = sorted(used - set(want))

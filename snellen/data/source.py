@@ -163,6 +163,7 @@ class Source:
     attributes: tuple[str, ...] = ()  # names of Target.attributes_A
     values: tuple[str, ...] = ()  # names of Target.values_V
     skeleton: Skeleton | None = None  # of Target.keypoints_NK2
+    counts_from: int | None = None  # the label that is classes[0]; of torchvision's boxes alone
     categories: tuple[Mapping[str, Any], ...] = ()  # COCO's id and supercategory of each class
     variants: Mapping[str, Callable[[], "Source"]] = field(default_factory=dict)
 

@@ -110,7 +110,7 @@ class Task(ABC):
         """A part of other data under this task's own numbers; raises DataError where that fails."""
         if "classes" not in self.spec:
             return part
-        return in_order_of(part, source.classes, self.spec["classes"])
+        return in_order_of(part, source.classes, self.spec["classes"], source.counts_from or 0)
 
     @classmethod
     @abstractmethod

@@ -73,7 +73,8 @@ def prepare(
     """
     neighbours = Neighbours()
     seed_everything(recipe.seed)
-    source = read_source(recipe, given.get("data"), note)
+    counts_from = (given.get("spec") or {}).get("counts_from")
+    source = read_source(recipe, given.get("data"), note, counts_from)
     task = make_task(recipe, source, given.get("spec"))
     if before is not None:  # a class may be named no more, or in another place
         source = numbered_by(source, task.spec.get("classes", source.classes))
@@ -109,15 +110,17 @@ def prepare(
     return Job(source, task, net, how, plan, compute, train, val, given.get("data"))
 
 
-def read_source(recipe: Recipe, data: Any, note: Note) -> Source:
-    """Open the data for the task, leave out what cannot be read or learned, and say so."""
+def read_source(recipe: Recipe, data: Any, note: Note, counts_from: int | None = None) -> Source:
+    """Open the data for the task, leave out what cannot be read or learned, and say so; of a run
+    that goes on `counts_from` is its spec's.
+    """
     if data is None and recipe.data is None:
         raise UsageError(
             "no data: give a folder, a file, or a word such as digits: snellen train digits"
         )
     source = open_data(
         recipe.data if data is None else data, val=recipe.val, split=recipe.split,
-        seed=recipe.seed, task=recipe.task or "classify",
+        seed=recipe.seed, task=recipe.task or "classify", counts_from=counts_from,
     )  # fmt: skip
     source = task_kind(recipe).adapt(source)
     for problem in source.problems:
@@ -160,6 +163,8 @@ def make_task(recipe: Recipe, source: Source, spec: dict[str, Any] | None) -> Ta
     if spec is not None:
         return kind(spec)
     task = kind.from_source(source, recipe.imgsz)
+    if source.counts_from is not None:
+        task.spec["counts_from"] = source.counts_from  # so that other data are read alike
     for name in ("loss", "label_smoothing", "bins"):
         value = getattr(recipe, name)
         if not value:

@@ -249,14 +249,17 @@ def whereabouts(config: Mapping[str, Any], recipe: Recipe) -> Recipe:
     return replace(recipe, **places)
 
 
-def part_to_judge(recipe: Recipe, data: Any, note: Note) -> tuple[SampleSet, Source]:
-    """What `eval` looks at: the run's own validation part, or all of other data; what cannot be
-    read is left out and said, as in training.
+def part_to_judge(
+    recipe: Recipe, data: Any, note: Note, spec: Mapping[str, Any]
+) -> tuple[SampleSet, Source]:
+    """What `eval` looks at: the run's own validation part, or all of other data, read as the run's
+    were (`spec` is its task's); what cannot be read is left out and said, as in training.
     """
     if data is None:
         source = read_source(recipe, None, note)
         return source.val or source.train, source
-    source = open_data(data, split=0.0, task=recipe.task or "classify")
+    source = open_data(data, split=0.0, task=recipe.task or "classify",
+                       counts_from=spec.get("counts_from"))  # fmt: skip
     need_labels(source)
     source = task_kind(recipe).adapt(source)
     for problem in source.problems:
