@@ -154,6 +154,21 @@ def test_a_ground_of_the_paddings_colour_is_picture_and_moved_by_one_level(task)
         assert not moved[1:].any()
 
 
+@pytest.mark.parametrize(
+    ("mean", "std"), [(0.5, 0.25), (300.0, 200.0), (3e4, 9e3), (1e6, 1e-3), (-2.0, 1.0)]
+)
+def test_floats_of_any_range_are_fed_alike_to_learn_and_to_predict(task, mean, std):
+    inputs = {"channels": 1, "height": 32, "width": 32, "mean": [mean], "std": [std]}
+    task = Segment({**task.spec, "inputs": {**inputs, "pixels": "own"}})
+    image = torch.full((1, 16, 32), mean)
+    image[:, 8:] += std
+    batch = task.encode([Sample(image, Target(semantic_HW=torch.zeros(16, 32).long()))])
+    x, spy = task.inputs().prepare(batch.x), Spy()
+    assert torch.equal(Placed.of(x).inside(x).bool(), inside(batch))
+    task.loss(spy, replace(batch, x=x))
+    torch.testing.assert_close(spy.fed, x)
+
+
 @pytest.mark.parametrize("words", ["off", *registry.collect("snellen.data.augment", "AUGMENTS")])
 def test_a_network_learns_from_what_is_padded_where_its_picture_lies(task, words):
     samples = [flat(task, *FLAT[i % 3], i) for i in range(12)] + [cut(1, 96, 30), cut(2, 20, 96)]

@@ -39,18 +39,26 @@ def inside(batch: Batch) -> Tensor:
     return rows_BH[:, None, :, None] & columns_BW[:, None, None, :]
 
 
-def told_apart(x_BCHW: Tensor, inside_B1HW: Tensor, level_C: Tensor) -> Tensor:
+def told_apart(x_BCHW: Tensor, inside_B1HW: Tensor, level_C: Tensor, std_C: Tensor) -> Tensor:
     """x_BCHW -> the same, of this level in every channel where no picture is and nowhere else: a
-    pixel that has it gets the next one in its first channel, of bytes or of standardised floats.
+    pixel that has it gets the next one in its first channel, of bytes or, `std_C` being a deviation
+    in x's own units, of floats.
 
     >>> x = torch.tensor([[[[7, 9, 5]]]], dtype=torch.uint8)
     >>> there = torch.tensor([True, True, False]).view(1, 1, 1, 3)
-    >>> told_apart(x, there, torch.tensor([9], dtype=torch.uint8)).flatten().tolist()
+    >>> nine = torch.tensor([9], dtype=torch.uint8)
+    >>> told_apart(x, there, nine, torch.ones(1)).flatten().tolist()
     [7, 8, 9]
     """
     is_bytes, level = x_BCHW.dtype == torch.uint8, level_C[:, None, None]
-    next_one = level[:1] ^ 1 if is_bytes else level[:1] + APART
-    same_B1HW = ((x_BCHW - level).abs() <= (0 if is_bytes else APART)).all(1, keepdim=True)
+    step = torch.zeros_like(level) if is_bytes else APART * std_C.to(level)[:, None, None]
+    next_one = level[:1] ^ 1 if is_bytes else _above(level[:1], step[:1])
+    same_B1HW = ((x_BCHW - level).abs() <= step).all(1, keepdim=True)
     told_BCHW = torch.where(inside_B1HW, x_BCHW, level)
     told_BCHW[:, :1] = torch.where(inside_B1HW & same_B1HW, next_one, told_BCHW[:, :1])
     return told_BCHW
+
+
+def _above(level: Tensor, step: Tensor) -> Tensor:
+    """A level and a step more, or the next float where a step is less than that."""
+    return torch.maximum(level + step, level.nextafter(level.new_tensor(torch.inf)))

@@ -134,12 +134,13 @@ class Segment(Task):
         sizes = torch.tensor([s.size for s in samples])
         y = {"semantic": torch.stack(maps)}
         batch = Batch(x, y, index, sizes, extent_B4=extents(frames))
-        return self._told_apart(batch, padding_level(self.inputs(), x.dtype))
+        std_C = torch.tensor(self.inputs().std)
+        return self._told_apart(batch, padding_level(self.inputs(), x.dtype), std_C)
 
-    def _told_apart(self, batch: Batch, level_C: Tensor) -> Batch:
+    def _told_apart(self, batch: Batch, level_C: Tensor, std_C: Tensor) -> Batch:
         if batch.extent_B4 is None or not self._tells_padding():
             return batch
-        return replace(batch, x=told_apart(batch.x, inside(batch), level_C))
+        return replace(batch, x=told_apart(batch.x, inside(batch), level_C, std_C))
 
     def _map(self, sample: Sample, frame: Letterbox) -> Tensor:
         map_HW = sample.target.semantic_HW
@@ -156,7 +157,8 @@ class Segment(Task):
         """The spec's loss over all pixels that have a class; auxiliary heads by their weight. What
         augmentation did to the padding is undone.
         """
-        batch = self._told_apart(batch, batch.x.new_zeros(batch.x.shape[1]))
+        zeros_C = batch.x.new_zeros(batch.x.shape[1])  # of what is prepared
+        batch = self._told_apart(batch, zeros_C, zeros_C + 1)
         logits_BKHW, true_BHW = net(batch.x), batch.y["semantic"].long()
         parts = {"loss": self._loss()(full(logits_BKHW), true_BHW)}
         for i, aux_BKhw in enumerate(getattr(net, "aux_logits", ()) if net.training else ()):
