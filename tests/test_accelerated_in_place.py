@@ -54,6 +54,6 @@ def test_a_change_in_place_behind_an_accelerated_layer_is_as_behind_a_plain_one(
     for net in (plain, fast):
         leaf = x.clone().requires_grad_()
         out = net(leaf * 1)
-        out.square().sum().backward()
+        out.square().mean().backward()
         found.append([out.detach(), leaf.grad, *(p.grad for p in net.parameters())])
-    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-6)
