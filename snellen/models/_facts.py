@@ -3,9 +3,8 @@
 import sys
 from typing import Any
 
-import torch
-
 from ..core.errors import SnellenError, UsageError
+from ..core.shapes import shapes_alone
 from ..nn.count import count_macs, count_params, layers
 from . import chosen
 from ._row import Row, options
@@ -48,7 +47,7 @@ def layer_table(name: str, **words: Any) -> list[dict[str, Any]]:
     ([6, 28, 28], [16, 8, 8])
     """
     found = chosen(name, **words)
-    with torch.device("meta"):
+    with shapes_alone():
         net = found.make()
     return layers(net, found.input)
 
@@ -56,10 +55,11 @@ def layer_table(name: str, **words: Any) -> list[dict[str, Any]]:
 def _count(found: Row) -> tuple[int, int, int]:
     """Parameters, multiply-adds, and the auxiliary heads' share of the parameters."""
     try:
-        with torch.device("meta"):
+        with shapes_alone():
             net = found.make()
+            macs = count_macs(net, found.input)
         aux = count_params(net.aux) if net.aux is not None else 0
-        return count_params(net), count_macs(net, found.input), aux
+        return count_params(net), macs, aux
     except SnellenError:
         raise
     except Exception as error:  # a family of the user's own, of which nothing is known

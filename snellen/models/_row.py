@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, get_type_hints
 
-import torch
-
 from ..core.errors import UnknownName, UsageError
+from ..core.shapes import shapes_alone
 from ._columns import fitted
 from ._names import Named
 from ._network import Network
@@ -79,7 +78,7 @@ class Row(ABC):
     def _fails_without_memory(self, classes: int, channels: int) -> bool:
         """Whether the columns are at fault: it fails also where no numbers are kept."""
         try:
-            with torch.device("meta"):
+            with shapes_alone():
                 self.build(classes, channels)
         except (RuntimeError, ValueError, ArithmeticError):
             return True
