@@ -23,6 +23,8 @@ def told(monkeypatch, tmp_path):
     monkeypatch.setattr(cores, "USED", tmp_path / "used")
     monkeypatch.setattr(cores, "seen_cores", lambda: [0, 1, 2, 3])
     monkeypatch.setattr(cores, "LOOK", 0.0)
+    monkeypatch.setattr(cores, "FRESH", 0.0)
+    monkeypatch.setattr(Neighbours, "_told", None)
     return tmp_path
 
 
@@ -49,6 +51,14 @@ def test_others_are_all_that_worked_but_ourselves(told, monkeypatch):
     assert later(told, monkeypatch, work=50, own=1.5) == pytest.approx(0.5)
     assert later(told, monkeypatch, work=0, own=1.0) == 0.0
     assert later(told, monkeypatch, work=25, stolen=25) == pytest.approx(2.0)
+
+
+def test_what_was_seen_a_moment_ago_holds_on_the_same_cores(told, monkeypatch):
+    monkeypatch.setattr(cores, "FRESH", 1000.0)
+    assert later(told, monkeypatch, work=50) == pytest.approx(2.0)
+    assert later(told, monkeypatch, work=0, own=1.0) == pytest.approx(2.0)
+    monkeypatch.setattr(cores, "seen_cores", lambda: [0, 1, 2])
+    assert later(told, monkeypatch, work=0, own=1.0) == 0.0
 
 
 def test_a_quota_counts_as_cores_and_what_lies_idle_beside_it_is_had(told, monkeypatch):

@@ -8,12 +8,14 @@ import math
 import os
 import time
 from pathlib import Path
+from typing import ClassVar
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "200000 100000": microseconds of work in each so many
 USED = Path("/sys/fs/cgroup/cpu.stat")  # "usage_usec 12345": of all in the container
 STAT = Path("/proc/stat")
 IDLE = (3, 4)  # columns of a processor's line: idle, and idle until a disk answers
 LOOK = 0.3  # seconds that others are looked at, at least; the kernel counts in hundredths
+FRESH = 10.0  # seconds for which what was seen of them holds: the next training need not wait
 
 Now = tuple[float, float, float | None, float | None]
 
@@ -50,6 +52,8 @@ class Neighbours:
     True
     """
 
+    _told: ClassVar[tuple[float, int, int, float] | None] = None  # when, of which cores, how many
+
     def __init__(self) -> None:
         self._seen, self._usable = len(seen_cores()), usable_cores()
         self._start = self._now()
@@ -59,6 +63,12 @@ class Neighbours:
 
         Where the system does not count, by the load of the last minute without ourselves.
         """
+        last, here = Neighbours._told, (self._seen, self._usable)
+        if last is None or last[1:3] != here or time.monotonic() - last[0] >= FRESH:
+            last = Neighbours._told = (time.monotonic(), *here, self._look())
+        return last[3]
+
+    def _look(self) -> float:
         time.sleep(max(0.0, LOOK - (time.monotonic() - self._start[0])))
         others, beside = self._others(self._start, self._now())
         if others is None:
