@@ -25,12 +25,17 @@ def shapes_alone() -> Iterator[None]:
     >>> layer.weight.device.type, layer.weight.shape
     ('meta', torch.Size([8, 3, 3, 3]))
     """
-    with torch.device("meta"), _Unfilled():
+    with torch.device("meta"), Unfilled():
         yield
 
 
-class _Unfilled(TorchFunctionMode):
-    """Leaves out what fills a tensor of the meta device, and a norm by running statistics."""
+class Unfilled(TorchFunctionMode):
+    """Leaves out what fills a tensor of the meta device, and the norm of a batch there.
+
+    >>> with Unfilled():
+    ...     torch.nn.BatchNorm2d(3, device="meta")(torch.empty(2, 3, 4, 4, device="meta")).shape
+    torch.Size([2, 3, 4, 4])
+    """
 
     def __torch_function__(
         self,
@@ -52,6 +57,8 @@ class _Unfilled(TorchFunctionMode):
 def _fits(
     x: Tensor, mean: Tensor | None, *others: Any, training: bool = False, **more: Any
 ) -> bool:
-    """Whether the statistics are kept, one for each channel: else PyTorch says what is wrong."""
-    learning = training or (len(others) > 3 and others[3])
-    return mean is not None and not learning and len(mean) == x.shape[1]
+    """Whether there are statistics of each channel, and values to learn them from where they are
+    learned: else PyTorch says what is wrong.
+    """
+    enough = x.numel() > x.shape[1] or not (training or (len(others) > 3 and others[3]))
+    return mean is not None and len(mean) == x.shape[1] and enough

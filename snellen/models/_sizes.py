@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import UsageError
+from ..core.shapes import Unfilled
 from ..nn.count import device_of, probe_copy
 from ..nn.norm_by_shape import InTurn
 
@@ -116,7 +117,7 @@ class _Probe:
         many = isinstance(shape[0], tuple)
         maps = [self.one.expand(one).clone() for one in (shape if many else [shape])]
         try:
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            with torch.no_grad(), torch.random.fork_rng(devices=[]), Unfilled():
                 out = part(maps if many else maps[0])
         except (RuntimeError, ValueError, UsageError):
             return None
