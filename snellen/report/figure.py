@@ -48,6 +48,7 @@ def svg(figure: Any, alt: str) -> str:
     words = matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": alt})
     with words, _any_script():
         FigureCanvasSVG(figure).print_svg(sink, metadata={"Date": None})
+    figure.set_layout_engine("none")  # laid out once: in `png` all keeps its place
     drawn = sink.getvalue()
     body = drawn[drawn.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, count=1, flags=re.S)

@@ -54,10 +54,9 @@ def _draw(counts_KK: "Tensor", names: list[str], totals_K: "Tensor") -> Any:
     side = min(6.4, 2.2 + 0.36 * num)
     drawing, (ax,) = figure.new(side + 0.4, side)
     ax.imshow(cells, interpolation="nearest")
-    ax.set_xticks(np.arange(num + 1) - 0.5, minor=True)
-    ax.set_yticks(np.arange(num + 1) - 0.5, minor=True)
-    ax.grid(which="minor", color=figure.LINE, linewidth=0.7)
-    ax.tick_params(which="minor", length=0)
+    edges = np.arange(num + 1) - 0.5  # as lines at once: a tick each costs a millisecond
+    for lines in (ax.vlines, ax.hlines):
+        lines(edges, -0.5, num - 0.5, color=figure.LINE, linewidth=0.7, zorder=0.9)
     small = 9 if num <= NUMBERS else 7
     short = [n if len(n) <= LONGEST else n[: LONGEST - 1] + "…" for n in names]
     upright = max(map(len, short)) > 2 and num > 3
