@@ -79,9 +79,14 @@ def same(a, b):
     assert (a.path / "metrics.csv").read_text() == (b.path / "metrics.csv").read_text()
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run of two epochs that nothing broke off."""
+    return sn.train("digits", **DIGITS, project=tmp_path_factory.mktemp("whole"), quiet=True)
+
+
 @pytest.mark.parametrize("step", [1, 7, 12, 17])  # in the first epoch, at its end, in the second
-def test_resume_is_bit_identical_from_the_middle_of_an_epoch(step, tmp_path, monkeypatch):
-    whole = sn.train("digits", **DIGITS, project=tmp_path / "whole", quiet=True)
+def test_resume_is_bit_identical_from_the_middle_of_an_epoch(step, whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         break_at(step, patch)
         with pytest.raises(Broken):
