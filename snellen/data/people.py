@@ -4,6 +4,7 @@ They face the viewer, so a person's left is on the picture's right: a mirrored p
 another person, whose left and right joints are swapped.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,12 +64,16 @@ def _draw_line(distance_HW: np.ndarray, ends_22: np.ndarray, thick: float) -> No
     """Lower the distances around a line to those from its rim; further off than a pixel they may
     stay, since nothing is drawn there.
     """
-    extent = distance_HW.shape[::-1]
-    low = np.clip(np.floor(ends_22.min(0) - thick - 1), 0, extent).astype(int)
-    high = np.clip(np.ceil(ends_22.max(0) + thick + 1), 0, extent).astype(int)
-    near = distance_HW[low[1] : high[1], low[0] : high[0]]
-    rows, cols = np.ogrid[low[1] : high[1], low[0] : high[0]]
-    np.minimum(near, _to_segment(cols + 0.5, rows + 0.5, *ends_22) - thick, out=near)
+    x, y = (
+        slice(
+            min(max(math.floor(min(ends) - thick - 1), 0), extent),
+            min(max(math.ceil(max(ends) + thick + 1), 0), extent),
+        )
+        for ends, extent in zip(ends_22.T.tolist(), distance_HW.shape[::-1], strict=True)
+    )
+    near = distance_HW[y, x]
+    cols, rows = np.arange(x.start, x.stop) + 0.5, np.arange(y.start, y.stop)[:, None] + 0.5
+    np.minimum(near, _to_segment(cols, rows, *ends_22) - thick, out=near)
 
 
 def pose_of(random: np.random.Generator) -> np.ndarray:
@@ -100,5 +105,5 @@ def _to_segment(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> n
     """Distance of each pixel to the line from a to b."""
     along = b - a
     share = ((x - a[0]) * along[0] + (y - a[1]) * along[1]) / max(float(along @ along), 1e-9)
-    share = np.clip(share, 0, 1)
+    share = share.clip(0, 1)
     return np.hypot(x - a[0] - share * along[0], y - a[1] - share * along[1])
