@@ -12,6 +12,7 @@ import snellen as sn
 from snellen.core import registry
 from snellen.core.errors import UsageError
 from snellen.data.open import open_data
+from snellen.data.source import Source
 from snellen.tasks.task import Task
 from snellen.train.prepare import refuse_foreign
 from snellen.train.recipe import Recipe
@@ -21,10 +22,16 @@ LOSSY = {"pose": 0.95}  # joints of a kind in one cell of its maps are told as o
 
 
 @cache
+def drawn(name: str) -> tuple[Source, Recipe]:
+    """A task's own tiny recipe, and its data."""
+    recipe = Recipe().change(**TASKS[name].tiny())
+    return TASKS[name].adapt(open_data(recipe.data, task=name)), recipe
+
+
+@cache
 def tiny(name: str) -> tuple[Task, list[sn.Sample], Recipe]:
     """A task on the data of its own tiny recipe, and a few samples of them."""
-    recipe = Recipe().change(**TASKS[name].tiny())
-    source = TASKS[name].adapt(open_data(recipe.data, task=name))
+    source, recipe = drawn(name)
     task = TASKS[name].from_source(source, recipe.imgsz)
     part = source.val or source.train
     return task, [part[i] for i in range(0, len(part), max(1, len(part) // 40))], recipe
@@ -115,6 +122,5 @@ def test_good_samples_pass_and_can_be_drawn(name):
     task, samples, _ = tiny(name)
     assert [problem for sample in samples for problem in task.check(sample)] == []
     assert isinstance(task.draw(samples[0]), Image.Image)
-    source = open_data(tiny(name)[2].data, task=name)
-    baseline = task.baseline(type(task).adapt(source).train)
+    baseline = task.baseline(drawn(name)[0].train)
     assert 0 <= baseline[task.score] < 0.9

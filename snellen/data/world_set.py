@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -18,11 +19,13 @@ from .worlds import ATTRIBUTES, Scene, Thing, World, draw_world, name_of
 
 GROUND = "ground"  # in a semantic map: class 0
 NUMBERS = ("things", "covered share")  # what is counted in a scene
+KEPT = 2400  # scenes that are kept once drawn: all of `shapes`, 130 MB; of a person 10 ms each
+SMALL = 128 * 128  # pixels of a scene that is kept
 
 
 @dataclass(frozen=True)
 class WorldSet(SampleSet):
-    """`count` scenes of a seed; sample i is drawn when asked for, the same each time.
+    """`count` scenes of a seed; sample i is drawn when first asked for, the same each time.
 
     >>> sample = WorldSet(0, 10, World())[3]
     >>> len(sample.target.labels) == len(sample.target.boxes_N4) == len(sample.target.masks_NHW)
@@ -37,7 +40,8 @@ class WorldSet(SampleSet):
         return self.count
 
     def __getitem__(self, i: int) -> Sample:
-        scene = draw_world(self.seed, i, self.world)
+        is_small = self.world.height * self.world.width <= SMALL
+        scene = (_kept_world if is_small else draw_world)(self.seed, i, self.world)
         return Sample(_image(scene), truth(scene), i)
 
 
@@ -66,6 +70,11 @@ class VideoSet(SampleSet):
         own = torch.tensor([thing.identity for thing in scene.things], dtype=torch.int64)
         target = replace(truth(scene), identities_N=own + index * self.world.most)
         return Sample(_image(scene), target, i)
+
+
+@lru_cache(KEPT)
+def _kept_world(seed: int, index: int, world: World) -> Scene:
+    return draw_world(seed, index, world)
 
 
 def _image(scene: Scene) -> torch.Tensor:
