@@ -62,7 +62,7 @@ def count_macs(net: nn.Module, input: Shape) -> int:
         if is_leaf(layer):
             layer.register_forward_hook(lambda *called: counts.append(macs_of(*called)))
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        net(torch.zeros(1, *input, device=device_of(net), dtype=_dtype_of(net)))
+        net(torch.zeros(1, *input, device=device_of(net), dtype=dtype_of(net)))
     return sum(counts)
 
 
@@ -84,7 +84,7 @@ def layers(net: nn.Module, input: Shape) -> list[dict[str, Any]]:
         for name, layer in net.named_modules():
             layer.register_forward_pre_hook(lambda *_: reach.opened.append(0))
             layer.register_forward_hook(_recorder(name, table, reach))
-        net(reach.start(torch.empty(1, *input, device="meta", dtype=_dtype_of(net))))
+        net(reach.start(torch.empty(1, *input, device="meta", dtype=dtype_of(net))))
     return table
 
 
@@ -95,6 +95,11 @@ def probe_copy(net: nn.Module, pixels: int) -> nn.Module:
     """
     if count_params(net) > SMALL_NET or pixels > SMALL_IMAGE or device_of(net).type != "cpu":
         return meta_copy(net)
+    return unwatched_copy(net)
+
+
+def unwatched_copy(net: nn.Module) -> nn.Module:
+    """A copy with its numbers, without what the doctor hung on the network."""
     return copy.deepcopy(net, _unwatched(net))
 
 
@@ -103,7 +108,7 @@ def device_of(net: nn.Module) -> torch.device:
     return next((t.device for t in chain(net.parameters(), net.buffers())), torch.device("cpu"))
 
 
-def _dtype_of(net: nn.Module) -> torch.dtype:
+def dtype_of(net: nn.Module) -> torch.dtype:
     """The type of the network's numbers."""
     kinds = (t.dtype for t in chain(net.parameters(), net.buffers()) if t.is_floating_point())
     return next(kinds, torch.get_default_dtype())

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import UsageError
+from ..nn._layout import why_contiguous
 from ..tasks.compute import Compute
 from ..tasks.task import Task
 from .export import Samples, Tell, Wish, distance, graph_of, plain_net, worst
@@ -86,8 +87,10 @@ def contenders(
     """Every way to run the network here, by its name, eager first; and why others are missing."""
     task, net = predictor.task, plain_net(predictor)
     asks: dict[str, Ask] = {EAGER: eager(net, task, Compute.of("cpu"))}
-    asks["eager bf16 channels_last"] = eager(
-        plain_net(predictor), task, Compute.of("cpu", "bf16", True)
+    inputs = task.inputs()
+    last = not why_contiguous(net, (inputs.channels, inputs.height, inputs.width))
+    asks[f"eager bf16{' channels_last' if last else ''}"] = eager(
+        plain_net(predictor), task, Compute.of("cpu", "bf16", last)
     )
     if compiled:
         asks["torch.compile fp32"] = eager(

@@ -71,5 +71,5 @@ def _in_its_way(name: str, done: Recipe) -> str:
     if done.compile:
         return "does nothing beside compile=yes, which chooses for itself: take compile=no"
     if not done.channels_last:
-        return "needs channels_last=yes, which was turned off"
+        return "needs channels_last=yes, which is off here"
     return ""

@@ -1,5 +1,6 @@
 """From settings to a job: the data opened, the task read off it, the network built and placed."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,7 @@ from ..data.sample import Target
 from ..data.source import Part, Problem, SampleSet, Source
 from ..models import find_network, freeze_through, load_weights, row
 from ..models import model as build_model
+from ..nn._layout import why_contiguous
 from ..nn.count import count_macs, count_params
 from ..tasks.compute import Compute, at_once
 from ..tasks.reading import why_whole
@@ -90,13 +92,7 @@ def prepare(
     if before is None and plan.recipe.weights is not None:
         load(net, plan.recipe.weights, note)
     freeze(net, plan.recipe.freeze)
-    params, macs = measure(net, task)
-    inputs = task.inputs()
-    values = inputs.channels * inputs.height * inputs.width
-    layers = sum(not any(module.children()) for module in net.modules())
-    facts = replace(
-        facts, params=params, macs=macs, layers=layers, values=values, whole=why_whole(task)
-    )
+    facts = of_network(facts, net, task, is_own=own is not None)
     plan = plan.then(facts, machine)
     refuse_powerless(plan.recipe, typed, whole=facts.whole)
     plan = plan.filled([home(source, task, plan.recipe, machine)])
@@ -237,15 +233,24 @@ def freeze(net: nn.Module, prefix: str | None) -> None:
         parameter.requires_grad_(name not in still)
 
 
-def measure(net: nn.Module, task: Task) -> tuple[int, int]:
-    """Parameters and multiply-adds of one sample, for the speed policy."""
+def of_network(facts: Facts, net: nn.Module, task: Task, *, is_own: bool) -> Facts:
+    """The facts with what the speed policy must know of a network."""
     inputs = task.inputs()
     shape = (inputs.channels, inputs.height, inputs.width)
     params = count_params(net)
     try:
-        return params, count_macs(net, shape)
+        macs = count_macs(net, shape)
     except Exception:  # a user's network that does not run on the meta device
-        return params, params  # each weight is used at least once
+        macs = params  # each weight is used at least once
+    return replace(
+        facts,
+        params=params,
+        macs=macs,
+        layers=sum(not any(module.children()) for module in net.modules()),
+        values=math.prod(shape),
+        whole=why_whole(task),
+        contiguous=why_contiguous(net, shape, tried=is_own),
+    )
 
 
 def check_round_trip(task: Task, part: SampleSet, problems: Sequence[Problem] = ()) -> str:

@@ -84,6 +84,7 @@ class Facts:
     layers: int = 0  # modules without modules of their own
     values: int = 0  # numbers that the network is fed of one sample
     whole: str = ""  # why pictures are read whole, whatever is chosen
+    contiguous: str = ""  # why the network's maps stay as they are
 
 
 def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
@@ -113,7 +114,7 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
         where,
         _threads(device, tiny, machine),
         _precision(device, tiny, machine),
-        _memory_format(tiny, recipe),
+        _memory_format(device, tiny, facts),
         _malloc(device, tiny),
         _convolution(device, tiny, recipe, facts),
         _norm(device, tiny, recipe, facts, machine),
@@ -173,10 +174,12 @@ def _precision(device: str, tiny: bool, machine: Machine) -> Choice:
     return Choice("amp", "off", "no bf16 units here")
 
 
-def _memory_format(tiny: bool, recipe: Recipe) -> Choice:
-    if tiny and "by_shape" not in (recipe.convolution, recipe.norm):
-        return Choice("channels_last", False, "a tiny network gains nothing from it")
-    return Choice("channels_last", True, "convolutions read channels together")
+def _memory_format(device: str, tiny: bool, facts: Facts) -> Choice:
+    if facts.contiguous:
+        return Choice("channels_last", False, facts.contiguous)
+    if tiny and device != "cpu":
+        return Choice("channels_last", False, "a tiny network gains nothing from it on a GPU")
+    return Choice("channels_last", True, "convolutions and pooling read channels together")
 
 
 def _malloc(device: str, tiny: bool) -> Choice:
@@ -185,8 +188,13 @@ def _malloc(device: str, tiny: bool) -> Choice:
     return Choice("malloc", "keep", "the same large blocks are asked for at each step")
 
 
+def _stays(recipe: Recipe, facts: Facts) -> bool:
+    """Whether the maps will not lie channels last."""
+    return recipe.channels_last is False or bool(facts.contiguous and not recipe.channels_last)
+
+
 def _convolution(device: str, tiny: bool, recipe: Recipe, facts: Facts) -> Choice:
-    if tiny or device != "cpu" or recipe.compile or recipe.channels_last is False:
+    if tiny or device != "cpu" or recipe.compile or _stays(recipe, facts):
         return Choice("convolution", "library", "there is nothing to choose", quiet=True)
     if recipe.epochs and facts.num_samples * recipe.epochs < STEPS_TO_TIME * (recipe.batch or 1):
         return Choice("convolution", "library", "too short a run to time shapes for", quiet=True)
@@ -195,7 +203,7 @@ def _convolution(device: str, tiny: bool, recipe: Recipe, facts: Facts) -> Choic
 
 
 def _norm(device: str, tiny: bool, recipe: Recipe, facts: Facts, machine: Machine) -> Choice:
-    if tiny or device != "cpu" or recipe.compile or recipe.channels_last is False:
+    if tiny or device != "cpu" or recipe.compile or _stays(recipe, facts):
         return Choice("norm", "library", "there is nothing to choose", quiet=True)
     if not machine.numba:
         return Choice("norm", "library", "fusing it with ReLU wants numba (the extra fast)")
