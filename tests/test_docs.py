@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -99,8 +100,26 @@ def run_command(command: str) -> Ended:
     if words[0] == "snellen":
         return run_cli(*words[1:])
     assert words[0] == "python", f"{command}: only snellen and python are run"
+    if words[1] != "-m":
+        return run_script(words[1:])
     done = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, check=False)
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def run_script(words: list[str]) -> Ended:
+    """`python WORDS` in this process, which has torch already."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", words)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                runpy.run_path(words[0], run_name="__main__")
+            except SystemExit as ended:
+                code = ended.code or 0
+    for name, found in list(sys.modules.items()):  # an example's own are no part of what follows
+        if Path.cwd() in Path(getattr(found, "__file__", None) or "/").parents:
+            del sys.modules[name]
+    return Ended(code, out.getvalue(), err.getvalue())
 
 
 def run_page(page: Path) -> str:
