@@ -162,9 +162,18 @@ def ask(more: dict[str, str], *words: object, cwd: Path | None = None) -> str:
     return done.stdout
 
 
-def test_listed_and_documented(more, tmp_path):
-    """In one process: the command line's answers and the catalogue pages' tables."""
-    script = tmp_path / "ask.py"
+NAMES = ("twolayer", "loss-lucky-number", "sorting", "stripes")
+WORDS = ("train", "data=stripes", "task=sorting", "model=twolayer", "epochs=8", "batch=10",
+         "lr=0.01", "optim=adam", "threads=1")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def answers(more, tmp_path_factory) -> list[str]:
+    """What a fresh Python with them prints, in one process: the command line's answers on each,
+    the catalogue pages that name them, and the folder of a training of all four.
+    """
+    folder = tmp_path_factory.mktemp("asked")
+    script = folder / "ask.py"
     script.write_text(
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from snellen.__main__ import main\n"
@@ -174,18 +183,25 @@ def test_listed_and_documented(more, tmp_path):
         "main(['train', 'data=stripes', 'task=sortign'])\n"
         "from tools import docs\n"
         "print([name for name, write in docs.BLOCKS.items() if name != 'cli-help'\n"
-        "       and any(word in write() for word in sys.argv[2:])])\n"
+        f"       and any(word in write() for word in {NAMES})])\n"
+        "print('---'); sys.exit(main(sys.argv[2:]))\n"
     )
-    names = ("twolayer", "loss-lucky-number", "sorting", "stripes")
-    model, data, check, pages = ask(more, script, REPOSITORY, *names).split("---\n")
+    return ask(more, script, REPOSITORY, *WORDS, f"project={folder}").split("---\n")
+
+
+def test_listed_and_documented(answers):
+    model, data, check, pages, _ = answers
     assert json.loads(model)["params"] == 822
     assert json.loads(data)["format"] == "stripes"
     assert "look for a constant in the loss" in check
     assert set(pages.strip()[1:-1].replace("'", "").split(", ")) >= {"models", "checks", "formats"}
 
 
-def test_contract_tests_take_them_up(more):
-    """The same tests as for what is shipped, unedited, for the new names only."""
+def test_contract_tests_take_them_up(tmp_path):
+    """The same tests as for what is shipped, unedited, for the new names only: of a package, as
+    test_docs asks of a folder with CONTRIBUTING's examples.
+    """
+    more = {**os.environ, **install(tmp_path)}
     tests = [REPOSITORY / "tests" / f"test_{name}.py"
              for name in ("models", "checks", "formats_contract", "tasks_contract")]  # fmt: skip
     report = ask(more, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "-k", NEW, *tests,
@@ -196,10 +212,8 @@ def test_contract_tests_take_them_up(more):
         assert len([line for line in passed if f"test_{room}" in line and name in line]) >= 3
 
 
-def test_all_four_work_in_one_training(more, tmp_path):
-    words = ("train", "data=stripes", "task=sorting", "model=twolayer", "epochs=8", "batch=10",
-             "lr=0.01", "optim=adam", f"project={tmp_path}", "threads=1")  # fmt: skip
-    run = Path(ask(more, "-m", "snellen", *words).splitlines()[-1])
+def test_all_four_work_in_one_training(answers):
+    run = Path(answers[-1].splitlines()[-1])
     with open(run / "metrics.csv", newline="") as file:
         scores = [float(row["value"]) for row in csv.DictReader(file) if row["name"] == "accuracy"]
     assert max(scores) > 0.9
