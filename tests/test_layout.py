@@ -8,8 +8,7 @@ from torch import nn
 
 import snellen as sn
 from snellen.core.errors import UsageError
-from snellen.nn._layout import channels_last, why_contiguous
-from snellen.serve import bench
+from snellen.nn._layout import channels_last
 from snellen.tasks.compute import Compute
 
 
@@ -68,49 +67,3 @@ def test_what_is_no_network_is_refused_by_name(what):
     ) as caught:
         sn.accelerate(what)
     assert repr(what) in str(caught.value)
-
-
-class Viewed(nn.Module):
-    """Flattens by `view`, which only contiguous maps allow."""
-
-    def __init__(self, width: int = 8) -> None:
-        super().__init__()
-        self.maps = nn.Sequential(nn.Conv2d(1, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
-        self.head = nn.Linear(width * 16, 10)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        maps = self.maps(x)
-        return self.head(maps.view(maps.size(0), -1))
-
-
-@pytest.mark.parametrize("width", [8, 7000])  # of a step that is tiny, and of one that is not
-def test_a_network_that_flattens_by_view_is_trained_as_it_is(width, tmp_path, capsys):
-    x, y = torch.randint(256, (40, 8, 8), dtype=torch.uint8).numpy(), torch.arange(40).numpy() % 10
-    run = sn.train((x, y), model=Viewed(width), epochs=1, project=str(tmp_path), preflight="off",
-                   doctor=False, batch=20)  # fmt: skip
-    assert run.status == "finished"
-    assert "channels_last=False: the network raises so; write x.flatten(1)" in " ".join(
-        capsys.readouterr().out.split()
-    )
-
-
-def test_who_stays_contiguous():
-    volumes = why_contiguous(Volumes(), (1, 8, 8))
-    assert volumes == ""
-    assert why_contiguous(sn.model("lenet5", classes=10), (1, 32, 32)) == ""
-    assert "x.view" in why_contiguous(Viewed(), (1, 8, 8))
-    assert why_contiguous(Viewed(), (1, 8, 8), tried=False) == ""
-    assert "no convolution" in why_contiguous(
-        nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), (1, 8, 8)
-    )
-    broken = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(5, 2))  # in either format
-    assert why_contiguous(broken, (1, 8, 8)) == ""
-
-
-def test_its_speed_is_measured_as_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "runtimes", dict)
-    x, y = torch.randint(256, (40, 8, 8), dtype=torch.uint8).numpy(), torch.arange(40).numpy() % 10
-    run = sn.train((x, y), model=Viewed(), epochs=1, project=str(tmp_path), preflight="off",
-                   doctor=False, batch=20, quiet=True)  # fmt: skip
-    rows, _ = run.bench(data=(x, y), seconds=0.01)
-    assert [row.name for row in rows] == ["eager fp32", "eager bf16"]

@@ -46,8 +46,9 @@ def accelerate(net: nn.Module, *, convolutions: bool = True, norms: bool = True)
     equal the former within rounding. On a GPU, and where the network is compiled, exported, traced,
     transformed (`torch.func`, forward mode, batched gradients) or run under a dispatch mode, the
     library's way is taken; `torch.jit.script` puts the plain layers back. The first pass of each
-    shape is timed; the choices are kept in the user's cache folder (SNELLEN_CACHE moves it). Maps lie
-    channels last, so `x.view(len(x), -1)` raises as it does on any such map: write `x.flatten(1)`.
+    shape is timed; the choices are kept in the user's cache folder (SNELLEN_CACHE moves it).
+
+    Maps lie channels last, so `x.view(len(x), -1)` raises as on any such map: write `x.flatten(1)`.
 
     >>> import snellen as sn
     >>> net = sn.accelerate(sn.model("resnet18", classes=10))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import UsageError
-from ..nn._layout import why_contiguous
+from ..nn._limits import limits
 from ..tasks.compute import Compute
 from ..tasks.task import Task
 from .export import Samples, Tell, Wish, distance, graph_of, plain_net, worst
@@ -88,15 +88,15 @@ def contenders(
     task, net = predictor.task, plain_net(predictor)
     asks: dict[str, Ask] = {EAGER: eager(net, task, Compute.of("cpu"))}
     inputs = task.inputs()
-    last = not why_contiguous(net, (inputs.channels, inputs.height, inputs.width))
-    asks[f"eager bf16{' channels_last' if last else ''}"] = eager(
-        plain_net(predictor), task, Compute.of("cpu", "bf16", last)
-    )
+    known = limits(net, (inputs.channels, inputs.height, inputs.width))
+    last, notes = not known.contiguous, [known.fp32] if known.fp32 else []
+    if not known.fp32:
+        name = "eager bf16 channels_last" if last else "eager bf16"
+        asks[name] = eager(plain_net(predictor), task, Compute.of("cpu", "bf16", last))
     if compiled:
         asks["torch.compile fp32"] = eager(
             torch.compile(plain_net(predictor)), task, Compute.of("cpu")  # type: ignore[arg-type]
         )  # fmt: skip
-    notes: list[str] = []
     plans = [(name, p) for name, runtime in runtimes().items() for p in PRECISIONS
              if p not in runtime.refused and not missing(runtime)]  # fmt: skip
     notes += [f"{name}: not installed; {INSTALL}" for name, r in runtimes().items() if missing(r)]

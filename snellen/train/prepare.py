@@ -20,7 +20,7 @@ from ..data.sample import Target
 from ..data.source import Part, Problem, SampleSet, Source
 from ..models import find_network, freeze_through, load_weights, row
 from ..models import model as build_model
-from ..nn._layout import why_contiguous
+from ..nn._limits import limits
 from ..nn.count import count_macs, count_params
 from ..tasks.compute import Compute, at_once
 from ..tasks.reading import why_whole
@@ -249,7 +249,7 @@ def of_network(facts: Facts, net: nn.Module, task: Task, *, is_own: bool) -> Fac
         layers=sum(not any(module.children()) for module in net.modules()),
         values=math.prod(shape),
         whole=why_whole(task),
-        contiguous=why_contiguous(net, shape, tried=is_own),
+        limits=limits(net, shape, tried=is_own),
     )
 
 

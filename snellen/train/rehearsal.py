@@ -25,7 +25,7 @@ def rehearse(net: nn.Module, task: Task, feed: Feed, compute: Compute) -> None:
     ready = compute.ready(task, batch)
     fed, name = tuple(ready.x.shape), type(net).__name__
     placed = compute.place(net)  # not in inference mode: its parameters could not be trained then
-    with evaluating(net), untouched_rng(), torch.inference_mode():
+    with evaluating(net), untouched_rng(), torch.inference_mode(), compute.autocast():
         try:
             out = task.infer(placed, ready)
         except Exception as error:

@@ -16,6 +16,7 @@ from ..core.cores import Neighbours, usable_cores
 from ..core.memory import free_memory
 from ..data.augment import compose
 from ..data.augment.one_pass import fits
+from ..nn._limits import Limits
 from .allocator import is_glibc
 from .recipe import Recipe
 
@@ -84,7 +85,7 @@ class Facts:
     layers: int = 0  # modules without modules of their own
     values: int = 0  # numbers that the network is fed of one sample
     whole: str = ""  # why pictures are read whole, whatever is chosen
-    contiguous: str = ""  # why the network's maps stay as they are
+    limits: Limits = field(default_factory=Limits)  # what the network does not take
 
 
 def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
@@ -113,7 +114,7 @@ def choose(recipe: Recipe, facts: Facts, machine: Machine) -> list[Choice]:
     return [
         where,
         _threads(device, tiny, machine),
-        _precision(device, tiny, machine),
+        _precision(device, tiny, machine, facts),
         _memory_format(device, tiny, facts),
         _malloc(device, tiny),
         _convolution(device, tiny, recipe, facts),
@@ -166,17 +167,19 @@ def _others(machine: Machine) -> str:
     return f"others use {machine.busy:.1f} of {machine.cores} cores"
 
 
-def _precision(device: str, tiny: bool, machine: Machine) -> Choice:
+def _precision(device: str, tiny: bool, machine: Machine, facts: Facts) -> Choice:
     if tiny:
         return Choice("amp", "off", "a tiny network gains nothing from bf16")
+    if facts.limits.fp32:
+        return Choice("amp", "off", facts.limits.fp32)
     if machine.bf16_gpu if device.startswith("cuda") else machine.bf16:
         return Choice("amp", "bf16", "matrix units for bf16; weights stay fp32")
     return Choice("amp", "off", "no bf16 units here")
 
 
 def _memory_format(device: str, tiny: bool, facts: Facts) -> Choice:
-    if facts.contiguous:
-        return Choice("channels_last", False, facts.contiguous)
+    if facts.limits.contiguous:
+        return Choice("channels_last", False, facts.limits.contiguous)
     if tiny and device != "cpu":
         return Choice("channels_last", False, "a tiny network gains nothing from it on a GPU")
     return Choice("channels_last", True, "convolutions and pooling read channels together")
@@ -190,7 +193,9 @@ def _malloc(device: str, tiny: bool) -> Choice:
 
 def _stays(recipe: Recipe, facts: Facts) -> bool:
     """Whether the maps will not lie channels last."""
-    return recipe.channels_last is False or bool(facts.contiguous and not recipe.channels_last)
+    return recipe.channels_last is False or bool(
+        facts.limits.contiguous and not recipe.channels_last
+    )
 
 
 def _convolution(device: str, tiny: bool, recipe: Recipe, facts: Facts) -> Choice:
