@@ -42,13 +42,13 @@ class Backwards(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.maps, self.head = nn.Conv2d(1, 8, 3), nn.Linear(8, 10)
+        self.maps, self.more = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 10, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         maps = self.maps(x)
         if maps.requires_grad:
             maps.register_hook(lambda grad: grad.view(-1).view_as(grad))
-        return self.head(maps.square().mean((2, 3)))
+        return self.more(maps).mean((2, 3))
 
 
 class Broken(nn.Module):
