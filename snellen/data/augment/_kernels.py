@@ -22,26 +22,31 @@ def move(
     batch, channels, height, width = x_BCHW.shape
     below = min(height, np.abs(down_B).max()) if batch else 0
     beside = min(width, np.abs(right_B).max()) if batch else 0
-    # In a black frame every row has one length, which is what the processor wants.
-    framed = np.zeros((height + 2 * below, width + 2 * beside), np.uint8)
+    # In a black frame every row has one length, which is what the processor wants; as one line,
+    # and indices without a sign, which are asked for no sign.
+    wide = width + 2 * beside
+    framed = np.zeros((height + 2 * below) * wide, np.uint8)
     for b in range(batch):
         top = below - max(-below, min(below, down_B[b]))
         left = beside - max(-beside, min(beside, right_B[b]))
+        first, step = (top + height - 1, -wide) if upset_B[b] else (top, wide)
         for c in range(channels):
             scale, black = scale_C[c], shift_C[c]
             for row in range(height):
-                old, new_bytes = x_BCHW[b, c, row], framed[below + row, beside : beside + width]
+                place = (below + row) * wide + beside
                 for i in range(width):
-                    new_bytes[i] = old[i]
+                    framed[np.uint64(place + i)] = x_BCHW[b, c, row, i]
+            place = first * wide + left
             for row in range(height):
-                old_row = top + (height - 1 - row if upset_B[b] else row)
-                old, new = framed[old_row, left : left + width], out_BCHW[b, c, row]
                 if mirrored_B[b]:
-                    for i in range(width):  # unsigned, or each index is asked for its sign
-                        new[i] = np.float32(old[np.uint64(width - 1 - i)]) * scale + black
+                    for i in range(width):
+                        old = framed[np.uint64(place + width - 1 - i)]
+                        out_BCHW[b, c, row, i] = np.float32(old) * scale + black
                 else:
                     for i in range(width):
-                        new[i] = np.float32(old[i]) * scale + black
+                        old = framed[np.uint64(place + i)]
+                        out_BCHW[b, c, row, i] = np.float32(old) * scale + black
+                place += step
 
 
 @compiled
