@@ -17,6 +17,7 @@ import json
 import sys
 import tempfile
 import warnings
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -33,6 +34,7 @@ SIZES = {  # eval, training: no stage ends at one pixel, pools that round meet o
 }  # fmt: skip
 
 
+@cache
 def load_oracles():
     """torchvision's package imports two compiled operations that no classification network uses."""
     warnings.simplefilter("ignore")
@@ -67,7 +69,9 @@ def drawn(make, generator):
 
     Where activations are cut at 6 or 3 the norms' gains are so large that many values meet the cut.
     """
-    with torch.device("meta"):
+    from snellen.core.shapes import shapes_alone
+
+    with shapes_alone():
         net = make()
     net.to_empty(device="cpu").requires_grad_(False)
     cut = any(isinstance(m, nn.ReLU6 | nn.Hardswish | nn.Hardsigmoid) for m in net.modules())
@@ -261,8 +265,9 @@ def parse(word):
 def allowed(name, changes):
     """How far rounding may lead: TOLERANCE, in proportion for networks deeper than USUAL."""
     import snellen as sn
+    from snellen.core.shapes import shapes_alone
 
-    with torch.device("meta"):
+    with shapes_alone():
         net = sn.model(name, **changes)
     layers = sum(isinstance(m, nn.Conv2d | nn.Linear) for m in net.modules())
     return TOLERANCE * max(1.0, layers / USUAL)
