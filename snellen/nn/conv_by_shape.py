@@ -31,6 +31,7 @@ PARTS = {
         "the quicker of two ways for the output and each gradient: oneDNN, or a matrix product",
     ),
 }
+WAYS = 2  # raised when one of the ways becomes quicker, so that shapes are timed anew
 LARGE_MAP = 256  # output pixels above which the library always won, so that nothing is timed
 FEW_CHANNELS = 16  # in, under which a product of windows is too thin
 TYPES = {torch.bfloat16, torch.float32}
@@ -58,7 +59,7 @@ def accelerate(net: nn.Module, *, convolutions: bool = True, norms: bool = True)
     if not isinstance(net, nn.Module):
         raise UsageError(f"sn.accelerate takes a network: an instance of nn.Module, not {net!r}")
     before = _tables(net)
-    quickest = before[0] if before else Quickest(machine_table("convolution"))
+    quickest = before[0] if before else Quickest(machine_table(f"convolution{WAYS}"))
     for module in net.modules() if convolutions else ():
         if type(module) is nn.Conv2d:
             module.__class__ = ConvByShape

