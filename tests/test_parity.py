@@ -13,7 +13,7 @@ import pytest
 from parity.check import smallest_of_each_kind
 
 SCRIPT = Path(__file__).parent / "parity" / "check.py"
-WIDE = ("tv:alexnet", "tv:vgg")  # narrower here, or their tensors take half of the time
+WIDE = ("tv:alexnet", "tv:vgg", "timm:vgg")  # narrower here, or their tensors take half of the time
 PUBLISHED = [f"tv:{name},transform_input=true" for name in ("googlenet", "inception_v3")]
 EQUAL = [n + ",hidden=32" * n.startswith(WIDE) for n in smallest_of_each_kind()] + PUBLISHED
 DIFFERENT = (  # the same weights in another network: the comparison must see it

@@ -50,7 +50,13 @@ def reference(name, hidden=None, transform_input=False):
     if library == "timm":
         import timm
 
-        return timm.create_model(plain, num_classes=7)
+        net = timm.create_model(plain, num_classes=7)
+        if hidden is not None:
+            fc1 = net.pre_logits.fc1
+            net.pre_logits.fc1 = nn.Conv2d(fc1.in_channels, hidden, fc1.kernel_size)
+            net.pre_logits.fc2 = nn.Conv2d(hidden, hidden, 1)
+            net.head.fc = nn.Linear(hidden, 7)
+        return net
     import torchvision
 
     own = plain in ("googlenet", "inception_v3")
