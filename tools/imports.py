@@ -6,6 +6,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 # A room may import itself, these, and what these may import.
@@ -118,12 +119,18 @@ def _name(path: Path, root: Path) -> str:
 
 def _imports(name: str, path: Path, package: str, names: set[str]) -> list[Import]:
     found = []
-    for node, late, typing in _walk(ast.parse(path.read_text(encoding="utf-8")), False, False):
+    for node, late, typing in _statements(path.read_text(encoding="utf-8")):
         for parts in _targets(node, name, package):
             target = _resolve(parts, names)
             if target is not None and target != name:
                 found.append(Import(name, target, node.lineno, late, typing))
     return found
+
+
+@cache
+def _statements(text: str) -> list[tuple[ast.stmt, bool, bool]]:
+    """Those of a file, read once for all that is asked of it."""
+    return list(_walk(ast.parse(text), False, False))
 
 
 def _walk(node: ast.AST, late: bool, typing: bool) -> Iterator[tuple[ast.stmt, bool, bool]]:

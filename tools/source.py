@@ -7,6 +7,7 @@ import tokenize
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from doctest import DocTestParser
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -44,19 +45,21 @@ class File:
         found = [node for node in self.tree.body if isinstance(node, Definition)]
         return [node for node in found if not node.name.startswith("_")]
 
+    @cached_property
     def quoted(self) -> set[int]:
         """The numbers of the lines that docstrings take."""
         return {number for node in ast.walk(self.tree) for number in docstring_lines(node)}
 
+    @cached_property
     def code_lines(self) -> list[str]:
         """The lines that are neither blank, nor comment, nor docstring."""
-        quoted = self.quoted()
+        quoted = self.quoted
         plain = [line for n, line in enumerate(self.lines, 1) if n not in quoted]
         return [line for line in plain if line.strip() and not line.strip().startswith("#")]
 
     def num_tokens(self) -> int:
         """Tokens of the code, without docstrings, comments and line ends."""
-        quoted = self.quoted()
+        quoted = self.quoted
         tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)
         return sum(token.type not in NO_CODE and token.start[0] not in quoted for token in tokens)
 

@@ -111,7 +111,7 @@ def touched_files(files: list[File]) -> Iterator[Row]:
 
 def resnet_lines(files: list[File]) -> Iterator[Row]:
     """Code lines of the ResNet family."""
-    count = sum(len(file.code_lines()) for file in files if file.name == "models/resnet.py")
+    count = sum(len(file.code_lines) for file in files if file.name == "models/resnet.py")
     yield Row("code lines of the ResNet family", "<= 60", str(count), 0 < count <= 60)
 
 
@@ -120,7 +120,7 @@ def duplicates(files: list[File]) -> Iterator[Row]:
     seen: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
     total = 0
     for file in files:
-        code = [re.sub(r"\s+", " ", line.strip()) for line in file.code_lines()]
+        code = [re.sub(r"\s+", " ", line.strip()) for line in file.code_lines]
         code = [x for x in code if len(x) > 3 and not x.startswith(("import ", "from ", "@"))]
         total += len(code)
         for start in range(len(code) - WINDOW + 1):
@@ -168,7 +168,7 @@ def types_and_width(files: list[File]) -> Iterator[Row]:
     functions = [(file, node) for file in files for node in file.functions()]
     bad = [file.place(node) for file, node in functions if not source.is_typed(node)]
     yield share("typed signatures", len(functions), bad)
-    counts = [(file.num_tokens(), len(file.code_lines()), file.name) for file in files]
+    counts = [(file.num_tokens(), len(file.code_lines), file.name) for file in files]
     mean = sum(tokens for tokens, _, _ in counts) / sum(lines for _, lines, _ in counts)
     dense = sorted(((t / n, name) for t, n, name in counts if n and t / n > 9), reverse=True)
     worst = tuple(f"{name}: {value:.1f}" for value, name in dense)
@@ -187,7 +187,7 @@ def checks(files: list[File]) -> Iterator[Row]:
         lacks = sorted(CHECK_PARTS - source.assigned(node.body) - cases)
         bad += [f"{file.place(node)} lacks {', '.join(lacks)}"] if lacks else []
     yield share("checks with all their parts", len(found), bad)
-    lengths = {file.name: len(file.code_lines()) for file, _ in found}
+    lengths = {file.name: len(file.code_lines) for file, _ in found}
     sizes = sorted(((size, name) for name, size in lengths.items()), reverse=True)
     middle = quantile([size for size, _ in sizes], 0.5)
     worst = tuple(f"{name}: {size}" for size, name in sizes if size > 45)
