@@ -124,3 +124,16 @@ def test_its_speed_is_measured_as_it_is(net, names, tmp_path, monkeypatch):
     rows, notes = run.bench(data=data, seconds=0.01)
     assert [row.name for row in rows] == names
     assert bool(notes) == (net is Scattered)
+
+
+def test_lazy_layers_get_their_shapes_before_anything_is_counted(tmp_path):
+    def build():
+        return nn.Sequential(nn.LazyConv2d(8, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10))
+
+    data, run = train(build(), tmp_path, quiet=True)
+    assert run.status == "finished"
+    again = sn.load(run.path, model=build())
+    one, other = (found.predict(data[0])[0].scores_K for found in (run, again))
+    assert torch.equal(one, other)
+    with pytest.raises(UsageError, match="your module Sequential raised on a batch of shape"):
+        train(nn.Sequential(nn.LazyLinear(4), nn.Linear(3, 10)), tmp_path)

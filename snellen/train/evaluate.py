@@ -1,7 +1,6 @@
 """How good a network is on a part of the data: one pass, eval mode, no gradients."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.sample import Batch, Prediction, Target
-from ..tasks.compute import Compute
+from ..tasks.compute import Compute, evaluating
 from ..tasks.task import Metric, Task
 from .feed import Feed
 
@@ -77,15 +76,3 @@ class _Answer(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """x_BCHW -> the stored output."""
         return self.out
-
-
-@contextmanager
-def evaluating(net: nn.Module) -> Iterator[None]:
-    """Eval mode inside, every module's own mode again after."""
-    modes = [(module, module.training) for module in net.modules()]
-    net.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -24,6 +24,7 @@ from ..nn._limits import limits
 from ..nn.count import count_macs, count_params
 from ..tasks.compute import Compute, at_once
 from ..tasks.reading import why_whole
+from ..tasks.settle import settle
 from ..tasks.task import Task
 from .feed import Feed, order
 from .held import encode
@@ -174,7 +175,7 @@ def make_task(recipe: Recipe, source: Source, spec: dict[str, Any] | None) -> Ta
 def make_net(recipe: Recipe, task: Task, own: nn.Module | None) -> tuple[nn.Module, dict[str, Any]]:
     """The network, and what a checkpoint needs to build it again."""
     if own is not None:
-        return task.build(own), {"name": None, "class": type(own).__qualname__}
+        return task.build(settle(own, task)), {"name": None, "class": type(own).__qualname__}
     inputs, outputs = task.inputs(), task.num_outputs()
     if outputs == 0:
         return task.build(None), {"name": None, "class": type(task).__qualname__}

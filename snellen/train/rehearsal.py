@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from ..core.errors import UsageError
 from ..core.seeds import untouched_rng
-from ..tasks.compute import Compute
+from ..tasks.compute import Compute, evaluating
+from ..tasks.settle import refused
 from ..tasks.task import Task
-from .evaluate import evaluating
 from .feed import Feed
 
 ROWS = 2
@@ -29,11 +29,7 @@ def rehearse(net: nn.Module, task: Task, feed: Feed, compute: Compute) -> None:
         try:
             out = task.infer(placed, ready)
         except Exception as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else ""
-            raise UsageError(
-                f"your module {name} raised on a batch of shape {fed} (float32): "
-                f"{type(error).__name__}: {first}"
-            ) from error
+            raise refused(net, fed, error) from error
     wanted = task.answer(fed)
     if wanted and _shape(out) != wanted:
         raise UsageError(
