@@ -60,7 +60,7 @@ def train_on_a_spoilt_image(seed: int) -> sn.Run:
 
 def train_too_fast(seed: int) -> sn.Run:
     """The recipe, two epochs, its learning rate times 1000."""
-    return sn.train(recipe=RECIPE, name="demo-lr", quiet=True, seed=seed, epochs=2, lr=200.0)
+    return sn.train(recipe=RECIPE, name="demo-lr", quiet=True, seed=seed, epochs=2, lr=300.0)
 
 
 def show(run: sn.Run) -> None:
