@@ -1,6 +1,5 @@
 """The Python face: `train`, `load` and the Run that both return."""
 
-import copy
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -86,8 +85,7 @@ class Run:
         recipe = plan_of(self.config).recipe
         compute = Compute.of(recipe.device, recipe.amp, recipe.channels_last) if (
             is_here(recipe.device)) else Compute.of("cpu")  # fmt: skip
-        net = copy.deepcopy(self._model)
-        return restore(self.folder.best, net, compute, decoding=recipe.decoding)
+        return restore(self.folder.best, self._model, compute, decoding=recipe.decoding)
 
     def predict(self, images: Any) -> list[Prediction]:
         """Paths, pictures or arrays -> a prediction each; of a folder, one for each picture in it,

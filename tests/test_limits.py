@@ -1,13 +1,18 @@
 """What a user's own network does not take of speed is seen before it trains, and left out."""
 
+import threading
+
 import pytest
 import torch
 from torch import nn
 
 import snellen as sn
 from snellen.core.errors import UsageError
-from snellen.nn._limits import UNASKED, limits
+from snellen.nn import _limits
+from snellen.nn._limits import NO_MAPS, Limits, limits
 from snellen.serve import bench
+from snellen.tasks.classify import Classify
+from snellen.tasks.settle import settle
 from snellen.train import speed
 
 
@@ -62,14 +67,44 @@ class Broken(nn.Module):
         raise ValueError("no")
 
 
+class Noisy(nn.Module):
+    """Draws, is listened to, and raises under bf16 only where it is judged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps, self.drop, self.head = nn.Conv2d(1, 8, 3), nn.Dropout(), nn.Linear(8, 10)
+        self.heard: list[str] = []
+        self.register_forward_hook(lambda *_: self.heard.append("forward"))
+        self.register_full_backward_hook(lambda *_: self.heard.append("backward"))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        means = self.drop(self.maps(x).mean((2, 3)))
+        if not self.training:
+            means = torch.zeros(len(x), 8).scatter(1, torch.arange(8).expand_as(means), means)
+        return self.head(means)
+
+
+class Locked(nn.Module):
+    """Runs, and cannot be copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps, self.head, self.lock = nn.Conv2d(1, 8, 3), nn.Linear(8, 10), threading.Lock()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.maps(x).mean((2, 3)))
+
+
 @pytest.mark.parametrize(
     ("net", "contiguous", "fp32"),
     [
-        (Viewed(), "x.flatten(1)", ""),
-        (Backwards(), "x.flatten(1)", ""),
-        (Scattered(), "", "raises under bf16: scatter()"),
+        (Viewed(), "raises so: view size is not compatible", ""),
+        (Backwards(), "raises so: view size is not compatible", ""),
+        (Scattered(), "", "raises so: scatter()"),
+        (Noisy(), "", "raises so: scatter()"),
         (Broken(), "", ""),
-        (nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), UNASKED, ""),
+        (Locked(), "", ""),
+        (nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), NO_MAPS, ""),
         (sn.model("resnet8_w32", classes=10, imgsz=8, channels=1), "", ""),
     ],
 )
@@ -82,6 +117,51 @@ def test_what_a_network_does_not_take(net, contiguous, fp32):
     assert bool(fp32) == bool(found.fp32)
     assert all(p.grad is None and p.is_contiguous() for p in net.parameters())
     assert torch.equal(drawn, torch.get_rng_state())
+    assert not getattr(net, "heard", [])
+
+
+def test_what_nobody_wants_is_not_tried(monkeypatch):
+    asked = []
+    monkeypatch.setattr(_limits, "_raised", lambda *a, last=False, bf16=False, training:
+                        asked.append((last, bf16)) or "")  # fmt: skip
+    assert limits(Viewed(), (1, 8, 8), last=False, bf16=False) == Limits()
+    assert asked == []
+    limits(Viewed(), (1, 8, 8), last=False)
+    limits(nn.Linear(2, 2), (1, 8, 8))
+    assert asked == [(False, True), (False, True)]
+
+
+def test_what_raises_in_both_alone_is_kept_from_both(monkeypatch):
+    monkeypatch.setattr(_limits, "_raised", lambda *a, last=False, bf16=False, training:
+                        "no" if last and bf16 else "")  # fmt: skip
+    assert limits(Viewed(), (1, 8, 8)) == Limits("the network raises so: no")
+
+
+def test_a_judged_network_is_asked_for_its_answer_alone():
+    class Split(Scattered):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) if self.training else self.head(self.maps(x).mean((2, 3)))
+
+    assert limits(Split(), (1, 8, 8)).fp32
+    assert limits(Split(), (1, 8, 8), training=False) == Limits()
+
+
+@pytest.mark.parametrize("typed", [{"speed": "off"}, {"amp": "off", "channels_last": False}])
+def test_a_network_is_not_tried_where_nothing_is_chosen(typed, tmp_path, monkeypatch):
+    def tried(*args, last=False, bf16=False, training):
+        raise AssertionError("a network was tried")
+
+    monkeypatch.setattr(_limits, "_raised", tried)
+    _, run = train(Viewed(), tmp_path, quiet=True, **typed)
+    assert run.status == "finished"
+
+
+def test_by_shape_is_refused_with_the_reason(tmp_path):
+    with pytest.raises(UsageError, match="and the network raises so: view size is not"):
+        train(Viewed(), tmp_path, convolution="by_shape")
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    with pytest.raises(UsageError, match=f"and {NO_MAPS}"):
+        train(flat, tmp_path, convolution="by_shape")
 
 
 def train(net, folder, **typed):
@@ -94,8 +174,8 @@ def train(net, folder, **typed):
 @pytest.mark.parametrize(
     ("net", "words"),
     [
-        (Viewed, "channels_last=False: the network raises so; write x.flatten(1)"),
-        (Scattered, "amp=off: the network raises under bf16: scatter()"),
+        (Viewed, "channels_last=False: the network raises so: view size is not compatible"),
+        (Scattered, "amp=off: the network raises so: scatter()"),
     ],
 )
 def test_it_is_trained_as_it_is_and_told_why(net, words, tiny, tmp_path, capsys, monkeypatch):
@@ -109,9 +189,9 @@ def test_it_is_trained_as_it_is_and_told_why(net, words, tiny, tmp_path, capsys,
 
 
 def test_what_is_typed_all_the_same_is_refused_in_one_line(tmp_path):
-    with pytest.raises(UsageError, match="your module Viewed raised on a batch"):
+    with pytest.raises(UsageError, match=r"your module Viewed raised .*, channels_last=yes: "):
         train(Viewed(), tmp_path, channels_last=True)
-    with pytest.raises(UsageError, match="your module Scattered raised on a batch"):
+    with pytest.raises(UsageError, match=r"your module Scattered raised .*, amp=bf16"):
         train(Scattered(), tmp_path, amp="bf16")
 
 
@@ -128,7 +208,8 @@ def test_its_speed_is_measured_as_it_is(net, names, tmp_path, monkeypatch):
 
 def test_lazy_layers_get_their_shapes_before_anything_is_counted(tmp_path):
     def build():
-        return nn.Sequential(nn.LazyConv2d(8, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10))
+        norms = nn.LazyConv2d(8, 3), nn.LazyBatchNorm2d(), nn.ReLU()
+        return nn.Sequential(*norms, nn.Flatten(), nn.LazyLinear(10))
 
     data, run = train(build(), tmp_path, quiet=True)
     assert run.status == "finished"
@@ -137,3 +218,30 @@ def test_lazy_layers_get_their_shapes_before_anything_is_counted(tmp_path):
     assert torch.equal(one, other)
     with pytest.raises(UsageError, match="your module Sequential raised on a batch of shape"):
         train(nn.Sequential(nn.LazyLinear(4), nn.Linear(3, 10)), tmp_path)
+
+
+def test_lazy_layers_are_settled_without_another_trace():
+    task = Classify({"classes": ["a"], "inputs": {"channels": 1, "height": 8, "width": 8,
+                                                  "mean": [0.5], "std": [0.25]}})  # fmt: skip
+    net = settle(nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d()).double(), task)
+    assert net[0].weight.dtype == torch.float64
+    assert int(net[1].num_batches_tracked) == 0
+    assert net.training
+
+    class Aux(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.main, self.aux = nn.LazyLinear(2), nn.LazyLinear(2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.aux(self.main(x)) if self.training else self.main(x)
+
+    with pytest.raises(UsageError, match=r"aux\.weight, aux\.bias of your module Aux got no shape"):
+        settle(Aux(), task)
+
+
+def test_a_network_that_cannot_be_copied_is_trained_and_refused_by_name(tmp_path):
+    data, run = train(Locked(), tmp_path, quiet=True)
+    assert run.status == "finished"
+    with pytest.raises(UsageError, match="your module Locked cannot be copied"):
+        run.predict(data[0])

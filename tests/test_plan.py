@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from snellen.core import registry
 from snellen.core.errors import UsageError
+from snellen.nn._limits import Limits
 from snellen.tasks.compute import pick_device
 from snellen.tasks.detect import Detect
 from snellen.tasks.reading import near, why_whole
@@ -230,16 +231,35 @@ def test_what_would_do_nothing_is_refused(typed, words, monkeypatch):
     machine = Machine(cores=2, busy=0.0, bf16=False, cuda=False, free_bytes=1 << 34)
     facts = Facts(99, macs=1000)
     done = resolve(Recipe().change(**typed), typed, facts).then(facts, machine).recipe
-    idle.refuse_powerless(done, {})
+    idle.refuse_powerless(done, {}, facts)
     with pytest.raises(UsageError, match=words):
-        idle.refuse_powerless(done, typed)
+        idle.refuse_powerless(done, typed, facts)
 
 
-def test_by_shape_takes_channels_last_with_it_in_a_tiny_net():
-    machine = Machine(cores=2, busy=0.0, bf16=False, cuda=False, free_bytes=1 << 34)
-    facts = Facts(99, macs=1000)
-    plan = resolve(Recipe(convolution="by_shape"), {}, facts).then(facts, machine)
-    assert plan.recipe.channels_last is True
+@pytest.mark.parametrize(
+    ("macs", "cuda", "limits", "last"),
+    [
+        (1000, False, Limits(), True),
+        (1000, True, Limits(), False),
+        (10**10, True, Limits(), True),
+        (10**10, False, Limits(), True),
+        (10**10, False, Limits("it raises"), False),
+    ],
+)
+def test_maps_lie_channels_last_where_that_gains_and_runs(macs, cuda, limits, last):
+    machine = Machine(2, 0.0, bf16=True, cuda=cuda, free_bytes=1 << 34, numba=True)
+    facts = Facts(50_000, macs=macs, limits=limits)
+    done = resolve(Recipe(epochs=9), {}, facts).then(facts, machine).recipe
+    assert done.channels_last is last
+    by_shape = last and not cuda and macs > 1000
+    assert (done.convolution, done.norm) == (("by_shape",) * 2 if by_shape else ("library",) * 2)
+
+
+@pytest.mark.parametrize(("limits", "amp"), [(Limits(), "bf16"), (Limits(fp32="no"), "off")])
+def test_a_network_that_raises_under_bf16_stays_in_fp32(limits, amp):
+    machine = Machine(2, 0.0, bf16=True, cuda=False, free_bytes=1 << 34)
+    facts = Facts(50_000, macs=10**10, limits=limits)
+    assert resolve(Recipe(), {}, facts).then(facts, machine).recipe.amp == amp
 
 
 @pytest.mark.parametrize(
@@ -262,4 +282,4 @@ def test_the_choice_of_decoding_is_what_is_done(kind):
     if done.recipe.decoding == "whole":
         assert f"decoding=whole (task={kind.name} has targets in the pixels)" in done.lines()[-1]
         with pytest.raises(UsageError, match=f"decoding=near would do nothing: task={kind.name}"):
-            idle.refuse_powerless(done.recipe, {"decoding": "near"}, whole=facts.whole)
+            idle.refuse_powerless(done.recipe, {"decoding": "near"}, facts)

@@ -88,8 +88,8 @@ def contenders(
     task, net = predictor.task, plain_net(predictor)
     asks: dict[str, Ask] = {EAGER: eager(net, task, Compute.of("cpu"))}
     inputs = task.inputs()
-    known = limits(net, (inputs.channels, inputs.height, inputs.width))
-    last, notes = not known.contiguous, [known.fp32] if known.fp32 else []
+    known = limits(net, (inputs.channels, inputs.height, inputs.width), training=False)
+    last, notes = not known.contiguous, [f"bf16: {known.fp32}"] if known.fp32 else []
     if not known.fp32:
         name = "eager bf16 channels_last" if last else "eager bf16"
         asks[name] = eager(plain_net(predictor), task, Compute.of("cpu", "bf16", last))

@@ -21,7 +21,7 @@ from ..tasks.compute import Compute, at_once
 from ..tasks.objects import objects
 from ..tasks.overlay import map_picture
 from ..tasks.reading import near
-from ..tasks.settle import settle
+from ..tasks.settle import own_copy
 from ..tasks.task import Task
 from ..train import checkpoint
 from .names import Names
@@ -161,7 +161,7 @@ def restore(
             f"{path.parent.parent} was trained with your own module {how.get('class')}; "
             f"give it: sn.load({str(path.parent.parent)!r}, model=net)"
         )
-    net = task.build(build_model(**how) if model is None else settle(model, task))
+    net = task.build(build_model(**how) if model is None else own_copy(model, task))
     checkpoint.fit_into(net, weights)
     return Predictor(net, task, compute or Compute.of("cpu"), decoding=decoding)
 

@@ -8,7 +8,7 @@ from ..core.errors import UsageError
 from ..optim.by_name import OPTIMISERS
 from ..optim.schedules import DECAYS
 from .recipe import Recipe
-from .speed import can_compile
+from .speed import Facts, can_compile
 
 
 def refuse_idle(recipe: Recipe, typed: Mapping[str, Any]) -> None:
@@ -46,23 +46,23 @@ def _refuse_uncompiled(augment: str | None) -> None:
         )
 
 
-def refuse_powerless(done: Recipe, typed: Mapping[str, Any], *, whole: str = "") -> None:
-    """Raise UsageError where a typed way to compute has no effect on this machine or beside what
-    else is done; `done` has no blank, `whole` is why pictures are read whole.
+def refuse_powerless(done: Recipe, typed: Mapping[str, Any], facts: Facts) -> None:
+    """Raise UsageError where a typed way to compute has no effect on this machine, on this network
+    or beside what else is done; `done` has no blank.
     """
-    if typed.get("decoding") == "near" and whole:
-        raise UsageError(f"decoding=near would do nothing: {whole}; leave it out")
+    if typed.get("decoding") == "near" and facts.whole:
+        raise UsageError(f"decoding=near would do nothing: {facts.whole}; leave it out")
     if typed.get("amp") == "fp16" and (done.device or "cpu") == "cpu":
         raise UsageError(
             "amp=fp16 is for a GPU: on a processor no loss is scaled, so small gradients would "
             "become 0; take amp=bf16, or leave it out"
         )
     for name in ("convolution", "norm"):
-        if typed.get(name) == "by_shape" and (why := _in_its_way(name, done)):
+        if typed.get(name) == "by_shape" and (why := _in_its_way(name, done, facts)):
             raise UsageError(f"{name}=by_shape {why}, or leave it out")
 
 
-def _in_its_way(name: str, done: Recipe) -> str:
+def _in_its_way(name: str, done: Recipe, facts: Facts) -> str:
     """Why by_shape would change nothing, and what to do."""
     if name == "norm" and not is_here():
         return "needs numba, which is not installed: pip install 'snellen[fast]'"
@@ -71,5 +71,6 @@ def _in_its_way(name: str, done: Recipe) -> str:
     if done.compile:
         return "does nothing beside compile=yes, which chooses for itself: take compile=no"
     if not done.channels_last:
-        return "needs channels_last=yes, which is off here"
+        why = facts.limits.contiguous
+        return f"needs channels_last=yes, and {why or 'that was turned off'}: change this"
     return ""

@@ -20,7 +20,7 @@ from ..data.sample import Target
 from ..data.source import Part, Problem, SampleSet, Source
 from ..models import find_network, freeze_through, load_weights, row
 from ..models import model as build_model
-from ..nn._limits import limits
+from ..nn._limits import Limits, limits, without_maps
 from ..nn.count import count_macs, count_params
 from ..tasks.compute import Compute, at_once
 from ..tasks.reading import why_whole
@@ -93,9 +93,11 @@ def prepare(
     if before is None and plan.recipe.weights is not None:
         load(net, plan.recipe.weights, note)
     freeze(net, plan.recipe.freeze)
-    facts = of_network(facts, net, task, is_own=own is not None)
+    facts = of_network(facts, net, task)
+    if own is not None:
+        facts = tried(facts, net, task, plan, machine)
     plan = plan.then(facts, machine)
-    refuse_powerless(plan.recipe, typed, whole=facts.whole)
+    refuse_powerless(plan.recipe, typed, facts)
     plan = plan.filled([home(source, task, plan.recipe, machine)])
     done = plan.recipe
     compute = Compute.of(done.device, done.amp, done.channels_last)
@@ -234,7 +236,7 @@ def freeze(net: nn.Module, prefix: str | None) -> None:
         parameter.requires_grad_(name not in still)
 
 
-def of_network(facts: Facts, net: nn.Module, task: Task, *, is_own: bool) -> Facts:
+def of_network(facts: Facts, net: nn.Module, task: Task) -> Facts:
     """The facts with what the speed policy must know of a network."""
     inputs = task.inputs()
     shape = (inputs.channels, inputs.height, inputs.width)
@@ -250,8 +252,17 @@ def of_network(facts: Facts, net: nn.Module, task: Task, *, is_own: bool) -> Fac
         layers=sum(not any(module.children()) for module in net.modules()),
         values=math.prod(shape),
         whole=why_whole(task),
-        limits=limits(net, shape, tried=is_own),
+        limits=Limits(without_maps(net)),
     )
+
+
+def tried(facts: Facts, net: nn.Module, task: Task, plan: Plan, machine: Machine) -> Facts:
+    """The facts with what the user's network does not take of what would be chosen for it."""
+    inputs, blank, would = task.inputs(), plan.recipe, plan.then(facts, machine).recipe
+    last = blank.channels_last is None and bool(would.channels_last)
+    bf16 = blank.amp is None and would.amp == "bf16"
+    shape = (inputs.channels, inputs.height, inputs.width)
+    return replace(facts, limits=limits(net, shape, last=last, bf16=bf16))
 
 
 def check_round_trip(task: Task, part: SampleSet, problems: Sequence[Problem] = ()) -> str:

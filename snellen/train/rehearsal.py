@@ -29,13 +29,20 @@ def rehearse(net: nn.Module, task: Task, feed: Feed, compute: Compute) -> None:
         try:
             out = task.infer(placed, ready)
         except Exception as error:
-            raise refused(net, fed, error) from error
+            raise refused(net, fed, error, _how(compute)) from error
     wanted = task.answer(fed)
     if wanted and _shape(out) != wanted:
         raise UsageError(
             f"your module {name} gave {_said(out)} for a batch of shape {fed}; {wanted[1]} classes "
             f"need logits of shape {wanted}: mend its last layer"
         )
+
+
+def _how(compute: Compute) -> str:
+    kind = "fp16" if compute.amp == torch.float16 else "bf16"
+    words = [f"amp={kind}"] if compute.amp is not None else []
+    words += ["channels_last=yes"] if compute.channels_last else []
+    return f", {' and '.join(words)}" if words else ""
 
 
 def _shape(out: Any) -> tuple[int, ...] | None:
