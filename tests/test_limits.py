@@ -85,7 +85,7 @@ class Noisy(nn.Module):
 
 
 class Locked(nn.Module):
-    """Runs, and cannot be copied."""
+    """Holds what cannot be copied."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -238,10 +238,3 @@ def test_lazy_layers_are_settled_without_another_trace():
 
     with pytest.raises(UsageError, match=r"aux\.weight, aux\.bias of your module Aux got no shape"):
         settle(Aux(), task)
-
-
-def test_a_network_that_cannot_be_copied_is_trained_and_refused_by_name(tmp_path):
-    data, run = train(Locked(), tmp_path, quiet=True)
-    assert run.status == "finished"
-    with pytest.raises(UsageError, match="your module Locked cannot be copied"):
-        run.predict(data[0])

@@ -81,13 +81,15 @@ def _raised(
             if last:
                 twin, x = channels_last(twin), x.contiguous(memory_format=torch.channels_last)
             if training:
+                twin.train()  # not chained: a user's own may return nothing
                 with autocast():
-                    found = tree_leaves(twin.train()(x))
+                    found = tree_leaves(twin(x))
                 sums = [t.float().sum() for t in found if isinstance(t, Tensor) and t.requires_grad]
                 if sums:
                     torch.stack(sums).sum().backward()
+            twin.eval()
             with autocast(), torch.no_grad():
-                twin.eval()(x)
+                twin(x)
         except Exception as error:  # whatever a user's network raises, copied or run
             return (str(error).strip() or type(error).__name__).splitlines()[0]
     return ""

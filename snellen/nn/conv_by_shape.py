@@ -20,7 +20,7 @@ from ._layout import channels_last
 from ._traced import as_plain, is_traced, unchosen
 from .depthwise import lacking, roomy_gradient, spread_gradient
 from .im2col import Geometry, Pair, input_gradient, matrix_conv, weight_gradient
-from .norm_by_shape import NormByShape, fuse_norms
+from .norm_by_shape import InTurn, NormByShape, fuse_norms
 from .quickest import Quickest, machine_table
 
 PARTS = {
@@ -67,6 +67,15 @@ def accelerate(net: nn.Module, *, convolutions: bool = True, norms: bool = True)
     if norms:
         fuse_norms(net, quickest)
     return channels_last(net)
+
+
+def slowed(net: nn.Module) -> None:
+    """Take back, in place, what `accelerate` did to the classes of a network."""
+    for module in net.modules():
+        plain = {ConvByShape: nn.Conv2d, NormByShape: nn.BatchNorm2d, InTurn: nn.Sequential}
+        if type(module) in plain:
+            module.__class__ = plain[type(module)]
+            vars(module).pop("quickest", None)
 
 
 def choices(net: nn.Module) -> dict[str, bool]:

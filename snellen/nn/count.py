@@ -33,6 +33,7 @@ PARTS = {
         "003",
     ),
 }
+OWN = frozenset(vars(nn.Module()))  # attributes that every module has
 DOCTOR = "snellen.doctor."  # modules whose hooks look on and change nothing
 SMALL_NET, SMALL_IMAGE = 1_000_000, 64 * 64  # parameters and pixels of which a try takes 0.1 s
 
@@ -56,7 +57,8 @@ def count_macs(net: nn.Module, input: Shape) -> int:
     >>> count_macs(nn.Conv2d(3, 8, 3, padding=1), (3, 10, 10))
     21600
     """
-    net = probe_copy(net, math.prod(input[1:])).eval()
+    net = probe_copy(net, math.prod(input[1:]))
+    net.eval()  # not chained: a user's own `eval` may return nothing
     counts: list[int] = []
     for layer in net.modules():
         if is_leaf(layer):
@@ -78,7 +80,8 @@ def layers(net: nn.Module, input: Shape) -> list[dict[str, Any]]:
     >>> layers(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)), (1, 8, 8))[1]["receptive_field"]
     4
     """
-    net = meta_copy(net).eval()
+    net = meta_copy(net)
+    net.eval()
     table: list[dict[str, Any]] = []
     with torch.no_grad(), Reach(input[1:]) as reach:
         for name, layer in net.named_modules():
@@ -125,7 +128,9 @@ def meta_copy(net: nn.Module) -> nn.Module:
 
 
 def _unwatched(net: nn.Module) -> dict[int, Any]:
-    """What a deepcopy takes in the place of hooks: the doctor's stay with the net he watches."""
+    """What a deepcopy takes in the place of hooks: the doctor's stay with the net he watches; and
+    of attributes that cannot be copied: results that a user's network keeps, locks, queues.
+    """
     memo: dict[int, Any] = {}
     for module in net.modules():
         for hooks in (module._forward_hooks, module._forward_pre_hooks):
@@ -133,7 +138,21 @@ def _unwatched(net: nn.Module) -> dict[int, Any]:
             if any(home.startswith(DOCTOR) for home in homes.values()):
                 others = {k: h for k, h in hooks.items() if not homes[k].startswith(DOCTOR)}
                 memo[id(hooks)] = type(hooks)(others)
+        for name, value in vars(module).items():
+            if name not in OWN:
+                _settle(value, memo)
     return memo
+
+
+def _settle(value: Any, memo: dict[int, Any]) -> None:
+    """Add what stands for an attribute, or for tensors in it, where a deepcopy would raise."""
+    for tensor in tree_leaves(value):
+        if isinstance(tensor, Tensor) and tensor.grad_fn is not None:
+            memo[id(tensor)] = tensor.detach()
+    try:
+        copy.deepcopy(value, dict(memo))
+    except Exception:  # of any kind: it is shared
+        memo[id(value)] = value
 
 
 def _recorder(name: str, table: list[dict[str, Any]], reach: Reach) -> Any:

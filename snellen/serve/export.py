@@ -3,7 +3,6 @@
 write in a folder of its own -> open again -> compare on 64 pictures -> score -> move into place
 """
 
-import copy
 import math
 import os
 import shutil
@@ -23,6 +22,7 @@ from ..core.files import write_together
 from ..data.inputs import Inputs
 from ..data.sample import Sample
 from ..data.source import SampleSet
+from ..nn.count import unwatched_copy
 from ..tasks.compute import Compute
 from ..tasks.task import Task
 from ..version import __version__
@@ -173,7 +173,9 @@ def spread(part: SampleSet, count: int) -> list[Sample]:
 
 def plain_net(predictor: Predictor) -> nn.Module:
     """A copy of the network on the processor, fp32, for inference."""
-    return copy.deepcopy(predictor.net).cpu().float().eval().requires_grad_(False)
+    net = unwatched_copy(predictor.net).cpu().float()
+    net.eval()
+    return net.requires_grad_(False)
 
 
 def graph_of(predictor: Predictor, wish: Wish, run: str, samples: Samples) -> Graph:

@@ -47,7 +47,8 @@ class Predictor:
         prepares: bool = True,
         decoding: str | None = None,
     ) -> None:
-        self.net, self.task, self.compute = compute.place(net).eval(), task, compute
+        self.net, self.task, self.compute = compute.place(net), task, compute
+        self.net.eval()  # not chained: a user's own may return nothing
         self.prepares, self.decoding = prepares, decoding or "whole"
         self._near = near(task, decoding)
 

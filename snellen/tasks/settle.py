@@ -1,6 +1,5 @@
 """Lazy layers of a user's network get their shapes before anything is counted or loaded."""
 
-import copy
 from itertools import chain
 
 import torch
@@ -8,7 +7,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from ..core.errors import UsageError, shortlist
-from ..nn.count import device_of, dtype_of
+from ..nn.count import device_of, dtype_of, unwatched_copy
 from .compute import evaluating
 from .task import Task
 
@@ -38,14 +37,10 @@ def settle(net: nn.Module, task: Task) -> nn.Module:
 
 
 def own_copy(net: nn.Module, task: Task) -> nn.Module:
-    """A copy of the user's network, to hold other weights; raises UsageError where none can be."""
-    try:
-        return copy.deepcopy(settle(net, task))
-    except (TypeError, RuntimeError) as error:
-        raise UsageError(
-            f"your module {type(net).__name__} cannot be copied, to hold the weights of the run: "
-            f"{(str(error).splitlines() or [''])[0]}"
-        ) from error
+    """A copy of the user's network, to hold other weights; raises UsageError where it is none."""
+    if not isinstance(net, nn.Module):
+        raise UsageError(f"model= takes the network itself, an nn.Module, not {net!r}")
+    return unwatched_copy(settle(net, task))
 
 
 def refused(net: nn.Module, fed: tuple[int, ...], error: Exception, how: str = "") -> UsageError:

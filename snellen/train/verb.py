@@ -23,6 +23,7 @@ from ..doctor.finding import Finding
 from ..doctor.report import text as findings_text
 from . import checkpoint
 from .finish import finish, write_findings
+from .lent import lent
 from .logbook import Logbook, cut_back, plan_of, read_config, write_config, write_surroundings
 from .prepare import Job, Note, prepare, read_source, readable, task_kind
 from .recipe import Recipe, parse, resolve_name
@@ -50,12 +51,19 @@ def train(data: Any, own: nn.Module | None, settings: Mapping[str, Any]) -> Path
         typed["data"], data = str(data), None
     say = _Say(quiet)
     _weigh_threads(typed.get("threads"), say)
+    if resume is not None and name is not None:
+        raise UsageError(f"resume={resume} and recipe={name} cannot both be said")
+    with lent(own):
+        return _trained(resume, name, typed, {"data": data, "model": own}, say)
+
+
+def _trained(
+    resume: Any, name: Any, typed: dict[str, Any], given: dict[str, Any], say: "_Say"
+) -> Path:
     if resume is not None:
-        if name is not None:
-            raise UsageError(f"resume={resume} and recipe={name} cannot both be said")
-        session = resumed(resume, typed, {"data": data, "model": own}, say)
+        session = resumed(resume, typed, given, say)
     else:
-        session = fresh(name, typed, {"data": data, "model": own}, say)
+        session = fresh(name, typed, given, say)
     findings: tuple[Finding, ...] = ()
     try:
         session.train()
