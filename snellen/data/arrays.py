@@ -43,7 +43,7 @@ def from_numbers(x: Any, y: Any, task: str, *, name: str = "arrays") -> Source:
     tensor([0.5000, 3.0000])
     """
     x_NCHW = images_tensor(x, name)
-    rows = as_tensor(np.asarray(y) if isinstance(y, list | tuple) else y, f"{name}: the numbers")
+    rows = as_tensor(y, f"{name}: the numbers")
     rows = rows.float()[:, None] if rows.ndim == 1 else rows.float()
     if rows.ndim != 2 or len(rows) != len(x_NCHW):
         raise DataError(
@@ -92,7 +92,10 @@ def label_values(y: Any, name: str) -> np.ndarray:
     """Labels as they come -> values_N: whole numbers or words; one-hot rows become numbers."""
     if isinstance(y, Tensor):
         y = y.detach().cpu().numpy()
-    values = np.asarray(y)
+    try:
+        values = np.asarray(y)
+    except ValueError as error:  # ragged rows
+        raise DataError(f"{name}: labels differ in size; one a picture is wanted") from error
     if values.dtype == object:
         values = _words(values, name)
     if values.ndim == 2 and values.shape[1] == 1:
@@ -100,10 +103,22 @@ def label_values(y: Any, name: str) -> np.ndarray:
     if values.ndim == 2 and is_one_hot(values):
         values = values.argmax(1)
     if values.ndim != 1:
-        raise DataError(f"{name}: labels have shape {values.shape}; one a picture is wanted")
+        raise DataError(f"{name}: labels have shape {values.shape}; {wanted(values.ndim - 1)}")
     if values.dtype.kind == "f":
         values = _whole(values, name)
     return values.astype(np.int64) if values.dtype.kind in "bui" else values.astype(str)
+
+
+def wanted(axes: int) -> str:
+    """What a label should have been, and what one of so many axes asks for.
+
+    >>> wanted(2)
+    'one class a picture is wanted; a class for each pixel: task=segment'
+    """
+    do = {1: "numbers: task=regress, yes or no of each: task=tag",
+          2: "a class for each pixel: task=segment"}  # fmt: skip
+    other = "an image there: (image, label) is the order"
+    return f"one class a picture is wanted; {do.get(axes, other)}"
 
 
 def _wrong_shape(x: Tensor, name: str) -> str:
@@ -135,6 +150,6 @@ def _whole(values: np.ndarray, name: str) -> np.ndarray:
     if len(bad):
         raise DataError(
             f"{name}: label {bad[0]} is {values[bad[0]]}, no whole number "
-            f"({len(bad)} such); a class for each picture is wanted"
+            f"({len(bad)} such); a class for each picture is wanted; numbers: task=regress"
         )
     return values.astype(np.int64)

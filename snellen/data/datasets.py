@@ -5,42 +5,51 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Subset, TensorDataset
+from torch.utils.data import Subset
 
 from ..core.errors import DataError
 from ..core.seeds import untouched_rng
-from .arrays import from_arrays, label_values
+from .arrays import label_values, wanted
 from .classes import number_labels
+from .numbered import from_number_dataset
 from .pixels import image_tensor, is_counted, within_bytes
-from .sets import DatasetSet
-from .source import Problem, Source
+from .sets import DatasetSet, item_of, place_of
+from .source import Part, Problem, Source
 
+FEW = 6  # rows that are named one by one
 LOOKS = 16  # items read beforehand, spread over the set, and one of each of so many labels
 
 
-def from_dataset(dataset: Any) -> Source:
-    """A torch Dataset of (image, label) -> Source; labels come from `.targets` or one reading.
+def from_dataset(dataset: Any, *, numbers: str = "") -> Source:
+    """A torch Dataset of (image, label) -> Source; labels come from `.targets` or one reading,
+    which leaves out and lists what raises. `numbers` is a task of (image, numbers), tag or regress.
 
     `.targets` and `.labels` are believed where some items say the same; a target_transform, or
     a __getitem__ that thinks otherwise, is what is trained on.
     """
     name = type(dataset).__name__
-    if isinstance(dataset, TensorDataset) and len(dataset.tensors) == 2:
-        return from_arrays(*dataset.tensors, name=name)
     if not hasattr(dataset, "__len__"):
         raise DataError(f"{name} has no length; a data set with __len__ and [i] is wanted")
     if not len(dataset):
         raise DataError(f"{name} is empty")
-    said, names = _told(dataset), _class_names(dataset)
+    said = None if numbers else _told(dataset)
+    names, rows = _class_names(dataset), list(range(len(dataset)))
     with untouched_rng():
         items = _looked_at(dataset, said)
-        row = None if said is None else _contradiction(items, said, names)
-        problems = () if row is None else (_differs(name, row, said[row], items[row][1]),)
+        if numbers:
+            return from_number_dataset(dataset, numbers, as_bytes=_hold_bytes(items))
+        row, problems = None, tuple[Problem, ...]()
+        if said is not None and (row := _contradiction(items, said, names)) is not None:
+            problems = (_differs(name, row, said[row], items[row][1]),)
         if said is None or row is not None:
-            said, names = _read(dataset, name), names if said is None else None
-    labels_N, classes, more = number_labels(label_values(said, name), names, name)
+            names = names if said is None else None
+            rows, said, lost = _read(dataset, name)
+            problems += lost
+    found, classes, more = number_labels(label_values(said, name), names, name)
+    labels_N = torch.full((len(dataset),), -1).index_copy(0, torch.tensor(rows), found)
     part = DatasetSet(dataset, labels_N, as_bytes=_hold_bytes(items))
-    return Source(name, "dataset", part, classes, problems=problems + more)
+    left = part if len(rows) == len(part) else Part(part, rows)
+    return Source(name, "dataset", left, classes, problems=problems + more)
 
 
 def _told(dataset: Any) -> Any:
@@ -102,18 +111,51 @@ def _differs(name: str, row: int, said: Any, item: Any) -> Problem:
     )
 
 
-def _read(dataset: Any, name: str) -> list[Any]:
-    labels = []
+def _read(dataset: Any, name: str) -> tuple[list[int], list[Any], tuple[Problem, ...]]:
+    """The rows that can be read, their labels, and what is said of the others."""
+    labels, lost = dict[int, Any](), dict[int, DataError]()
     for i in range(len(dataset)):
-        item = dataset[i]
-        if not isinstance(item, tuple | list) or len(item) != 2:
-            raise DataError(f"{name}[{i}] is {type(item).__name__}; (image, label) is wanted")
-        label = item[1]
-        if isinstance(label, Mapping):
-            raise DataError(f"{name}[{i}] gives a dict of {', '.join(map(str, label))} with its "
-                            "image; give a label, or sn.Sample(image, sn.Target(...))")  # fmt: skip
-        labels.append(label.item() if isinstance(label, torch.Tensor) else label)
-    return labels
+        try:
+            item = item_of(dataset, i)
+        except DataError as error:
+            lost[i] = error
+            continue
+        labels[i] = _label(item, place_of(dataset, i))
+    if not labels:
+        raise DataError(f"none of the {len(lost)} items of {name} can be read; {lost[0]}")
+    said = () if not lost else (_left_out(lost, name, len(dataset)),)
+    return list(labels), list(labels.values()), said
+
+
+def _label(item: Any, place: str) -> Any:
+    """The label of an item, a one-hot row as a list; raises DataError for what is none."""
+    if not isinstance(item, tuple | list) or len(item) != 2:
+        many = f" of {len(item)}" if isinstance(item, tuple | list) else ""
+        raise DataError(f"{place} is {type(item).__name__}{many}; (image, label) is wanted")
+    label = item[1]
+    if isinstance(label, Mapping):
+        raise DataError(f"{place} gives a dict of {', '.join(map(str, label))} with its "
+                        "image; give a label, or sn.Sample(image, sn.Target(...))")  # fmt: skip
+    if not isinstance(label, torch.Tensor | np.ndarray):
+        return label
+    if max(label.shape, default=1) == 1:
+        return label.item()
+    if label.ndim > 1:
+        raise DataError(f"{place} gives a label of shape {tuple(label.shape)}; "
+                        f"{wanted(label.ndim)}")  # fmt: skip
+    return label.tolist()
+
+
+def _left_out(lost: Mapping[int, DataError], name: str, count: int) -> Problem:
+    fate = "it is left out" if len(lost) == 1 else "they are left out"
+    rows = ", ".join(map(str, list(lost)[:FEW])) + (" ..." if len(lost) > FEW else "")
+    return Problem(
+        "file-unreadable",
+        f"{len(lost)} of {count} items of {name} cannot be read ({rows}): "
+        f"{next(iter(lost.values()))}; {fate}",
+        samples=tuple(lost),
+        do="mend what the data set does for these rows, or give it without them",
+    )
 
 
 def _hold_bytes(items: dict[int, Any]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from ..core import registry
 from ..core.errors import DataError
@@ -104,19 +104,36 @@ def _open(data: Any, task: str) -> Source:
     if isinstance(data, DataLoader):
         data = data.dataset
     if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "targets")):
-        if gives_samples(data):
-            return from_samples(data)
-        return from_map_dataset(data) if task == OF_MAPS else from_dataset(data)
+        return _of_dataset(data, task)
     if isinstance(data, tuple | list) and len(data) == 2:
         x, y = data
-        if task == OF_MAPS:
-            return from_maps(x, y)
-        return from_numbers(x, y, task) if task in OF_NUMBERS else from_arrays(x, y)
+        return _of_arrays(x, y, task)
     size = f" of {len(data)}" if isinstance(data, tuple | list) else ""
     raise DataError(
         f"data is a {type(data).__name__}{size}; a path, a word such as digits, (x, y) arrays, "
         "a torch Dataset or a (train, val) pair is wanted"
     )
+
+
+def _of_dataset(data: Any, task: str) -> Source:
+    if type(data).__getitem__ is TensorDataset.__getitem__:  # no transform of the user's own
+        if (count := len(data.tensors)) != 2:
+            raise DataError(f"TensorDataset of {count} tensors; two are wanted: images and labels")
+        x, y = data.tensors
+        return _of_arrays(x, y, task, name=type(data).__name__)
+    if gives_samples(data):
+        return from_samples(data)
+    if task == OF_MAPS:
+        return from_map_dataset(data)
+    return from_dataset(data, numbers=task if task in OF_NUMBERS else "")
+
+
+def _of_arrays(x: Any, y: Any, task: str, name: str = "arrays") -> Source:
+    if task == OF_MAPS:
+        return from_maps(x, y, name=name)
+    if task in OF_NUMBERS:
+        return from_numbers(x, y, task, name=name)
+    return from_arrays(x, y, name=name)
 
 
 def open_path(path: str | Path) -> Source:

@@ -123,22 +123,47 @@ class DatasetSet(SampleSet):
         return len(self.dataset)
 
     def __getitem__(self, i: int) -> Sample:
-        place = f"{type(self.dataset).__name__}[{i}]"
-        try:
-            image = self.dataset[i][0]
-        except DataError:
-            raise
-        except Exception as error:
-            raise DataError(f"{place} raised {type(error).__name__}: {error}") from error
-        try:
-            image_CHW = plain_dtype(image_tensor(image).contiguous(), self.as_bytes)
-        except DataError as error:
-            raise DataError(f"{place}: {error}") from error
+        image_CHW = image_of(self.dataset, i, item_of(self.dataset, i), self.as_bytes)
         return Sample(image_CHW, Target(label=int(self.labels_N[i])), row_of(self.dataset, i))
 
     def labels(self) -> Tensor:
         """labels_N int64."""
         return self.labels_N
+
+
+def item_of(dataset: Any, i: int) -> Any:
+    """Item i of a user's data set, whose code can raise anything; raises DataError that names it.
+
+    >>> item_of([4, 5], 1)
+    5
+    """
+    try:
+        return dataset[i]
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{place_of(dataset, i)} raised {type(error).__name__}: {error}") from error
+
+
+def image_of(dataset: Any, i: int, item: Any, as_bytes: bool | None = True) -> Tensor:
+    """The image_CHW that comes first in item i; raises DataError that names the item."""
+    if not isinstance(item, tuple | list) or not item:
+        raise DataError(
+            f"{place_of(dataset, i)} is {type(item).__name__}; (image, label) is wanted"
+        )
+    try:
+        return plain_dtype(image_tensor(item[0]).contiguous(), as_bytes)
+    except DataError as error:
+        raise DataError(f"{place_of(dataset, i)}: {error}") from error
+
+
+def place_of(dataset: Any, i: int) -> str:
+    """An item in words.
+
+    >>> place_of([4, 5], 1)
+    'list[1]'
+    """
+    return f"{type(dataset).__name__}[{i}]"
 
 
 def _row(told: FileSet | ArraySet, i: int) -> Target:

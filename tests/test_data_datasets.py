@@ -1,0 +1,119 @@
+"""A user's own Dataset: what its labels may be, and what is said of those that cannot be used."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import Dataset, Subset, TensorDataset, random_split
+
+from snellen.core.errors import DataError
+from snellen.data.open import open_data
+
+X = torch.rand(30, 3, 8, 8)
+
+
+class Pairs(Dataset):
+    """Pictures, and whatever `label` makes of their row."""
+
+    def __init__(self, label):
+        self.label = label
+
+    def __len__(self):
+        return len(X)
+
+    def __getitem__(self, i):
+        return X[i], self.label(i)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [lambda i: torch.eye(3)[i % 3], lambda i: np.eye(3)[i % 3], lambda i: torch.tensor([i % 3]),
+     lambda i: torch.tensor([[i % 3]]), lambda i: [float(i % 3 == k) for k in range(3)]],
+)  # fmt: skip
+def test_one_hot_rows_of_any_kind_are_classes(label):
+    labels = open_data(Pairs(label), split=0).train.labels()
+    assert labels.tolist() == [i % 3 for i in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [(lambda i: torch.rand(2), "(30, 2); one class a picture is wanted; numbers: task=regress"),
+     (lambda i: torch.zeros(8, 8).long(), "(8, 8); one class a picture is wanted; a class for "
+                                          "each pixel: task=segment"),
+     (lambda i: X[i].numpy(), "(image, label) is the order"),
+     (lambda i: i / 7, "numbers: task=regress"),
+     (lambda i: torch.zeros(1 + i), "differ in size")],
+)  # fmt: skip
+def test_other_labels_are_refused_with_what_to_do(label, words):
+    with pytest.raises(DataError) as error:
+        open_data(Pairs(label))
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(("task", "field"), [("regress", "values_V"), ("tag", "attributes_A")])
+def test_numbers_of_data_sets_are_those_of_arrays(task, field):
+    y = torch.rand(30, 2).round() if task == "tag" else torch.rand(30, 2)
+    whole = TensorDataset(X, y)
+    many = [whole, Subset(whole, range(30)), Pairs(lambda i: y[i].tolist()), (X, y)]
+    for data in many:
+        source = open_data(data, split=0, task=task)
+        assert (source.values or source.attributes) == ("0", "1")
+        assert torch.equal(torch.stack([getattr(s.target, field) for s in source.train]), y)
+        assert torch.equal(torch.stack([s.image_CHW for s in source.train]), X)
+    pair = tuple(random_split(whole, [20, 10]))
+    source = open_data(pair, task=task)
+    assert (len(source.train), len(source.val)) == (20, 10)
+    assert torch.equal(getattr(source.val[3].target, field), y[pair[1].indices[3]])
+    one = open_data(Pairs(lambda i: i / 2), split=0, task=task).train[3].target
+    assert getattr(one, field).tolist() == [1.5]
+
+
+def test_numbers_turn_with_their_picture():
+    class Mirrored(Dataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, i):
+            side = float(torch.rand(()) < 0.5)
+            return torch.full((1, 4, 4), side), side
+
+    part = open_data(Mirrored(), split=0, task="regress").train
+    for sample in [part[i % 4] for i in range(20)]:
+        assert float(sample.image_CHW[0, 0, 0]) == float(sample.target.values_V)
+
+
+def test_no_numbers_are_refused_by_row():
+    for label, words in ((lambda i: "cat", "numbers are wanted"),
+                         (lambda i: X[i], "one number or a row of them")):  # fmt: skip
+        with pytest.raises(DataError, match=r"Pairs\[0\].*" + words):
+            open_data(Pairs(label), task="regress")
+
+
+def test_what_raises_is_left_out_and_listed():
+    source = open_data(Pairs(lambda i: i % 3 if i not in (7, 9) else {}["no"]), split=0)
+    assert [s.index for s in source.train] == [i for i in range(30) if i not in (7, 9)]
+    assert source.train.labels().tolist() == [s.target.label for s in source.train]
+    (problem,) = source.problems
+    assert (problem.id, problem.samples) == ("file-unreadable", (7, 9))
+    assert "cannot be read (7, 9): Pairs[7] raised KeyError: 'no'; they are" in str(problem)
+    with pytest.raises(DataError, match=r"none of the 30 items .* Pairs\[0\] raised KeyError"):
+        open_data(Pairs(lambda i: {}["no"]))
+
+
+def test_data_sets_of_one_or_three_things_say_so():
+    y = torch.arange(30) % 3
+    for tensors in ((X,), (X, y, y)):
+        whole = TensorDataset(*tensors)
+        with pytest.raises(DataError, match=f"TensorDataset of {len(tensors)} tensors"):
+            open_data(whole)
+        with pytest.raises(DataError, match=rf"tuple of {len(tensors)}; \(image, label\)"):
+            open_data(Subset(whole, range(9)))
+
+
+def test_a_transform_of_a_tensor_data_set_is_kept():
+    class Halved(TensorDataset):
+        def __getitem__(self, i):
+            x, y = super().__getitem__(i)
+            return x / 2, y
+
+    source = open_data(Halved(X, torch.arange(30) % 3), split=0)
+    assert torch.equal(source.train[3].image_CHW, X[3] / 2)
