@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import Dataset, Subset, TensorDataset, random_split
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    Sampler,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+    random_split,
+)
 
 from snellen.core.errors import DataError
 from snellen.data.open import open_data
@@ -117,3 +126,43 @@ def test_a_transform_of_a_tensor_data_set_is_kept():
 
     source = open_data(Halved(X, torch.arange(30) % 3), split=0)
     assert torch.equal(source.train[3].image_CHW, X[3] / 2)
+
+
+def classes():
+    return TensorDataset(X, torch.arange(30) % 3)
+
+
+class Backwards(Sampler):
+    def __init__(self, data):
+        self.data = data
+
+    def __iter__(self):
+        return reversed(range(len(self.data)))
+
+    def __len__(self):
+        return len(self.data)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [({}, ""), ({"shuffle": True, "num_workers": 1}, ""), ({"batch_size": None}, ""),
+     ({"batch_size": 8}, "batch_size=8 is not used"),
+     ({"batch_size": 8, "drop_last": True}, "batch_size=8, drop_last=True are not used"),
+     ({"collate_fn": list}, "collate_fn=list is not used"),
+     ({"sampler": Backwards(X)}, "sampler=Backwards is not used")],
+)  # fmt: skip
+def test_of_a_loader_what_is_not_used_is_said(how, said):
+    source = open_data(DataLoader(classes(), **how), split=0)
+    assert torch.equal(source.train.stacked(), X)
+    assert [p.message.split("; ")[1] for p in source.problems] == ([said] if said else [])
+    pair = open_data((DataLoader(classes(), **how), DataLoader(classes(), **how)))
+    assert len(pair.problems) == bool(said)
+
+
+def test_a_sampler_that_chooses_rows_is_followed_and_one_that_weighs_refused():
+    part, rest = (SubsetRandomSampler(rows) for rows in ([4, 2, 9], range(20, 30)))
+    source = open_data(tuple(DataLoader(classes(), sampler=s) for s in (part, rest)))
+    assert [s.index for s in source.train] == [4, 2, 9]
+    assert [s.index for s in source.val] == list(range(20, 30))
+    with pytest.raises(DataError, match=r"WeightedRandomSampler.*loader\.dataset"):
+        open_data(DataLoader(classes(), sampler=WeightedRandomSampler([1.0] * 30, 30)))

@@ -16,6 +16,7 @@ from .arrays import from_arrays, from_numbers
 from .classes import has_things, match_classes
 from .columns import ordered
 from .datasets import from_dataset
+from .loaders import unloaded
 from .mapped import from_map_dataset, from_maps
 from .samples import counted_alike, from_samples, gives_samples
 from .source import UNLABELLED, Format, Part, SampleSet, Source
@@ -101,10 +102,10 @@ def _open(data: Any, task: str) -> Source:
         return data
     if isinstance(data, str | Path):
         return open_path(data)
-    if isinstance(data, DataLoader):
-        data = data.dataset
+    data, unused = unloaded(data)
     if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "targets")):
-        return _of_dataset(data, task)
+        source = _of_dataset(data, task)
+        return replace(source, problems=(*unused, *source.problems))
     if isinstance(data, tuple | list) and len(data) == 2:
         x, y = data
         return _of_arrays(x, y, task)
@@ -116,7 +117,8 @@ def _open(data: Any, task: str) -> Source:
 
 
 def _of_dataset(data: Any, task: str) -> Source:
-    if type(data).__getitem__ is TensorDataset.__getitem__:  # no transform of the user's own
+    read = getattr(type(data), "__getitem__", None)
+    if isinstance(data, TensorDataset) and read is TensorDataset.__getitem__:  # no transform of the user's own
         if (count := len(data.tensors)) != 2:
             raise DataError(f"TensorDataset of {count} tensors; two are wanted: images and labels")
         x, y = data.tensors
@@ -177,4 +179,5 @@ def _with_val(source: Source, other: Source, task: str) -> Source:
         named = {"tag": {"attributes": source.attributes}, "regress": {"values": source.values}}
         part = ordered(part, other, **named[task])
     val, problems = match_classes(source.classes, other.classes, part)
-    return replace(source, val=val, problems=(*source.problems, *other.problems, *problems))
+    new = [problem for problem in other.problems if problem not in source.problems]
+    return replace(source, val=val, problems=(*source.problems, *new, *problems))
