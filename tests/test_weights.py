@@ -15,7 +15,7 @@ from torch import nn
 
 import snellen as sn
 from snellen.core.errors import DataError
-from snellen.models import describe, listing, load_weights, models, replace_head, row
+from snellen.models import _weights, describe, listing, load_weights, models, replace_head, row
 from snellen.models._names import Named
 from snellen.models._row import changed, options
 
@@ -387,6 +387,14 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path):
     torch.save(state, tmp_path / "weights.pth")
     with pytest.raises(DataError, match=r"not finite in layer2\.0\.branch\.0\.conv\.weight"):
         load_weights(fresh(), tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.float8_e5m2])
+def test_finite_numbers_whose_sum_is_not_are_taken(kind):
+    most = torch.full((4, 4), torch.finfo(kind).max).to(kind)
+    _weights._refuse_nan({"most": most})
+    with pytest.raises(DataError, match="not finite in infinite"):
+        _weights._refuse_nan({"infinite": torch.full((2,), float("inf")).to(kind)})
 
 
 def cut(path, of):

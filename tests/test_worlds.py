@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from snellen.core.errors import UsageError
+from snellen.data import world_set
 from snellen.data.open import open_data
 from snellen.data.people import JOINTS, LIMBS, MIRROR
 from snellen.data.scenes import SHAPES
@@ -132,3 +133,23 @@ def test_the_word_shapes_has_data_for_a_task(task):
 def test_other_tasks_see_worlds_and_classification_sees_one_shape():
     assert open_data("shapes").train[3].size == (32, 32)
     assert open_data("shapes", task="detect").train[3].size == (96, 96)
+
+
+def test_small_scenes_are_drawn_once_and_cannot_be_spoilt(monkeypatch):
+    drawn = []
+    plain = world_set.draw_world
+    monkeypatch.setattr(world_set, "draw_world", lambda *a: drawn.append(a) or plain(*a))
+    small = WorldSet(991, 4, World())
+    first = small[2]
+    again = first.image_CHW.clone(), first.target.masks_NHW.clone(), first.target.boxes_N4.clone()
+    for tensor in (first.image_CHW, first.target.masks_NHW, first.target.boxes_N4):
+        tensor.zero_()
+    second = small[2]
+    assert len(drawn) == 1
+    found = second.image_CHW, second.target.masks_NHW, second.target.boxes_N4
+    assert all(map(torch.equal, again, found))
+    for world in (World(height=192, width=192), World(most=60)):  # of hundreds of MB
+        assert torch.equal(
+            WorldSet(991, 4, world)[1].image_CHW, WorldSet(991, 4, world)[1].image_CHW
+        )
+    assert len(drawn) == 5

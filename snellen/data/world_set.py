@@ -20,7 +20,7 @@ from .worlds import ATTRIBUTES, Scene, Thing, World, draw_world, name_of
 GROUND = "ground"  # in a semantic map: class 0
 NUMBERS = ("things", "covered share")  # what is counted in a scene
 KEPT = 2400  # scenes that are kept once drawn: all of `shapes`, 130 MB; of a person 10 ms each
-SMALL = 128 * 128 * 6  # pixels of a scene that is kept, in its picture and the mask of each thing
+SMALL = 96 * 96 * 6  # pixels of a scene that is kept, in its picture and the mask of each thing
 
 
 @dataclass(frozen=True)
