@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 from snellen.core.errors import DataError, UsageError
 from snellen.data.inputs import Inputs
@@ -47,6 +48,34 @@ def of_bytes():
 )  # fmt: skip
 def test_pixels_are_the_same_in_any_type(of_bytes, same):
     assert torch.equal(scores(of_bytes, same), scores(of_bytes, BYTES))
+
+
+class Samples(Dataset):
+    """The pictures alone, or as samples."""
+
+    def __init__(self, of):
+        self.of = of
+
+    def __len__(self):
+        return len(BYTES)
+
+    def __getitem__(self, i):
+        return self.of(BYTES[i])
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda data: data, lambda data: Subset(data, range(6)),
+     lambda data: DataLoader(data, batch_size=4, shuffle=True)],
+)  # fmt: skip
+def test_the_pictures_of_a_data_set_are_those_of_its_rows(of_bytes, wrap):
+    pairs = TensorDataset(torch.from_numpy(BYTES)[:, None], torch.zeros(6))
+    same = [pairs, Samples(lambda x: x), Samples(lambda x: (Image.fromarray(x), 1)),
+            Samples(lambda x: Sample(torch.from_numpy(x)[None], Target()))]  # fmt: skip
+    for data in same:
+        assert torch.equal(scores(of_bytes, wrap(data)), scores(of_bytes, BYTES))
+    with pytest.raises(DataError, match=r"\[0\] raised ZeroDivisionError"):
+        of_bytes.images(wrap(Samples(lambda x: 1 / 0)))
 
 
 def test_a_folder_is_the_pictures_in_and_under_it_in_order(of_bytes, tmp_path):

@@ -1,6 +1,6 @@
 """The user's own torch Dataset of (image, label), looked at a little and then left as it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,10 @@ from ..core.errors import DataError
 from ..core.seeds import untouched_rng
 from .arrays import label_values, wanted
 from .classes import number_labels
+from .loaders import unloaded
 from .numbered import from_number_dataset
 from .pixels import image_tensor, is_counted, within_bytes
+from .sample import Sample
 from .sets import DatasetSet, item_of, place_of
 from .source import Part, Problem, Source
 
@@ -50,6 +52,26 @@ def from_dataset(dataset: Any, *, numbers: str = "") -> Source:
     part = DatasetSet(dataset, labels_N, as_bytes=_hold_bytes(items))
     left = part if len(rows) == len(part) else Part(part, rows)
     return Source(name, "dataset", left, classes, problems=problems + more)
+
+
+def pictures_of(data: Any) -> Iterator[Any]:
+    """A torch Dataset or DataLoader -> the picture of each item, as it is, in the order of rows.
+
+    An item is a picture, or a Sample or a tuple that begins with one. Raises DataError that names
+    an item that raises.
+
+    >>> from torch.utils.data import TensorDataset
+    >>> [x.shape for x in pictures_of(TensorDataset(torch.zeros(1, 3, 8, 8), torch.ones(1)))]
+    [torch.Size([3, 8, 8])]
+    """
+    dataset, _ = unloaded(data)
+    if not hasattr(dataset, "__len__"):
+        raise DataError(f"{type(dataset).__name__} has no length; give a list of its pictures")
+    for i in range(len(dataset)):
+        item = item_of(dataset, i)
+        if isinstance(item, Sample):
+            item = item.image_CHW
+        yield item[0] if isinstance(item, tuple | list) and item else item
 
 
 def _told(dataset: Any) -> Any:

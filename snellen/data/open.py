@@ -117,8 +117,8 @@ def _open(data: Any, task: str) -> Source:
 
 
 def _of_dataset(data: Any, task: str) -> Source:
-    read = getattr(type(data), "__getitem__", None)
-    if isinstance(data, TensorDataset) and read is TensorDataset.__getitem__:  # no transform of the user's own
+    read = getattr(type(data), "__getitem__", None)  # the user's own may transform
+    if isinstance(data, TensorDataset) and read is TensorDataset.__getitem__:
         if (count := len(data.tensors)) != 2:
             raise DataError(f"TensorDataset of {count} tensors; two are wanted: images and labels")
         x, y = data.tensors

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from ..core import registry
 from ..core.errors import DataError, UsageError
+from ..data.datasets import pictures_of
 from ..data.images import pictures_in, read_image
 from ..data.inputs import Inputs
 from ..data.pixels import as_tensor, image_tensor
@@ -64,8 +66,8 @@ class Predictor:
 
     def images(self, images: Any) -> list[Prediction]:
         """Images -> predictions: a path, a folder's pictures in the order of their paths, a PIL
-        picture, an array HW, HWC or CHW, a tensor CHW, a batch of those in one array, or a list of
-        any of them. `as_images` says which is which.
+        picture, an array HW, HWC or CHW, a tensor CHW, a batch of those in one array, a list of any
+        of them, or the pictures of a Dataset. `as_images` says which is which.
         """
         found = as_images(images, self.task.inputs(), self._read)
         return list(self.samples(Sample(image, Target()) for image in found))
@@ -171,6 +173,7 @@ def as_images(images: Any, inputs: Inputs, read: Read) -> Iterator[Tensor]:
     """Anything that shows pictures -> image_CHW tensors as the network was trained on them, files
     by `read`.
 
+    A Dataset, or that of a DataLoader, gives the pictures of its items in the order of its rows.
     An array of 2 axes is a gray image and one of 4 a batch. One of 3 axes is a single image where
     its last axis is 1, 3, 4 or the network's channels, or its first is 1 or the network's
     channels; else, and where its last two are the size that the network takes, a stack of gray
@@ -178,6 +181,8 @@ def as_images(images: Any, inputs: Inputs, read: Read) -> Iterator[Tensor]:
     """
     if isinstance(images, np.ndarray | Tensor):
         images = _apart(as_tensor(images, "the images"), images, inputs)
+    if isinstance(images, Dataset | DataLoader):
+        images = pictures_of(images)
     given = [images] if isinstance(images, str | Path | Image.Image) else images
     singles = [one for some in given for one in (
         pictures_in([some]) if isinstance(some, str | Path) else (some,))]  # fmt: skip
