@@ -13,6 +13,7 @@ from torch import nn
 from .core.errors import DataError, UsageError
 from .core.events import read_events
 from .core.runfolder import find
+from .data.open import both
 from .data.sample import Prediction
 from .data.source import SampleSet
 from .doctor.finding import Finding
@@ -186,8 +187,8 @@ def train(data: Any = None, *, model: str | nn.Module | None = None, **settings:
     """Train under the doctor's eyes -> Run. Settings are those of `snellen train --help`.
 
     data: a path, a word such as "digits", (x, y) arrays, a Dataset, or a (train, val) pair of any
-    of these. model: a name of `sn.models()` or an nn.Module that gives logits_BK. recipe=NAME
-    starts from a recipe, resume=RUN goes on with a run that was broken off.
+    of these; val= is any but a pair. model: a name of `sn.models()` or an nn.Module that gives
+    logits_BK. recipe=NAME starts from a recipe, resume=RUN goes on with a run that was broken off.
 
     A training that diverges or is interrupted still returns its run; `run.status` says so.
     Raises UsageError and DataError, before anything is computed, for what cannot be followed.
@@ -196,6 +197,8 @@ def train(data: Any = None, *, model: str | nn.Module | None = None, **settings:
         raise UsageError(f"model={model!r} is neither a name of sn.models() nor an nn.Module; "
                          "give an instance, not a class or a function")  # fmt: skip
     own = model if isinstance(model, nn.Module) else None
+    if not isinstance(settings.get("val"), str | Path | None):
+        data = both(data, settings.pop("val"))
     if isinstance(model, str):
         settings["model"] = model
     return Run(verb.train(data, own, settings), own)

@@ -14,8 +14,9 @@ from torch.utils.data import (
     random_split,
 )
 
+import snellen as sn
 from snellen.core.errors import DataError
-from snellen.data.open import open_data
+from snellen.data.open import both, open_data
 
 X = torch.rand(30, 3, 8, 8)
 
@@ -166,3 +167,21 @@ def test_a_sampler_that_chooses_rows_is_followed_and_one_that_weighs_refused():
     assert [s.index for s in source.val] == list(range(20, 30))
     with pytest.raises(DataError, match=r"WeightedRandomSampler.*loader\.dataset"):
         open_data(DataLoader(classes(), sampler=WeightedRandomSampler([1.0] * 30, 30)))
+
+
+@pytest.mark.parametrize("val", [classes(), (X[:9].numpy(), np.arange(9) % 3)])
+def test_val_may_be_in_memory(tmp_path, val):
+    how = {"model": "lenet5_bn", "epochs": 1, "project": tmp_path, "quiet": True}
+    run = sn.train(classes(), val=val, **how)
+    count = len(val) if isinstance(val, TensorDataset) else 9
+    assert run.config["samples"] == {"train": 30, "val": count}
+    with pytest.raises(DataError, match="leave one out"):
+        sn.train((classes(), classes()), val=val, **how)
+
+
+def test_no_val_is_refused_in_words():
+    for val in (X, 0.2, [X, X, X]):
+        with pytest.raises(DataError, match=r"val is a .*sn\.train\(\(train, val\)\)"):
+            both(classes(), val)
+    with pytest.raises(DataError, match="data is a NoneType"):
+        both(None, classes())

@@ -24,6 +24,7 @@ from .splits import random_split, stratified_split
 
 OF_NUMBERS = ("tag", "regress")  # tasks of columns in place of classes
 OF_MAPS = "segment"  # of a class for each pixel
+TWICE = "data is a (train, val) pair and val= is given too; leave one out"
 
 
 def open_data(
@@ -43,7 +44,7 @@ def open_data(
     """
     if is_pair(data):
         if val is not None:
-            raise DataError("data is a (train, val) pair and val= is given too; leave one out")
+            raise DataError(TWICE)
         data, val = data
     source = _open(data, task).of(task)
     if counts_from is not None:
@@ -85,6 +86,24 @@ def is_pair(data: Any) -> bool:
     """
     two = isinstance(data, tuple | list) and len(data) == 2
     return two and all(_is_whole(part) for part in data)
+
+
+def both(data: Any, val: Any) -> tuple[Any, Any]:
+    """Data and validation data in memory -> the pair; raises DataError where that is none.
+
+    >>> import numpy as np
+    >>> both("train/", (np.zeros((2, 8, 8)), np.zeros(2)))[0]
+    'train/'
+    """
+    if is_pair(data):
+        raise DataError(TWICE)
+    for name, one in (("data", data), ("val", val)):
+        if not _is_whole(one):
+            raise DataError(
+                f"{name} is a {type(one).__name__} where val= is no path; each is to be a path, "
+                "(x, y) arrays or a torch Dataset: sn.train((train, val))"
+            )
+    return data, val
 
 
 def _is_whole(data: Any) -> bool:
