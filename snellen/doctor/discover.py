@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
+from .hung import is_traced
 from .parts import Parts, whole_of
 from .patient import Patient
 from .ward import Ward
@@ -136,7 +137,9 @@ class Discovery:
             self.engine.guarded(self._adopt, module, args)
 
     def _adopt(self, module: nn.Module, args: Any) -> None:
-        if torch.compiler.is_compiling() or isinstance(module, torch.jit.ScriptModule):
+        if torch.compiler.is_compiling() or is_traced():
+            return
+        if isinstance(module, torch.jit.ScriptModule):
             return
         whole = whole_of(module) or module
         if whole is not module and all(m is not module for m in whole.modules()):

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from .hung import Hook, is_traced
 from .patient import Patient, everywhere
 from .places import is_users
 
@@ -61,6 +62,8 @@ class Parts:
         if torch.compiler.is_compiling() or self.engine.turn >= self._quiet_at:
             self._stop()
             return
+        if is_traced():
+            return
         for patient in self.engine.patients:
             if module is patient.net or module is patient.inner:
                 self._seen |= {id(m) for m in (patient.net, *patient.inner.modules())}
@@ -78,8 +81,8 @@ class Parts:
             return
         if forward_frame(whole.inner) is not None:
             self._seen |= {id(m) for m in whole.inner.modules()}
-            hook = module.register_forward_pre_hook(lambda *_: self._entered(whole), prepend=True)
-            self._handles.append(hook)
+            hook = Hook(lambda *_: self._entered(whole))
+            self._handles.append(module.register_forward_pre_hook(hook, prepend=True))
             self._entered(whole)
             return
         if len(args) != 1 and not any(True for _ in module.parameters()):

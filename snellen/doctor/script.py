@@ -21,6 +21,7 @@ from . import autograd
 from . import preflight as flight
 from .discover import Discovery
 from .finding import LEVELS, Finding, at_or_above
+from .hung import uncopied
 from .outcome import STDOUT, Outcome, Then, print_outcome, write_outcome
 from .ward import Ward, told
 
@@ -97,6 +98,7 @@ class ScriptDoctor:
         self._stack.enter_context(self.ward.loaders.followed())
         self._stack.enter_context(autograd.seen(self._backward, self.ward.after_backward))
         self._discovery = Discovery(self.ward)
+        self._stack.enter_context(uncopied())
         self._stack.enter_context(self._discovery.searching())
         if self.preflight:
             self.ward.loaders.on_first = self._audit

@@ -21,6 +21,7 @@ from .check import judge, silenced
 from .culprit import Search
 from .engine import Engine
 from .finding import LEVELS, Finding, at_or_above
+from .hung import Hook, uncopied
 from .loader import Record, dataset_of, innermost, length_of
 from .parts import Parts
 from .patient import Handles, Patient, named
@@ -114,6 +115,7 @@ class Doctor:
             stack.callback(self.engine.close)
             stack.enter_context(self.engine.loaders.followed())
             stack.enter_context(autograd.seen(self.engine.on_backward, self.engine.after_backward))
+            stack.enter_context(uncopied())
             stack.enter_context(self._hooked())
             self._stack = stack.pop_all()
         return self
@@ -151,13 +153,12 @@ class Doctor:
     def watch(self, patient: Patient) -> Any:
         """Hook a root network; returns the handle."""
         see = self.engine.on_forward
-        before = patient.net.register_forward_pre_hook(
-            lambda module, args, kwargs: see(patient, args, kwargs), with_kwargs=True, prepend=True
-        )
+        hook = Hook(lambda module, args, kwargs: see(patient, args, kwargs))
+        before = patient.net.register_forward_pre_hook(hook, with_kwargs=True, prepend=True)
         if patient.inner is patient.net:
             return before
         # Of a compiled network only the wrapper has hooks, and its loss is heard from here on.
-        after = patient.net.register_forward_hook(lambda *_: self.engine.after_compiled())
+        after = patient.net.register_forward_hook(Hook(lambda *_: self.engine.after_compiled()))
         return Handles((before, after))
 
     def follow(self, optimizer: Any) -> list[Any]:

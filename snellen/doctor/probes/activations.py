@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..calls import ACTIVATIONS, LAYERS
+from ..hung import Hook
 from ._measure import SAMPLE
 from ._probe import Feed, Probe, Stepper
 
@@ -88,7 +89,7 @@ class Activations(Probe):
         self._flush()
 
     def _enter(self, name: str) -> Any:
-        return lambda module, args: self._stack.append((name, module))
+        return Hook(lambda module, args: self._stack.append((name, module)))
 
     def _leave(self, name: str) -> Any:
         def left(module: nn.Module, args: Any, out: Any) -> None:
@@ -112,7 +113,7 @@ class Activations(Probe):
             if not self._stack and out is not None:  # after an error torch walks the live hooks
                 self._unhook()
 
-        return left
+        return Hook(left)
 
     def _unhook(self) -> None:
         handles, self._handles = self._handles, []

@@ -1,0 +1,106 @@
+"""What the doctor hangs on a user's modules: hooks that no copy, file or exported program has.
+
+They hear nothing of a pass that torch only traces: their own work would be written into the graph.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+from torch._C import _TorchDispatchModeKey as Mode
+from torch.jit import _recursive as scripting
+
+Vmap = torch._C._functorch.TransformType.Vmap
+HOMES = ("_forward_hooks", "_forward_pre_hooks", "_forward_hooks_always_called",
+         "_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs")  # fmt: skip
+OPEN: list[Any] = []  # for each watch of this process: how torch scripts a module by itself
+
+
+class Hook:
+    """A hook of the doctor's; `heard` is called as a function in its place would be.
+
+    Where a class has a `__getstate__` of its own, what is pickled is a hook of Python's own that
+    does nothing, so that the file opens without Snellen.
+    """
+
+    __slots__ = ("heard",)
+
+    def __init__(self, heard: Callable[..., Any]) -> None:
+        self.heard = heard
+
+    def __call__(self, *args: Any) -> Any:
+        """Pass it on, where the pass is a real one."""
+        return None if is_traced() else self.heard(*args)
+
+    def __reduce__(self) -> Any:
+        return getattr, (nullcontext(), "__exit__")
+
+
+def is_traced() -> bool:
+    """Whether torch exports or traces what runs, or calls it on tensors that show no values.
+
+    >>> is_traced()
+    False
+    """
+    return (
+        torch.compiler.is_exporting()
+        or torch.jit.is_tracing()
+        or torch._C._get_dispatch_mode(Mode.FAKE) is not None
+        or torch._C._get_dispatch_mode(Mode.PROXY) is not None
+        or any(level.key() == Vmap for level in torch._C._functorch.get_interpreter_stack() or ())
+    )
+
+
+@contextmanager
+def uncopied() -> Iterator[None]:
+    """While open, modules are copied, pickled and scripted without the doctor's hooks."""
+    if not OPEN:
+        nn.Module.__getstate__ = _state  # type: ignore[method-assign]
+        OPEN.append(scripting.create_script_module)
+        scripting.create_script_module = _scripted  # type: ignore[assignment]
+    else:
+        OPEN.append(OPEN[0])
+    try:
+        yield
+    finally:
+        script = OPEN.pop()
+        if not OPEN:
+            if nn.Module.__dict__.get("__getstate__") is _state:
+                del nn.Module.__getstate__
+            if scripting.create_script_module is _scripted:
+                scripting.create_script_module = script
+
+
+def _state(module: nn.Module) -> Any:
+    """What is copied of a module."""
+    state = super(nn.Module, module).__getstate__()
+    return {**state, **_cleared(state)} if isinstance(state, dict) else state
+
+
+def _scripted(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    """TorchScript compiles hooks too, and ours are Python."""
+    kept = [(home[name], dict(home[name]), rest)
+            for home in (m.__dict__ for m in module.modules())
+            for name, rest in _cleared(home).items()]  # fmt: skip
+    for hooks, _, rest in kept:
+        _fill(hooks, rest)
+    try:
+        return OPEN[0](module, *args, **kwargs)
+    finally:
+        for hooks, every, _ in kept:
+            _fill(hooks, every)
+
+
+def _cleared(home: dict[str, Any]) -> dict[str, Any]:
+    """The hooks of a module, and what is known of them, without the doctor's."""
+    ours = {key for name in HOMES[:2] for key, hook in home.get(name, {}).items()
+            if isinstance(hook, Hook)}  # fmt: skip
+    return {name: type(hooks)((k, v) for k, v in hooks.items() if k not in ours)
+            for name, hooks in home.items() if ours and name in HOMES}  # fmt: skip
+
+
+def _fill(hooks: dict[int, Any], content: dict[int, Any]) -> None:
+    hooks.clear()
+    hooks.update(content)
