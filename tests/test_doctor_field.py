@@ -215,6 +215,29 @@ def test_a_rate_that_is_too_high_after_a_warm_up():
         assert ids(doc) == wanted
 
 
+def test_a_leap_of_lbfgs_on_its_way_to_the_minimum_is_no_fault():
+    torch.manual_seed(0)
+    x = torch.randn(64, 3, 8, 8)
+    y = (x[:, 0].mean((1, 2)) > 0).long()
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
+                        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))  # fmt: skip
+    optimizer, losses = torch.optim.LBFGS(net.parameters(), max_iter=4), []
+
+    def closure():
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        losses.append(loss.item())
+        return loss
+
+    with sn.doctor(net, optimizer) as doc:
+        for _ in range(12):
+            optimizer.step(closure)
+    assert max(losses) > 100 > 0.01 > losses[-1]
+    assert ids(doc) == []
+
+
 def test_mixup_destroys_nothing_and_noise_does():
     torch.manual_seed(0)
     x, given = torch.randn(32, 64), torch.randn(32, 64)

@@ -25,6 +25,7 @@ from ._readings import (
 LEAP, WATCHED = 0.1, 20
 USUAL, PLAIN = 3e-3, 0.02  # of the first step, as proposed; of descent without momentum
 LEAPS, VAST = 5, 0.5  # where several optimisers step: of the first so many; of the very first
+LEARNT = 0.9  # of the first loss is gone: the steps serve
 GREW, FAR, WILD = 3.0, 10.0, 100.0  # times its first size: no noise, whatever the loss is
 
 
@@ -60,7 +61,7 @@ class LearningRateTooHigh(Check):
         seen_losses = losses(chart)
         return self.finding(
             f"one step moves the weights by up to {short(largest)} of their size (about 0.001 is"
-            f" usual); the loss went from {short(seen_losses[0])} to {short(seen_losses[-1])}"
+            f" usual); the loss went from {_way(seen_losses)}"
             if seen_losses
             else f"one step moves the weights by up to {short(largest)} of their size",
             level="error" if went_nonfinite(chart) or grew > 2 else self.level,
@@ -118,6 +119,17 @@ def _by_optimizer(chart: Chart) -> dict[int, list[Trace]]:
     return dict(sorted(found.items()))
 
 
+def _way(series: list[float]) -> str:
+    """How the loss went, its peak where it came back from one.
+
+    >>> _way([2.3, 900.0, 0.1])
+    '2.3 by way of 900 to 0.1'
+    """
+    peak, usual = max(series), max(abs(series[0]), abs(series[-1]))
+    by_way = f" by way of {short(peak)}" if peak > GREW * usual else ""
+    return f"{short(series[0])}{by_way} to {short(series[-1])}"
+
+
 def _fold(ratio: float) -> str:
     return short(10 ** math.ceil(math.log10(ratio / USUAL)))
 
@@ -146,7 +158,7 @@ def _growth(chart: Chart) -> float:
 def _leaps_in_vain(chart: Chart, ratios: list[tuple[int, float]], leaps: int) -> bool:
     if went_nonfinite(chart):
         return leaps >= 1
-    if leaps < 5 or _fell(chart) > 0.9:
+    if leaps < 5 or _fell(chart) > LEARNT:
         return False
     if median([ratio for _, ratio in ratios[len(ratios) // 2 :]]) > LEAP:
         return True
@@ -176,7 +188,8 @@ def _fell(chart: Chart) -> float:
 def _blew_up(chart: Chart, ratios: list[tuple[int, float]], grew: float) -> bool:
     """The loss reached 5 times its first value, after large steps; 100 times after vast ones."""
     largest = max((ratio for _, ratio in ratios[:WATCHED]), default=LEAP)
-    if grew > WILD and largest > 1 and ratios[0][1] > LEAP:
+    learnt = _fell(chart) > LEARNT and not went_nonfinite(chart)  # L-BFGS leaps once, and is there
+    if grew > WILD and largest > 1 and ratios[0][1] > LEAP and not learnt:
         return True  # even where it came back: what was drawn at first is lost
     if grew > FAR and ratios and ratios[0][0] > 0 and ratios[0][1] > LEAP and _is_told(chart):
         return True  # after a warm-up, of which few steps were looked at
@@ -234,11 +247,14 @@ def healthy() -> list[Chart]:
     head = {"head.weight": {"weight_norm": lambda t: 0.01 * t, "update_ratio": lambda t: 1 / t
                             if t else 0.0}}  # fmt: skip
     leaps = {"*": {"update_ratio": lambda t: 0.2 if t < 8 else 0.03}}
+    newton = {"loss": lambda t: 0.7 + 80.0 * (t == 1) if t < 2 else 0.7 * 0.1**t, "lr": 1.0}
+    search = {"*": {"update_ratio": lambda t: 2.3 * 0.5**t}}
     parts = {"function": "smooth_l1_loss", "value": 0.4, "classes": None}
     return [
         training(params=leaps, step={"loss": lambda t: 8 + 2 * math.sin(t)}, loss_call=parts,
                  facts={"targets": "value", "classes": None}),
         training(params=fast),
+        training(params=search, step=newton, loss_call={"value": newton["loss"]}),
         training(params=small),
         training(params=head),
         training(facts={"num_optimizers": 2, "targets": "unknown", "classes": None},
