@@ -51,12 +51,14 @@ def test_one_hot_rows_of_any_kind_are_classes(label):
                                           "each pixel: task=segment"),
      (lambda i: X[i].numpy(), "(image, label) is the order"),
      (lambda i: i / 7, "numbers: task=regress"),
+     (lambda i: float("nan"), "a class for each picture is wanted"),
      (lambda i: torch.zeros(1 + i), "differ in size")],
 )  # fmt: skip
 def test_other_labels_are_refused_with_what_to_do(label, words):
     with pytest.raises(DataError) as error:
         open_data(Pairs(label))
     assert words in str(error.value)
+    assert ("task=" in str(error.value)) == ("task=" in words)
 
 
 @pytest.mark.parametrize(("task", "field"), [("regress", "values_V"), ("tag", "attributes_A")])
@@ -113,7 +115,7 @@ def test_data_sets_of_one_or_three_things_say_so():
     y = torch.arange(30) % 3
     for tensors in ((X,), (X, y, y)):
         whole = TensorDataset(*tensors)
-        with pytest.raises(DataError, match=f"TensorDataset of {len(tensors)} tensors"):
+        with pytest.raises(DataError, match=f"TensorDataset has tensors: {len(tensors)}; two"):
             open_data(whole)
         with pytest.raises(DataError, match=rf"tuple of {len(tensors)}; \(image, label\)"):
             open_data(Subset(whole, range(9)))

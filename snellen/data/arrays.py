@@ -115,7 +115,7 @@ def wanted(axes: int) -> str:
     >>> wanted(2)
     'one class a picture is wanted; a class for each pixel: task=segment'
     """
-    do = {1: "numbers: task=regress, yes or no of each: task=tag",
+    do = {-1: "as many as pictures", 1: "numbers: task=regress, yes or no of each: task=tag",
           2: "a class for each pixel: task=segment"}  # fmt: skip
     other = "an image there: (image, label) is the order"
     return f"one class a picture is wanted; {do.get(axes, other)}"
@@ -148,8 +148,9 @@ def is_one_hot(values: np.ndarray) -> bool:
 def _whole(values: np.ndarray, name: str) -> np.ndarray:
     bad = np.flatnonzero(~np.isfinite(values) | (values != np.rint(np.nan_to_num(values))))
     if len(bad):
+        do = "; numbers: task=regress" if np.isfinite(values[bad]).any() else ""
         raise DataError(
             f"{name}: label {bad[0]} is {values[bad[0]]}, no whole number "
-            f"({len(bad)} such); a class for each picture is wanted; numbers: task=regress"
+            f"({len(bad)} such); a class for each picture is wanted{do}"
         )
     return values.astype(np.int64)

@@ -10,8 +10,9 @@ from torch import Tensor
 from ..core.errors import DataError
 from ..core.rows import row_of
 from .arrays import images_tensor
-from .pixels import as_tensor, image_tensor, plain_dtype
+from .pixels import as_tensor
 from .sample import VOID, Sample, Target
+from .sets import image_of, item_of, place_of
 from .source import SampleSet, Source
 
 
@@ -52,13 +53,11 @@ class MapDataset(SampleSet):
         return len(self.dataset)
 
     def __getitem__(self, i: int) -> Sample:
-        place = f"{type(self.dataset).__name__}[{i}]"
-        try:
-            image, map_HW = self.dataset[i]
-        except Exception as error:  # the user's own code can raise anything
-            raise DataError(f"{place} gave no (picture, map): {error}") from error
-        image_CHW = plain_dtype(image_tensor(image).contiguous())
-        target = Target(semantic_HW=_map(map_HW, place))
+        item, place = item_of(self.dataset, i), place_of(self.dataset, i)
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise DataError(f"{place} is {type(item).__name__}; (picture, map) is wanted")
+        image_CHW = image_of(self.dataset, i, item, as_bytes=None)
+        target = Target(semantic_HW=_map(item[1], place))
         return Sample(image_CHW, target, row_of(self.dataset, i))
 
 

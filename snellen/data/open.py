@@ -139,7 +139,8 @@ def _of_dataset(data: Any, task: str) -> Source:
     read = getattr(type(data), "__getitem__", None)  # the user's own may transform
     if isinstance(data, TensorDataset) and read is TensorDataset.__getitem__:
         if (count := len(data.tensors)) != 2:
-            raise DataError(f"TensorDataset of {count} tensors; two are wanted: images and labels")
+            raise DataError(f"{type(data).__name__} has tensors: {count}; two are wanted, images "
+                            "and labels")  # fmt: skip
         x, y = data.tensors
         return _of_arrays(x, y, task, name=type(data).__name__)
     if gives_samples(data):

@@ -17,6 +17,7 @@ from .formats._skeleton import mirror_of
 from .pixels import as_tensor, image_tensor, is_counted, plain_dtype, within_bytes
 from .relabel import OF_THINGS
 from .sample import VOID, Sample, Skeleton, Target
+from .sets import item_of, place_of
 from .source import Problem, SampleSet, Source
 
 LOOKS = 16  # images that decide whether whole numbers are pixels
@@ -171,13 +172,7 @@ def read_sample(dataset: Any, i: int, as_bytes: bool | None = True) -> Sample:
     >>> read_sample([Sample(torch.zeros(1, 8, 8), target)], 0).target.boxes_N4
     tensor([[0., 0., 4., 2.]])
     """
-    place = f"{type(dataset).__name__}[{i}]"
-    try:
-        item = dataset[i]
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(f"{place} raised {type(error).__name__}: {error}") from error
+    item, place = item_of(dataset, i), place_of(dataset, i)
     if not isinstance(item, Sample) and not _is_torchvision(item):
         raise DataError(f"{place} is {type(item).__name__}; sn.Sample(image, sn.Target(...)) is "
                         "wanted, as the first item is one")  # fmt: skip
