@@ -168,3 +168,20 @@ def test_a_script_ends_as_without_the_doctor(end, tmp_path, monkeypatch, capsys)
     assert "5 nodes of another" in said
     assert ("nodes 10" in said) == (end == "export")
     assert "stopped" not in said
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("rate", [0.05, 50.0])
+def test_a_scripted_network_is_watched_as_any_other(case, rate, tmp_path):
+    net, _, x, y = case
+    found = []
+    for own in (torch.jit.script(copy.deepcopy(net)), net):
+        optimizer = torch.optim.SGD(own.parameters(), rate)
+        with sn.doctor(own, optimizer, val=[(x, y)]) as doc:
+            steps(own, optimizer, x, y, 20)
+            with torch.no_grad():
+                own(x)
+        assert not doc.notes
+        found.append([f.id for f in doc.findings if f.level == "error"])
+        assert not hooks(own)
+    assert found == [["lr-too-high"] if rate > 1 else []] * 2

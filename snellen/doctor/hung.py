@@ -38,6 +38,11 @@ class Hook:
         return getattr, (nullcontext(), "__exit__")
 
 
+# By their names in nn.Module: those of a scripted module only refuse.
+before_forward = nn.Module.register_forward_pre_hook
+after_forward = nn.Module.register_forward_hook
+
+
 def is_traced() -> bool:
     """Whether torch exports or traces what runs, or calls it on tensors that show no values.
 

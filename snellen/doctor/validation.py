@@ -13,7 +13,7 @@ from torch import Tensor
 from .again import likeness, place_of
 from .apart import apart
 from .calls import LOSSES
-from .hung import Hook
+from .hung import Hook, after_forward
 from .loader import tensors_of
 from .probes._measure import first_tensor
 from .probes._probe import Feed
@@ -126,7 +126,7 @@ class Validation:
             self.engine.guarded(work, out)
 
         self._let_go()
-        self._handle = feed.patient.net.register_forward_hook(Hook(come))
+        self._handle = after_forward(feed.patient.net, Hook(come))
 
     def _let_go(self) -> None:
         """`net.forward(x)` calls no hook, and a forward pass may fail."""

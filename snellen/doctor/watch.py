@@ -21,7 +21,7 @@ from .check import judge, silenced
 from .culprit import Search
 from .engine import Engine
 from .finding import LEVELS, Finding, at_or_above
-from .hung import Hook, uncopied
+from .hung import Hook, after_forward, before_forward, uncopied
 from .loader import Record, dataset_of, innermost, length_of
 from .parts import Parts
 from .patient import Handles, Patient, named
@@ -154,11 +154,11 @@ class Doctor:
         """Hook a root network; returns the handle."""
         see = self.engine.on_forward
         hook = Hook(lambda module, args, kwargs: see(patient, args, kwargs))
-        before = patient.net.register_forward_pre_hook(hook, with_kwargs=True, prepend=True)
+        before = before_forward(patient.net, hook, with_kwargs=True, prepend=True)
         if patient.inner is patient.net:
             return before
         # Of a compiled network only the wrapper has hooks, and its loss is heard from here on.
-        after = patient.net.register_forward_hook(Hook(lambda *_: self.engine.after_compiled()))
+        after = after_forward(patient.net, Hook(lambda *_: self.engine.after_compiled()))
         return Handles((before, after))
 
     def follow(self, optimizer: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..hung import Hook
+from ..hung import Hook, after_forward
 from ..patient import Patient
 from ..places import users_line
 from ._measure import first_tensor
@@ -74,7 +74,7 @@ class Cuts(Probe):
             if isinstance(out, Tensor) and out.is_floating_point() and 0 < out.numel() <= MOST:
                 self._outs = [*self._outs[-3:], (patient, out.detach(), line)]
 
-        self._handle = patient.net.register_forward_hook(Hook(come))
+        self._handle = after_forward(patient.net, Hook(come))
 
     def _let_go(self) -> None:
         if self._handle is not None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .. import graph
-from ..hung import Hook
+from ..hung import Hook, after_forward
 from ._measure import first_tensor
 from ._probe import Feed, Probe
 from .inputs import target_of
@@ -30,7 +30,7 @@ class Direction(Probe):
         """Catch the output of this forward pass."""
         self.close()
         if full:
-            self._handle = feed.patient.inner.register_forward_hook(Hook(self._caught))
+            self._handle = after_forward(feed.patient.inner, Hook(self._caught))
 
     def backward(self, feed: Feed, loss: Tensor) -> None:
         """Ask the output for its gradient."""
