@@ -120,13 +120,13 @@ def _by_optimizer(chart: Chart) -> dict[int, list[Trace]]:
 
 
 def _way(series: list[float]) -> str:
-    """How the loss went, its peak where it came back from one.
+    """How the loss went, its peak where it came back from one and fell by half.
 
     >>> _way([2.3, 900.0, 0.1])
     '2.3 by way of 900 to 0.1'
     """
-    peak, usual = max(series), max(abs(series[0]), abs(series[-1]))
-    by_way = f" by way of {short(peak)}" if peak > GREW * usual else ""
+    peak, fell = max(series), series[-1] < series[0] / 2
+    by_way = f" by way of {short(peak)}" if fell and peak > GREW * abs(series[0]) else ""
     return f"{short(series[0])}{by_way} to {short(series[-1])}"
 
 
