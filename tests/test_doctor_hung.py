@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.jit import _recursive as scripting
 
 import snellen as sn
 
@@ -61,6 +62,7 @@ def loaded(net):
 @pytest.mark.parametrize("copied", [loaded, copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))])
 def test_copies_and_files_hold_no_hook_of_the_doctors_and_all_of_the_users(case, copied):
     net, optimizer, x, y = case
+    torchs = nn.Module.__getstate__, scripting.create_script_module
     net[0].register_forward_hook(heard)
     with sn.doctor(net, optimizer) as doc:
         steps(net, optimizer, x, y)
@@ -70,7 +72,7 @@ def test_copies_and_files_hold_no_hook_of_the_doctors_and_all_of_the_users(case,
         assert hooks(net)[0][1] is not heard
     assert [hook for _, hook in hooks(twin)] == [heard] == [hook for _, hook in hooks(net)]
     assert (doc.engine.step, doc.notes) == (6, [])
-    assert "__getstate__" not in vars(nn.Module)
+    assert (nn.Module.__getstate__, scripting.create_script_module) == torchs
 
 
 def heard(module, args, out):
@@ -185,3 +187,11 @@ def test_a_scripted_network_is_watched_as_any_other(case, rate, tmp_path):
         found.append([f.id for f in doc.findings if f.level == "error"])
         assert not hooks(own)
     assert found == [["lr-too-high"] if rate > 1 else []] * 2
+
+
+def test_what_torch_leaves_out_of_copies_is_left_out_of_them(case):
+    net, optimizer, *_ = case
+    net.compile(backend="eager")
+    with sn.doctor(net, optimizer):
+        assert copy.deepcopy(net)._compiled_call_impl is None
+    assert copy.deepcopy(net)._compiled_call_impl is None

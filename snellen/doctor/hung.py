@@ -5,7 +5,7 @@ They hear nothing of a pass that torch only traces: their own work would be writ
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -15,7 +15,17 @@ from torch.jit import _recursive as scripting
 Vmap = torch._C._functorch.TransformType.Vmap
 HOMES = ("_forward_hooks", "_forward_pre_hooks", "_forward_hooks_always_called",
          "_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs")  # fmt: skip
-OPEN: list[Any] = []  # for each watch of this process: how torch scripts a module by itself
+
+
+class Torchs(NamedTuple):
+    """How torch by itself copies and scripts a module."""
+
+    state: Callable[..., Any]
+    script: Callable[..., Any]
+
+
+PLAIN = Torchs(nn.Module.__getstate__, scripting.create_script_module)
+OPEN: list[Torchs] = []  # one for each watch of this process
 
 
 class Hook:
@@ -62,25 +72,26 @@ def is_traced() -> bool:
 def uncopied() -> Iterator[None]:
     """While open, modules are copied, pickled and scripted without the doctor's hooks."""
     if not OPEN:
+        own = Torchs(nn.Module.__getstate__, scripting.create_script_module)
         nn.Module.__getstate__ = _state  # type: ignore[method-assign]
-        OPEN.append(scripting.create_script_module)
         scripting.create_script_module = _scripted  # type: ignore[assignment]
     else:
-        OPEN.append(OPEN[0])
+        own = OPEN[0]
+    OPEN.append(own)
     try:
         yield
     finally:
-        script = OPEN.pop()
+        OPEN.pop()
         if not OPEN:
-            if nn.Module.__dict__.get("__getstate__") is _state:
-                del nn.Module.__getstate__
+            if nn.Module.__getstate__ is _state:
+                nn.Module.__getstate__ = own.state  # type: ignore[method-assign]
             if scripting.create_script_module is _scripted:
-                scripting.create_script_module = script
+                scripting.create_script_module = own.script
 
 
 def _state(module: nn.Module) -> Any:
     """What is copied of a module."""
-    state = super(nn.Module, module).__getstate__()
+    state = (OPEN or [PLAIN])[0].state(module)  # someone may have put theirs over ours
     return {**state, **_cleared(state)} if isinstance(state, dict) else state
 
 
@@ -92,7 +103,7 @@ def _scripted(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
     for hooks, _, rest in kept:
         _fill(hooks, rest)
     try:
-        return OPEN[0](module, *args, **kwargs)
+        return (OPEN or [PLAIN])[0].script(module, *args, **kwargs)
     finally:
         for hooks, every, _ in kept:
             _fill(hooks, every)
