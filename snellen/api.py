@@ -13,7 +13,6 @@ from torch import nn
 from .core.errors import DataError, UsageError
 from .core.events import read_events
 from .core.runfolder import find
-from .data.open import both
 from .data.sample import Prediction
 from .data.source import SampleSet
 from .doctor.finding import Finding
@@ -197,8 +196,6 @@ def train(data: Any = None, *, model: str | nn.Module | None = None, **settings:
         raise UsageError(f"model={model!r} is neither a name of sn.models() nor an nn.Module; "
                          "give an instance, not a class or a function")  # fmt: skip
     own = model if isinstance(model, nn.Module) else None
-    if not isinstance(settings.get("val"), str | Path | None):
-        data = both(data, settings.pop("val"))
     if isinstance(model, str):
         settings["model"] = model
     return Run(verb.train(data, own, settings), own)

@@ -171,10 +171,11 @@ def test_a_sampler_that_chooses_rows_is_followed_and_one_that_weighs_refused():
         open_data(DataLoader(classes(), sampler=WeightedRandomSampler([1.0] * 30, 30)))
 
 
+@pytest.mark.parametrize("word", ["val", "val_data"])
 @pytest.mark.parametrize("val", [classes(), (X[:9].numpy(), np.arange(9) % 3)])
-def test_val_may_be_in_memory(tmp_path, val):
+def test_val_may_be_in_memory(word, tmp_path, val):
     how = {"model": "lenet5_bn", "epochs": 1, "project": tmp_path, "quiet": True}
-    run = sn.train(classes(), val=val, **how)
+    run = sn.train(classes(), **{word: val}, **how)
     count = len(val) if isinstance(val, TensorDataset) else 9
     assert run.config["samples"] == {"train": 30, "val": count}
     with pytest.raises(DataError, match="leave one out"):

@@ -17,7 +17,7 @@ from ..core.errors import UsageError
 from ..core.events import read_events
 from ..core.runfolder import RunFolder, create, find
 from ..core.words import printable
-from ..data.open import need_labels, open_data
+from ..data.open import both, need_labels, open_data
 from ..data.source import SampleSet, Source
 from ..doctor.finding import Finding
 from ..doctor.report import text as findings_text
@@ -26,7 +26,7 @@ from .finish import finish, write_findings
 from .lent import lent
 from .logbook import Logbook, cut_back, plan_of, read_config, write_config, write_surroundings
 from .prepare import Job, Note, prepare, read_source, readable, task_kind
-from .recipe import Recipe, parse, resolve_name
+from .recipe import Recipe, aliases, parse, resolve_name
 from .session import Session, make_loop
 
 # What a resumed run may be told anew; everything else it keeps, so that it computes the same.
@@ -46,6 +46,9 @@ def train(data: Any, own: nn.Module | None, settings: Mapping[str, Any]) -> Path
         words.pop("recipe", None),
         words.pop("quiet", False),
     )
+    for word in [word for word in words if aliases().get(word, word) == "val"]:
+        if not isinstance(words[word], str | Path | None):
+            data = both(data, words.pop(word))
     typed = read_settings(words)
     if isinstance(data, str | Path):
         typed["data"], data = str(data), None
