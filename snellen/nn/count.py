@@ -103,7 +103,7 @@ def probe_copy(net: nn.Module, pixels: int) -> nn.Module:
 
 def unwatched_copy(net: nn.Module) -> nn.Module:
     """A copy with its numbers, without what the doctor hung on the network."""
-    return copy.deepcopy(net, _unwatched(net))
+    return _copied(net, _unwatched(net))
 
 
 def device_of(net: nn.Module) -> torch.device:
@@ -124,13 +124,11 @@ def meta_copy(net: nn.Module) -> nn.Module:
         memo[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
     for buffer in net.buffers():
         memo[id(buffer)] = buffer.to("meta")
-    return copy.deepcopy(net, memo)
+    return _copied(net, memo)
 
 
 def _unwatched(net: nn.Module) -> dict[int, Any]:
-    """What a deepcopy takes in the place of hooks: the doctor's stay with the net he watches; and
-    of attributes that cannot be copied: results that a user's network keeps, locks, queues.
-    """
+    """What a deepcopy takes in the place of hooks: the doctor's stay with the net he watches."""
     memo: dict[int, Any] = {}
     for module in net.modules():
         for hooks in (module._forward_hooks, module._forward_pre_hooks):
@@ -138,20 +136,29 @@ def _unwatched(net: nn.Module) -> dict[int, Any]:
             if any(home.startswith(DOCTOR) for home in homes.values()):
                 others = {k: h for k, h in hooks.items() if not homes[k].startswith(DOCTOR)}
                 memo[id(hooks)] = type(hooks)(others)
-        for name, value in vars(module).items():
-            if name not in OWN:
-                _settle(value, memo)
     return memo
 
 
-def _settle(value: Any, memo: dict[int, Any]) -> None:
-    """Add what stands for an attribute, or for tensors in it, where a deepcopy would raise."""
+def _copied(net: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """A deepcopy. Where that raises, results that a user's network keeps are copied apart from
+    their graph, and attributes that nobody can copy, as locks and queues, are shared.
+    """
+    try:
+        return copy.deepcopy(net, dict(memo))
+    except Exception:  # of any kind
+        for module in net.modules():
+            for name in vars(module).keys() - OWN:
+                _stand_in(vars(module)[name], memo)
+    return copy.deepcopy(net, memo)
+
+
+def _stand_in(value: Any, memo: dict[int, Any]) -> None:
     for tensor in tree_leaves(value):
         if isinstance(tensor, Tensor) and tensor.grad_fn is not None:
             memo[id(tensor)] = tensor.detach()
     try:
         copy.deepcopy(value, dict(memo))
-    except Exception:  # of any kind: it is shared
+    except Exception:  # of any kind
         memo[id(value)] = value
 
 
