@@ -146,3 +146,14 @@ def test_what_its_user_accelerated_stays_so(tmp_path):
     train(net, tmp_path)
     assert type(net.maps) is ConvByShape
     assert net.maps.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_network_that_its_user_laid_channels_last_keeps_its_layers(tmp_path):
+    net = Maps().to(memory_format=torch.channels_last)
+    net.maps = nn.Conv2d(3, 16, 3).to(memory_format=torch.channels_last)
+    x = torch.randint(256, (40, 8, 8, 3), dtype=torch.uint8).numpy()
+    how = {"preflight": "off", "doctor": False, "batch": 20, "quiet": True}
+    sn.train((x, torch.arange(40).numpy() % 10), model=net, epochs=1, project=str(tmp_path),
+             convolution="by_shape", **how)  # fmt: skip
+    assert type(net.maps) is nn.Conv2d
+    assert not net.maps.weight.is_contiguous()

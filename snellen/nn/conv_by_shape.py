@@ -69,10 +69,15 @@ def accelerate(net: nn.Module, *, convolutions: bool = True, norms: bool = True)
     return channels_last(net)
 
 
+def is_accelerated(net: nn.Module) -> bool:
+    """Whether a network, or a part of it, went through `accelerate`."""
+    return bool(_tables(net))
+
+
 def slowed(net: nn.Module) -> None:
     """Take back, in place, what `accelerate` did to the classes of a network."""
+    plain = {ConvByShape: nn.Conv2d, NormByShape: nn.BatchNorm2d, InTurn: nn.Sequential}
     for module in net.modules():
-        plain = {ConvByShape: nn.Conv2d, NormByShape: nn.BatchNorm2d, InTurn: nn.Sequential}
         if type(module) in plain:
             module.__class__ = plain[type(module)]
             vars(module).pop("quickest", None)

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from ..nn.conv_by_shape import ConvByShape, slowed
+from ..nn.conv_by_shape import is_accelerated, slowed
 
 
 @contextmanager
 def lent(net: nn.Module | None) -> Iterator[None]:
-    """As it came, after; one that was accelerated before stays so.
+    """As it came, after: one that was accelerated, or laid channels last, before stays so.
 
     >>> import torch
     >>> net = nn.Conv2d(4, 2, 3)
@@ -24,21 +24,17 @@ def lent(net: nn.Module | None) -> Iterator[None]:
     >>> net.weight.is_contiguous()
     True
     """
-    if not isinstance(net, nn.Module) or _is_quick(net):
+    if net is None:
         yield
         return
+    was_quick, was_plain = is_accelerated(net), all(t.is_contiguous() for t in _maps(net))
     try:
         yield
     finally:
-        slowed(net)
-        for tensor in _maps(net):
+        if not was_quick:
+            slowed(net)
+        for tensor in _maps(net) if was_plain else ():
             tensor.data = tensor.data.contiguous()
-
-
-def _is_quick(net: nn.Module) -> bool:
-    """Whether the user made it so: by sn.accelerate, or by laying it channels last."""
-    by_user = any(isinstance(module, ConvByShape) for module in net.modules())
-    return by_user or not all(tensor.is_contiguous() for tensor in _maps(net))
 
 
 def _maps(net: nn.Module) -> list[Tensor]:
