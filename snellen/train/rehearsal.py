@@ -53,10 +53,11 @@ def _rehearse_training(net: nn.Module, task: Task, ready: Batch, compute: Comput
         try:
             losses = task.loss(twin, ready)
         except Exception as error:
-            if given:
-                _refuse_answer(net, given[-1], wanted, where)
+            for out in given[-1:]:
+                _refuse_answer(net, out, wanted, where)
             raise refused(net, fed, error, f"{_how(compute)} while training") from error
-    _refuse_answer(net, given[-1], wanted, where)
+    for out in given[-1:]:
+        _refuse_answer(net, out, wanted, where)
     if not any(loss.requires_grad for loss in losses.values()):
         raise UsageError(
             f"nothing can learn in your module {type(net).__name__}: no parameter that requires a "
