@@ -232,7 +232,7 @@ def _refuse_nan(weights: Mapping[str, Tensor]) -> None:
 
 
 def _is_finite(value: Tensor) -> bool:
-    """A sum is read off in a tenth of the time; it may overflow where each number is finite."""
+    """A sum is quicker to read off; it may overflow where each number is finite."""
     value = value.float() if value.itemsize == 1 else value  # for which there are no sums
     return bool(value.sum().isfinite() or value.isfinite().all())
 

@@ -62,7 +62,7 @@ def matrix_conv(x: Tensor, weight: Tensor, bias: Tensor | None, *, geometry: Geo
 def weight_gradient(x: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
     """x_BCHW, the gradient at the output (B, O, H', W') -> that of the weights (O, C, h, w)."""
     rows = windows(x, geometry).flatten(3).flatten(0, 2)
-    out = _pixels(grad).t().contiguous() @ rows  # a product reads a copy a third faster
+    out = _pixels(grad).t().contiguous() @ rows  # which the product reads quicker
     return out.view(-1, *geometry.kernel, x.shape[1]).permute(0, 3, 1, 2)
 
 
