@@ -37,6 +37,7 @@ NETS = {
     "relu6": [CONV, nn.ReLU6(inplace=True)],
     "strided": [nn.Conv2d(16, 16, 3, 2, 1), nn.SiLU(inplace=True)],
     "depthwise": [nn.Conv2d(16, 16, 3, 2, 1, groups=16), nn.ReLU(inplace=True)],
+    "transposed": [nn.ConvTranspose2d(16, 16, 2, 2), nn.ReLU(inplace=True)],
     "leaky": [CONV, nn.LeakyReLU(0.1, inplace=True), CONV],
     "norm": [CONV, nn.BatchNorm2d(16), nn.ReLU(inplace=True), CONV, nn.ReLU(inplace=True)],
     "norm alone": [CONV, nn.BatchNorm2d(16), nn.Hardswish(inplace=True)],

@@ -247,8 +247,9 @@ def test_a_run_keeps_its_choices_in_its_checkpoint(tmp_path):
 
 def pair():
     """A net as it is, and accelerated."""
-    net = nn.Sequential(nn.Conv2d(16, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
-                        nn.AdaptiveAvgPool2d(1), nn.Flatten())  # fmt: skip
+    net = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(),
+                        nn.ConvTranspose2d(16, 8, 2, 2), nn.AdaptiveAvgPool2d(1),
+                        nn.Flatten())  # fmt: skip
     return net, sn.accelerate(copy.deepcopy(net))
 
 

@@ -16,12 +16,14 @@ from torch.nn import functional as F
 
 from ..core.errors import UsageError
 from ..core.parts import Part
+from ._choosing import FEW_CHANNELS, LARGE_MAP, computed_in, geometry_of, key_of, may_choose
 from ._layout import channels_last
 from ._traced import as_plain, is_traced, unchosen
 from .depthwise import lacking, roomy_gradient, spread_gradient
 from .im2col import Geometry, Pair, input_gradient, matrix_conv, weight_gradient
 from .norm_by_shape import InTurn, NormByShape, fuse_norms
 from .quickest import Quickest, machine_table
+from .transposed_by_shape import TransposedByShape
 
 PARTS = {
     "Convolution by shape": Part(
@@ -31,10 +33,7 @@ PARTS = {
         "the quicker of two ways for the output and each gradient: oneDNN, or a matrix product",
     ),
 }
-WAYS = 2  # raised when one of the ways becomes quicker, so that shapes are timed anew
-LARGE_MAP = 256  # output pixels above which the library always won, so that nothing is timed
-FEW_CHANNELS = 16  # in, under which a product of windows is too thin
-TYPES = {torch.bfloat16, torch.float32}
+WAYS = 3  # raised when one of the ways becomes quicker, so that shapes are timed anew
 
 
 def accelerate(net: nn.Module, *, convolutions: bool = True, norms: bool = True) -> nn.Module:
@@ -43,11 +42,12 @@ def accelerate(net: nn.Module, *, convolutions: bool = True, norms: bool = True)
     So are its convolutions, and while it trains its batch norms with the ReLU after them.
 
     Works on any network, in place: parameters, names, hooks and `state_dict` stay; only plain
-    `nn.Conv2d`, `nn.BatchNorm2d` and `nn.Sequential` change their class. Outputs and gradients
-    equal the former within rounding. On a GPU, and where the network is compiled, exported, traced,
-    transformed (`torch.func`, forward mode, batched gradients) or run under a dispatch mode, the
-    library's way is taken; `torch.jit.script` puts the plain layers back. The first pass of each
-    shape is timed; the choices are kept in the user's cache folder (SNELLEN_CACHE moves it).
+    `nn.Conv2d`, `nn.ConvTranspose2d`, `nn.BatchNorm2d` and `nn.Sequential` change their class.
+    Outputs and gradients equal the former within rounding. On a GPU, and where the network is
+    compiled, exported, traced, transformed (`torch.func`, forward mode, batched gradients) or run
+    under a dispatch mode, the library's way is taken; `torch.jit.script` puts the plain layers
+    back. The first pass of each shape is timed; the choices are kept in the user's cache folder
+    (SNELLEN_CACHE moves it).
 
     Maps lie channels last, so `x.view(len(x), -1)` raises as on any such map: write `x.flatten(1)`.
 
@@ -61,8 +61,8 @@ def accelerate(net: nn.Module, *, convolutions: bool = True, norms: bool = True)
     before = _tables(net)
     quickest = before[0] if before else Quickest(machine_table(f"convolution{WAYS}"))
     for module in net.modules() if convolutions else ():
-        if type(module) is nn.Conv2d:
-            module.__class__ = ConvByShape
+        if type(module) in CHOOSING:
+            module.__class__ = CHOOSING[type(module)]
             cast(ConvByShape, module).quickest = quickest
     if norms:
         fuse_norms(net, quickest)
@@ -76,7 +76,8 @@ def is_accelerated(net: nn.Module) -> bool:
 
 def slowed(net: nn.Module) -> None:
     """Take back, in place, what `accelerate` did to the classes of a network."""
-    plain = {ConvByShape: nn.Conv2d, NormByShape: nn.BatchNorm2d, InTurn: nn.Sequential}
+    plain: dict[type, type] = {NormByShape: nn.BatchNorm2d, InTurn: nn.Sequential}
+    plain |= {choosing: kind for kind, choosing in CHOOSING.items()}
     for module in net.modules():
         if type(module) in plain:
             module.__class__ = plain[type(module)]
@@ -95,7 +96,8 @@ def recall(net: nn.Module, table: dict[str, bool]) -> None:
 
 
 def _tables(net: nn.Module) -> list[Quickest]:
-    return [m.quickest for m in net.modules() if isinstance(m, ConvByShape | NormByShape)]
+    kinds = (*CHOOSING.values(), NormByShape)
+    return [cast(ConvByShape, m).quickest for m in net.modules() if isinstance(m, kinds)]
 
 
 class ConvByShape(nn.Conv2d):
@@ -112,38 +114,21 @@ class ConvByShape(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """x_BCHW -> (B, O, H', W')."""
-        if not self._has_choice(x):
+        if not (may_choose(self, x) and self._may_gain(x)):
             return cast(Tensor, unchosen(self, nn.Conv2d, x))
-        dtype = _computed_in(x)
+        dtype = computed_in(x)
         bias = None if self.bias is None else self.bias.to(dtype)
         out: Tensor = _ByShape.apply(
-            x.to(dtype), self.weight.to(dtype), bias, self.geometry(), self.groups, self.quickest
+            x.to(dtype), self.weight.to(dtype), bias, geometry_of(self), self.groups, self.quickest
         )
         return out
 
     def __prepare_scriptable__(self) -> nn.Module:
         return as_plain(self, nn.Conv2d)
 
-    def geometry(self) -> Geometry:
-        """How the windows lie."""
-        pairs = (self.kernel_size, self.stride, self.padding, self.dilation)
-        return Geometry(*((int(pair[0]), int(pair[1])) for pair in pairs))
-
-    def _has_choice(self, x: Tensor) -> bool:
-        """Whether there is another way than the library's here, and it may be the quicker one."""
-        if is_traced(x) or x.device.type != "cpu" or x.ndim != 4:
-            return False
-        if isinstance(self.padding, str) or self.padding_mode != "zeros":
-            return False
-        own = [v.dtype for v in (self.weight, self.bias) if v is not None]
-        if torch.is_autocast_enabled("cpu"):
-            fits = {_computed_in(x), x.dtype, *own} <= TYPES
-        else:
-            fits = x.dtype in TYPES and {x.dtype} == {*own}
-        return fits and self._may_gain(x)
-
     def _may_gain(self, x: Tensor) -> bool:
-        geometry = self.geometry()
+        """Whether there is another way than the library's here, and it may be the quicker one."""
+        geometry = geometry_of(self)
         height, width = geometry.out((x.shape[2], x.shape[3]))
         if min(height, width, len(x)) <= 0 or x.shape[1] != self.in_channels:
             return False
@@ -155,6 +140,12 @@ class ConvByShape(nn.Conv2d):
             slow = geometry.stride != (1, 1) or max(lacking(size, geometry)) > 0
             fits = depthwise and slow and min(geometry.reach()) >= 0
         return fits and x.is_contiguous(memory_format=torch.channels_last)
+
+
+CHOOSING: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Conv2d: ConvByShape,
+    nn.ConvTranspose2d: TransposedByShape,
+}
 
 
 class _ByShape(torch.autograd.Function):
@@ -186,7 +177,7 @@ class _ByShape(torch.autograd.Function):
         def product() -> Tensor:
             return matrix_conv(x, weight, bias, geometry=geometry)
 
-        out = quickest.of(_key("out", x, weight, geometry), library, product)
+        out = quickest.of(key_of("out", x, weight, geometry), library, product)
         return out.detach()  # no view any more, which no in-place activation behind it could change
 
     @staticmethod
@@ -220,7 +211,7 @@ def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Te
         return roomy_gradient(x, weight, grad, geometry=geometry)
 
     def quicker(what: str, to: int, other: Callable[[], Tensor]) -> Tensor:
-        key = _key(what, x, weight, geometry)
+        key = key_of(what, x, weight, geometry)
         return library(to) if is_looked_at else ctx.quickest.of(key, lambda: library(to), other)
 
     to_x = to_weight = to_bias = None
@@ -233,15 +224,3 @@ def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Te
     if ctx.has_bias and ctx.needs_input_grad[2]:
         to_bias = grad.sum((0, 2, 3))
     return to_x, to_weight, to_bias
-
-
-def _computed_in(x: Tensor) -> torch.dtype:
-    """The type that a convolution of x runs in."""
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-
-
-def _key(what: str, x: Tensor, weight: Tensor, geometry: Geometry) -> str:
-    """The name of a shape in the table of choices."""
-    sizes = "x".join(map(str, x.shape)), "x".join(map(str, weight.shape))
-    rest = ",".join(str(n) for pair in geometry[1:] for n in pair)
-    return f"{what} {sizes[0]} {sizes[1]} {rest} {str(x.dtype).removeprefix('torch.')}"

@@ -47,6 +47,14 @@ class Geometry(NamedTuple):
         )
         return down, right
 
+    def is_apart(self) -> bool:
+        """Whether windows lie side by side: each pixel is in one at most.
+
+        >>> Geometry((2, 2), (2, 2)).is_apart(), Geometry((3, 3), (2, 2)).is_apart()
+        (True, False)
+        """
+        return self == Geometry(self.kernel, self.kernel)
+
 
 def matrix_conv(x: Tensor, weight: Tensor, bias: Tensor | None, *, geometry: Geometry) -> Tensor:
     """x_BCHW, weight_OChw -> (B, O, H', W'), channels last; equals `F.conv2d`.
@@ -69,7 +77,8 @@ def weight_gradient(x: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
 def input_gradient(size: Pair, weight: Tensor, grad: Tensor, *, geometry: Geometry) -> Tensor:
     """The gradient at the output -> that of the input (B, C, H, W), whose (H, W) is `size`.
 
-    With stride 1 it is a convolution of the turned weights; else each window's share is added up.
+    With stride 1 it is a convolution of the turned weights; windows that lie apart are sorted into
+    their places; else each window's share is added up.
     """
     reach = geometry.reach()
     if geometry.stride == (1, 1) and min(reach) >= 0:
@@ -107,6 +116,9 @@ def _add_windows(size: Pair, weight: Tensor, grad: Tensor, geometry: Geometry) -
     shares = (_pixels(grad) @ _flat(weight)).view(
         batch, height, width, *geometry.kernel, weight.shape[1]
     )
+    tall, wide = geometry.kernel
+    if geometry.is_apart() and size == (height * tall, width * wide):
+        return shares.transpose(2, 3).reshape(batch, *size, -1).permute(0, 3, 1, 2)
     padded = (batch, size[0] + 2 * vertical, size[1] + 2 * horizontal, weight.shape[1])
     out = grad.new_zeros(padded)
     for i in range(geometry.kernel[0]):
