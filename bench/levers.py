@@ -2,8 +2,8 @@
 
 Each contender has a process of its own and they take turns, a step each: plain PyTorch; bfloat16
 autocast and channels_last, as tutorials say; the same with `sn.accelerate`; and with malloc that
-keeps its memory, which is what `speed=auto` does. ResNet-18 through all of `sn.train` is in
-resnet18.py.
+keeps its memory and weights that the optimiser need not copy, which is what `speed=auto` does.
+ResNet-18 through all of `sn.train` is in resnet18.py.
 
 python bench/levers.py [NET ...]      # of some: the rows of the others are kept
 """
@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 
 STEPS = 9
-LEVERS = ("plain fp32 eager", "bf16 + channels_last", "+ sn.accelerate", "+ malloc kept")
+LEVERS = ("plain fp32 eager", "bf16 + channels_last", "+ sn.accelerate", "+ malloc, optimiser")
 
 
 def airbench_like() -> nn.Module:
@@ -70,6 +70,7 @@ GOALS = {"resnet18": 5.0, "airbench-like": 5.0, "mobilenet_v2": 2.0, "unet": 4.5
 def contender(turn: Connection, name: str, level: int) -> None:
     """Steps of a network with the first `level` levers, one at each turn."""
     import snellen as sn
+    from snellen.optim.memory_order import MemoryOrder
     from snellen.train.allocator import tuned
 
     torch.manual_seed(0)
@@ -84,6 +85,8 @@ def contender(turn: Connection, name: str, level: int) -> None:
     if level >= 2:
         net = sn.accelerate(net)
     optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9, fused=level >= 1)
+    if level >= 3:
+        MemoryOrder(optimizer)
     with tuned(True) if level >= 3 else nullcontext():
         while turn.recv():
             start = time.process_time()

@@ -20,6 +20,7 @@ from ..core.seeds import rng_state, set_rng_state
 from ..data.sample import DROPPED, Batch
 from ..models import hold_frozen_still
 from ..optim.max_norm import project_norms
+from ..optim.memory_order import MemoryOrder
 from ..optim.momentum_schedule import rising_momentum, set_momentum
 from ..optim.penalties import decay_penalty, l1_penalty
 from ..optim.plateau import LossWatch
@@ -101,6 +102,7 @@ class Loop:
         self.net, self.task, self.feed = net, task, feed
         self.recipe, self.compute, self.augment = recipe, compute, augment
         self.optimisers = optimisers
+        self._orders = [MemoryOrder(optimiser) for _, optimiser in optimisers]
         self.generator = torch.Generator()  # on the CPU, wherever the batch lies
         self.generator.manual_seed(mix(recipe.seed, 1))
         self.schedule = SCHEDULES[recipe.schedule or "constant"]
@@ -195,7 +197,11 @@ class Loop:
             loss.backward()
             value = self._finite(loss.item(), self.position.step + 1)
             self._clip(phase)
-            optimiser.step()
+            try:
+                optimiser.step()
+            finally:  # where that was broken off
+                for order in self._orders:
+                    order.put_back()
             return value
         self.scaler.scale(loss).backward()
         if self.recipe.clip is not None:
