@@ -99,9 +99,14 @@ class Inputs:
             return [plain_dtype(x, False if self.pixels else None) for x in images]
         return _as_bytes(images)
 
-    def prepare(self, x_BCHW: Tensor) -> Tensor:
-        """x_BCHW uint8 or float -> float, standardised by the training part's statistics."""
-        x = x_BCHW.float() if x_BCHW.is_floating_point() else x_BCHW.float().mul_(1 / 255)
+    def prepare(
+        self, x_BCHW: Tensor, layout: torch.memory_format = torch.contiguous_format
+    ) -> Tensor:
+        """x_BCHW uint8 or float, in whatever order it lies in memory -> float, standardised by the
+        training part's statistics, in the order of `layout`.
+        """
+        x = x_BCHW.to(torch.float32, memory_format=layout)
+        x = x if x_BCHW.is_floating_point() else x.mul_(1 / 255)
         if not self._standardises:
             return x
         mean, factor = (t.to(x.device, non_blocking=True) for t in (self._mean, self._factor))

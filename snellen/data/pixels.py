@@ -5,6 +5,7 @@ uint8 is pixels; booleans are black and white; uint16 becomes 0..1; whole number
 are pixels where all of the set lie in 0..255; all else is the user's own floats.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,21 @@ def image_tensor(image: Any, channels: int | None = None) -> Tensor:
     if first is None:  # libraries of arrays have them last
         first = isinstance(image, Tensor)
     return x if first else x.permute(2, 0, 1)
+
+
+def stack(images: Sequence[Tensor]) -> Tensor:
+    """Images_CHW of one shape -> x_BCHW, which lies in memory as the first of them does: decoders
+    leave the channels of a pixel together, and to copy them so takes a fraction of the time.
+
+    >>> decoded = torch.zeros(4, 6, 3, dtype=torch.uint8).permute(2, 0, 1)
+    >>> stack([decoded, decoded]).is_contiguous(memory_format=torch.channels_last)
+    True
+    """
+    first = images[0]
+    if first.is_contiguous() or not first[None].is_contiguous(memory_format=torch.channels_last):
+        return torch.stack([*images])
+    shape, last = (len(images), *first.shape), torch.channels_last
+    return torch.stack([*images], out=torch.empty(shape, dtype=first.dtype, memory_format=last))
 
 
 def channels_first(shape: tuple[int, ...], channels: int | None = None) -> bool | None:

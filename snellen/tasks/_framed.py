@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..data.inputs import Inputs
 from ..data.letterbox import Letterbox, input_size
+from ..data.pixels import stack
 from ..data.sample import Batch, Prediction, Sample
 from ..data.source import SampleSet
 from ..nn.anchors import kmeans_anchors
@@ -75,7 +76,7 @@ def framed(samples: Sequence[Sample], inputs: Inputs) -> tuple[list[Letterbox], 
     """Samples -> how each lies in the input, and x_BCHW padded to it."""
     frames = [Letterbox(s.size, (inputs.height, inputs.width)) for s in samples]
     x = [f.fit(s.image_CHW, inputs) for f, s in zip(frames, samples, strict=True)]
-    return frames, torch.stack(x)
+    return frames, stack(x)
 
 
 def frames_of(batch: Batch) -> list[Letterbox]:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from ..core import registry
 from ..core.errors import DataError, UnknownName, UsageError
 from ..data.inputs import Inputs
+from ..data.pixels import stack
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ..nn.losses import Loss, fit_head
@@ -117,7 +118,7 @@ class Classify(Task):
         """Samples -> x_BCHW at the input size, y = {"label": (B,)}."""
         _refuse_boxes(samples)
         inputs = self.inputs()
-        x = torch.stack([inputs.fit(s.image_CHW) for s in samples])
+        x = stack([inputs.fit(s.image_CHW) for s in samples])
         labels = torch.tensor([-1 if s.target.label is None else s.target.label for s in samples])
         index = torch.tensor([s.index for s in samples])
         sizes = torch.tensor([s.size for s in samples])

@@ -51,10 +51,11 @@ class Compute:
     def ready(self, task: Task, batch: Batch) -> Batch:
         """A batch on the device with x normalised, as `infer` and `loss` take it."""
         batch = batch.to(self.device)
-        x = batch.x if batch.is_ready else task.inputs().prepare(batch.x)
-        if self.channels_last and x.ndim == 4:
-            x = x.contiguous(memory_format=torch.channels_last)
-        return replace(batch, x=x)
+        is_last = self.channels_last and batch.x.ndim == 4
+        layout = torch.channels_last if is_last else torch.contiguous_format
+        if batch.is_ready:
+            return replace(batch, x=batch.x.contiguous(memory_format=layout))
+        return replace(batch, x=task.inputs().prepare(batch.x, layout))
 
 
 def at_once(inputs: Inputs, batch: int = 1) -> int:

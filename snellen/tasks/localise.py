@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ..core.errors import DataError, UnknownName
 from ..data.inputs import Inputs
+from ..data.pixels import stack
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ..nn.box_head import BoxHead
@@ -111,7 +112,7 @@ class Localise(Task):
         pixels}; label -1 and a box of zeros where a sample has not one sound box.
         """
         inputs = self.inputs()
-        x = torch.stack([inputs.fit(s.image_CHW) for s in samples])
+        x = stack([inputs.fit(s.image_CHW) for s in samples])
         size = (inputs.height, inputs.width)
         things = [self._thing(s.target) for s in samples]
         boxes_B4 = torch.stack([box * _scale(s.size, size)

@@ -16,6 +16,7 @@ from ..core.errors import DataError, UnknownName, UsageError
 from ..core.wide import wide
 from ..data.columns import ordered
 from ..data.inputs import Inputs
+from ..data.pixels import stack
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ._cells import Columns, known
@@ -128,7 +129,7 @@ class Regress(Task):
     def encode(self, samples: Sequence[Sample]) -> Batch:
         """Samples -> x_BCHW at the input size, y = {"values": (B, V)}, NaN where not known."""
         inputs, count = self.inputs(), len(self.names())
-        x = torch.stack([inputs.fit(s.image_CHW) for s in samples])
+        x = stack([inputs.fit(s.image_CHW) for s in samples])
         values = torch.stack([known(s.target.values_V, count) for s in samples])
         index = torch.tensor([s.index for s in samples])
         sizes = torch.tensor([s.size for s in samples])

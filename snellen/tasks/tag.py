@@ -15,6 +15,7 @@ from ..core.errors import DataError, UnknownName
 from ..data.columns import ordered
 from ..data.contains import Contains
 from ..data.inputs import Inputs
+from ..data.pixels import stack
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ..nn.attributes import attribute_hinge, attribute_logistic
@@ -132,7 +133,7 @@ class Tag(Task):
     def encode(self, samples: Sequence[Sample]) -> Batch:
         """Samples -> x_BCHW at the input size, y = {"attributes": (B, A)}, NaN where not known."""
         inputs, count = self.inputs(), len(self.names())
-        x = torch.stack([inputs.fit(s.image_CHW) for s in samples])
+        x = stack([inputs.fit(s.image_CHW) for s in samples])
         attributes = torch.stack([_known(s.target.attributes_A, count) for s in samples])
         index = torch.tensor([s.index for s in samples])
         sizes = torch.tensor([s.size for s in samples])

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Generator, Tensor
@@ -46,7 +47,10 @@ class Chain(Augment):
         return Chain([step.fit(part) for step in self.steps])
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
-        """The steps in their order."""
+        """The steps in their order, on pictures that lie channels first: sums are rounded by the
+        order of memory, and it is not the same for files and for what is held.
+        """
+        batch = replace(batch, x=batch.x.contiguous()) if self.steps else batch
         for step in self.steps:
             batch = step(batch, generator)
         return batch
