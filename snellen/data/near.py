@@ -5,10 +5,12 @@ averaging in its own transform, so a pixel differs by one or two grey levels in 
 at sharp edges. Other pictures are the same to the last bit.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import PIL
 import torch
 from torch import Tensor
@@ -22,7 +24,9 @@ from .pixel_cache import PixelCache, Size
 
 LARGE = 256 * 256  # pixels of a file from which a copy is read in less time than it is decoded
 FIT = 1  # raised with each change of `Inputs.fit` or of decoding, so that old copies are not used
+TOGETHER = 2**18  # bytes of files that are decoded together
 SMALL_FILE = 4096  # bytes, in which so many pixels are hardly found
+Files = list[tuple[str, bytes]]
 
 
 @cache
@@ -43,14 +47,33 @@ class Near:
 
         Raises DataError that names the file.
         """
-        data, wanted = read_bytes(path), (self.inputs.height, self.inputs.width)
+        return self._fitted(read_bytes(path), path, channels)
+
+    def read_all(self, paths: Sequence[str], channels: int) -> list[tuple[Tensor, Size]]:
+        """Paths -> what `read` gives for each; those that need no fitting are decoded together."""
+        is_kept = self.kept is not None and self.inputs.height * self.inputs.width >= LARGE
+        if is_kept or channels != self.inputs.channels:
+            return [self.read(path, channels) for path in paths]
+        return [found for files in _parts(paths) for found in self._together(files, channels)]
+
+    def _together(self, files: Files, channels: int) -> list[tuple[Tensor, Size]]:
+        size = (self.inputs.height, self.inputs.width)
+        room_NHWC = np.empty((len(files), *size, channels), np.uint8)
+        are_there = jpeg.decode_into(room_NHWC, [data for _, data in files])
+        images = torch.from_numpy(room_NHWC).permute(0, 3, 1, 2)
+        return [(image_CHW, size) if is_there else self._fitted(data, path, channels)
+                for image_CHW, is_there, (path, data) in zip(images, are_there, files, strict=True)
+                ]  # fmt: skip
+
+    def _fitted(self, data: bytes, path: str, channels: int) -> tuple[Tensor, Size]:
+        wanted = (self.inputs.height, self.inputs.width)
         key = ""
         if self.kept is not None and len(data) >= SMALL_FILE:
             key = self.kept.key(data, self._how(channels))
             if (found := self.kept.get(key)) is not None:
                 return found
         pixels, size = decode_near(data, path, channels, wanted=wanted)
-        image_CHW = self.inputs.fit(torch.from_numpy(pixels).permute(2, 0, 1))
+        image_CHW = self.inputs.fit(torch.from_numpy(pixels.transpose(2, 0, 1)))
         if key and self.kept is not None and size[0] * size[1] >= LARGE:
             self.kept.put(key, image_CHW, size)
         return image_CHW, size
@@ -61,3 +84,16 @@ class Near:
         shape = f"{inputs.channels}x{inputs.height}x{inputs.width}"
         makers = f"{__version__} {PIL.__version__} {jpeg.version()} {torch.__version__}"
         return f"{shape} of {channels}, {jpeg.SPARE}, {FIT}, {makers}"
+
+
+def _parts(paths: Sequence[str]) -> Iterator[Files]:
+    """Paths with the bytes of their files, no more at once than the processor's cache holds."""
+    part: Files = []
+    room = TOGETHER
+    for path in paths:
+        part.append((path, read_bytes(path)))
+        room -= len(part[-1][1])
+        if room < 0:
+            yield part
+            part, room = [], TOGETHER
+    yield part

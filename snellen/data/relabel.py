@@ -32,7 +32,13 @@ class Relabelled(SampleSet):
         return len(self.whole)
 
     def __getitem__(self, i: int) -> Sample:
-        sample = self.whole[i]
+        return self._renumbered(self.whole[i])
+
+    def samples(self, rows: Sequence[int]) -> list[Sample]:
+        """These samples, in the new numbers."""
+        return [self._renumbered(sample) for sample in self.whole.samples(rows)]
+
+    def _renumbered(self, sample: Sample) -> Sample:
         return replace(sample, target=renumber(sample.target, self.new))
 
     def labels(self) -> Tensor | None:

@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from torch import Tensor
@@ -49,6 +50,15 @@ class FileSet(SampleSet):
             return Sample(read_image(path, self.channels), self.target(i), i, path)
         image, size = self._near.read(path, self.channels)
         return Sample(image, self.target(i), i, path, size)
+
+    def samples(self, rows: Sequence[int]) -> list[Sample]:
+        """These samples."""
+        if self._near is None:
+            return super().samples(rows)
+        paths = [self.paths[i] for i in rows]
+        read = self._near.read_all(paths, self.channels)
+        return [Sample(image, self.target(i), i, path, size)
+                for i, path, (image, size) in zip(rows, paths, read, strict=True)]  # fmt: skip
 
     def near(self, near: Near) -> "FileSet":
         """The same files, read at the size of an input."""
@@ -166,10 +176,19 @@ def place_of(dataset: Any, i: int) -> str:
     return f"{type(dataset).__name__}[{i}]"
 
 
+@cache
+def _of_class(label: int | None) -> Target:
+    """One target for all samples of which nothing but the class is told."""
+    return Target(label=label)
+
+
 def _row(told: FileSet | ArraySet, i: int) -> Target:
     """Row i of whatever tables a set has."""
+    label = None if told.labels_N is None else int(told.labels_N[i])
+    if told.attributes_NA is None and told.values_NV is None:
+        return _of_class(label)
     return Target(
-        label=None if told.labels_N is None else int(told.labels_N[i]),
+        label=label,
         attributes_A=None if told.attributes_NA is None else told.attributes_NA[i],
         values_V=None if told.values_NV is None else told.values_NV[i],
     )

@@ -13,6 +13,7 @@ from ..data.sample import Sample
 from ..data.source import SampleSet
 
 IN_FLIGHT = 2**28  # bytes of pictures and masks that are read before they are asked for
+TOGETHER = 16  # rows that a thread reads at once: to send it one costs as much as a small picture
 
 
 class Ahead:
@@ -29,7 +30,7 @@ class Ahead:
     def __init__(self, part: SampleSet, threads: int = 0) -> None:
         self.part, self.threads = part, threads if part.reads_files else 0
         self._pool: ThreadPoolExecutor | None = None
-        self._coming: dict[int, Future[Sample]] = {}
+        self._coming: dict[int, Future[dict[int, Sample]]] = {}
         self._wanted: dict[int, None] = {}  # rows to be read when there is room
         self._largest = 0  # bytes of a sample so far
 
@@ -42,29 +43,38 @@ class Ahead:
     def _fill(self) -> None:
         """Before the size of a sample is known, as many as there are threads."""
         most = IN_FLIGHT // self._largest if self._largest else self.threads
-        for row in list(self._wanted)[: max(0, most - len(self._coming))]:
-            self._begin(row)
+        self._begin(list(self._wanted)[: max(0, most - len(self._coming))])
 
-    def _begin(self, row: int) -> None:
+    def _begin(self, rows: Sequence[int]) -> None:
+        """Send the threads these rows, some to each."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads, "snellen-read")
-        self._wanted.pop(row, None)
-        self._coming[row] = self._pool.submit(self._read, row)
+        count = min(TOGETHER, -(-len(rows) // self.threads))
+        for low in range(0, len(rows), count or 1):
+            some = rows[low : low + count]
+            self._coming |= dict.fromkeys(some, self._pool.submit(self._read, some))
+        for row in rows:
+            self._wanted.pop(row, None)
 
-    def _read(self, row: int) -> Sample:
-        sample = self.part[row]
-        self._largest = max(self._largest, _num_bytes(sample))
-        return sample
+    def _read(self, rows: Sequence[int]) -> dict[int, Sample]:
+        """The samples by their rows; none where one cannot be read, of which only those shall hear
+        who ask for it.
+        """
+        try:
+            samples = self.part.samples(rows)
+        except Exception:
+            return {}
+        self._largest = max(self._largest, *map(_num_bytes, samples))
+        return dict(zip(rows, samples, strict=True))
 
     def samples(self, rows: Sequence[int]) -> list[Sample]:
         """The samples of these rows, waited for; raises what reading one of them raised."""
         if not self.threads:
-            return [self.part[row] for row in rows]
-        for row in rows:
-            if row not in self._coming:
-                self._begin(row)
+            return self.part.samples(rows)
+        self._begin([row for row in dict.fromkeys(rows) if row not in self._coming])
         coming = {row: self._coming.pop(row) for row in set(rows)}
-        samples = {row: future.result() for row, future in coming.items()}
+        samples = {row: future.result().get(row) or self.part[row]
+                   for row, future in coming.items()}  # fmt: skip
         self._fill()
         return [samples[row] for row in rows]
 

@@ -173,7 +173,8 @@ class Streamed(Feed):
 def _ready(task: Task, asked: bool, rows: Sequence[tuple[int, Sample]]) -> tuple[Batch, Found]:
     """Positions and samples -> their batch, and where asked what is wrong with each."""
     found = [(row, s.index, task.check(s)) for row, s in rows] if asked else []
-    return encode(task, [replace(s, index=row) for row, s in rows]), found
+    batch = encode(task, [sample for _, sample in rows])
+    return replace(batch, index_B=torch.tensor([row for row, _ in rows])), found
 
 
 class _Indexed(Dataset[tuple[int, Sample]]):
@@ -187,6 +188,9 @@ class _Indexed(Dataset[tuple[int, Sample]]):
 
     def __getitem__(self, i: int) -> tuple[int, Sample]:
         return i, self.part[i]
+
+    def __getitems__(self, rows: list[int]) -> list[tuple[int, Sample]]:
+        return list(zip(rows, self.part.samples(rows), strict=True))
 
 
 class _Seeded(Dataset[tuple[int, Sample]]):
