@@ -7,6 +7,7 @@ on which the doctor looks closely, come before. First frame: 1/3 of the first an
 
 import contextlib
 import io
+import sys
 import tempfile
 import time
 from multiprocessing.connection import Connection
@@ -62,7 +63,8 @@ def snellen(turn: Connection) -> None:
         if session.loop.position.step > WARM:
             turn.send(time.process_time() - began)
         if session.loop.position.step >= WARM:
-            turn.recv()
+            if not turn.recv():
+                sys.exit()
             began = time.process_time()
 
     Session.after_step = after_step  # type: ignore[method-assign]
