@@ -8,7 +8,8 @@ import torch
 from snellen.core import registry
 from snellen.data.augment import compose
 from snellen.data.augment.one_pass import OnePass, fits
-from snellen.data.inputs import Inputs
+from snellen.data.inputs import Inputs, resize
+from snellen.data.pixel_cache import PixelCache
 from snellen.data.pixels import stack
 from snellen.data.sample import Sample, Target
 from snellen.tasks.classify import Classify
@@ -53,3 +54,25 @@ def test_networks_are_fed_the_same_whichever_way_pictures_lie(words, layout):
         assert torch.equal(one, two)
         assert one.is_contiguous(memory_format=layout)
         assert two.is_contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [(375, 500), (20, 30), (224, 32), (32, 50)])
+def test_pictures_are_resized_alike_and_stay_as_they_lie(size, channels):
+    first = torch.randint(0, 256, (channels, *size), dtype=torch.uint8)
+    last = first.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    one, two = resize(first, 32, 32), resize(last, 32, 32)
+    assert torch.equal(one, two)
+    assert one.is_contiguous()
+    assert two.permute(1, 2, 0).is_contiguous()
+
+
+def test_copies_on_the_disk_lie_as_decoders_leave_pictures(tmp_path):
+    kept, image_CHW = PixelCache(tmp_path), torch.randint(0, 256, (3, 8, 6), dtype=torch.uint8)
+    last = image_CHW.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    for key, given in (("first", image_CHW), ("last", last)):
+        kept.put(kept.key(b"", key), given, (16, 12))
+        found, size = kept.get(kept.key(b"", key))
+        assert torch.equal(found, image_CHW)
+        assert found.permute(1, 2, 0).is_contiguous()
+        assert size == (16, 12)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,17 +39,21 @@ def batch_of(channels, size=(20, 33), count=24):
 
 
 def inputs_of(channels, size=(20, 33)):
-    return Inputs(channels, *size, (0.4, 0.5, 0.6)[:channels], (0.2, 0.25, 0.3)[:channels], "bytes")
+    return Inputs(
+        channels, *size, (0.4, 0.5, 0.6, 0.3)[:channels], (0.2, 0.25, 0.3, 0.4)[:channels], "bytes"
+    )
 
 
 @needs_numba
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("channels_last", [False, True])
-@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("words", WORDS)
-def test_the_loops_give_the_numbers_of_torchs_operations(words, channels, channels_last):
+def test_the_loops_give_the_numbers_of_torchs_operations(words, channels, channels_last, layout):
     chain, inputs, batch = compose(words), inputs_of(channels), batch_of(channels)
     one, two = (torch.Generator().manual_seed(5) for _ in range(2))
     wanted = chain(batch, one)
+    batch = replace(batch, x=batch.x.contiguous(memory_format=layout))
     found = OnePass(chain, inputs, channels_last=channels_last)(batch, two)
     off = (found.x - inputs.prepare(wanted.x)).abs()
     level = 1.01 / 255 / 0.2  # a jittered value between two may be rounded to either

@@ -135,8 +135,10 @@ def resize(image_CHW: Tensor, height: int, width: int) -> Tensor:
 
 
 def _bilinear(x_CHW: Tensor, size: tuple[int, int]) -> Tensor:
-    x = F.interpolate(x_CHW[None], size, mode="bilinear", align_corners=False, antialias=True)
-    return x[0]
+    # Made one of a batch before its axes change places, a picture whose channels lie last is known
+    # as such: torch then spares two copies of it, and so it comes out.
+    x_BCHW = x_CHW.permute(1, 2, 0)[None].permute(0, 3, 1, 2)
+    return F.interpolate(x_BCHW, size, mode="bilinear", align_corners=False, antialias=True)[0]
 
 
 def match_channels(image_CHW: Tensor, channels: int) -> Tensor:

@@ -2,7 +2,8 @@
 
 A file a picture under `cache_folder()/pixels`, named by a hash of the picture's bytes and of how it
 was read. Everything there can be deleted at any time, by anyone: what is missing, cut off or
-damaged is decoded again. Written beside and renamed; plain bytes, nothing in them is run.
+damaged is decoded again. Written beside and renamed; plain bytes, nothing in them is run. The
+channels of a pixel lie together, as decoders leave them.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ from ..core.cache import cache_folder
 MOST, SHARE = 4 * 2**30, 0.1  # bytes in all, and of the disk where it is free or these copies'
 SLICE, LAST = 64, 16  # parts of all, and of what is left, that a process is granted at once
 HEAD = struct.Struct("<4sI5I")  # mark, checksum; C, H, W; H, W of the file
-MARK = b"SNP1"
+MARK = b"SNP2"
 DEAD = 3600.0  # seconds after which nobody writes on a half-written file
 
 Size = tuple[int, int]
@@ -80,12 +81,12 @@ class PixelCache:
             return None
         if zlib.adler32(pixels) != checksum:
             return None
-        image_CHW = torch.frombuffer(data, dtype=torch.uint8, offset=HEAD.size)
-        return image_CHW.view(channels, height, width), (size[0], size[1])
+        image = torch.frombuffer(data, dtype=torch.uint8, offset=HEAD.size)
+        return image.view(height, width, channels).permute(2, 0, 1), (size[0], size[1])
 
     def put(self, key: str, image_CHW: Tensor, size: Size) -> None:
         """Keep a picture, if there is room; nothing is said where it cannot be written."""
-        pixels = image_CHW.contiguous().numpy().tobytes()
+        pixels = image_CHW.permute(1, 2, 0).numpy().tobytes()
         if not self._takes(HEAD.size + len(pixels)):
             return
         head = HEAD.pack(MARK, zlib.adler32(pixels), *image_CHW.shape, *size)

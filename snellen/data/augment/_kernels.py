@@ -1,7 +1,8 @@
 """Whole pixels moved, their colours shifted, and both normalised: loops that numba compiles.
 
-They are plain Python as well, only slow. What leaves is pixel * scale_C + shift_C, in the type and
-the memory format of `out`: floats for the network, or bytes for the next of these loops.
+They are plain Python as well, only slow. What leaves is pixel * scale_C + shift_C, in the type of
+`out`: floats for the network, or bytes for the next of these loops. In `_kernels_last.py` is `move`
+for networks that are fed channels last.
 """
 
 import numpy as np
@@ -13,13 +14,13 @@ Array = np.ndarray
 
 @compiled
 def move(
-    x_BCHW: Array, out_BCHW: Array, down_B: Array, right_B: Array,
-    upset_B: Array, mirrored_B: Array, scale_C: Array, shift_C: Array,
+    x: Array, is_colour_last: bool, out_BCHW: Array, down_B: Array, right_B: Array,
+    upset_B: Array, mirrored_B: Array, scales_2C: Array,
 ) -> None:  # fmt: skip
-    """uint8 -> `out`; each sample shifted by (down, right) pixels, black coming in, then mirrored
-    where `upset` (rows) or `mirrored` (columns) says so.
+    """uint8 x_BCHW, or x_BHW3 of colours, flat -> `out`; each sample shifted by (down, right)
+    pixels, black coming in, then mirrored where `upset` (rows) or `mirrored` (columns) says so.
     """
-    batch, channels, height, width = x_BCHW.shape
+    batch, channels, height, width = out_BCHW.shape
     below = min(height, np.abs(down_B).max()) if batch else 0
     beside = min(width, np.abs(right_B).max()) if batch else 0
     # In a black frame every row has one length, which is what the processor wants; as one line,
@@ -31,11 +32,17 @@ def move(
         left = beside - max(-beside, min(beside, right_B[b]))
         first, step = (top + height - 1, -wide) if upset_B[b] else (top, wide)
         for c in range(channels):
-            scale, black = scale_C[c], shift_C[c]
+            scale, black = scales_2C[0, c], scales_2C[1, c]
             for row in range(height):
                 place = (below + row) * wide + beside
-                for i in range(width):
-                    framed[np.uint64(place + i)] = x_BCHW[b, c, row, i]
+                if is_colour_last:
+                    old = (b * height + row) * width * 3 + c
+                    for i in range(width):
+                        framed[np.uint64(place + i)] = x[np.uint64(old + 3 * i)]
+                else:
+                    old = ((b * channels + c) * height + row) * width
+                    for i in range(width):
+                        framed[np.uint64(place + i)] = x[np.uint64(old + i)]
             place = first * wide + left
             for row in range(height):
                 if mirrored_B[b]:
@@ -50,9 +57,7 @@ def move(
 
 
 @compiled
-def jitter(
-    x_BCHW: Array, out_BCHW: Array, colour_B3: Array, scale_C: Array, shift_C: Array
-) -> None:
+def jitter(x_BCHW: Array, out_BCHW: Array, colour_B3: Array, scales_2C: Array) -> None:
     """uint8 -> `out`, each sample with saturation, contrast and brightness of its own, in the order
     of `jitter.Jitter`; pixels are rounded to whole ones, as there, before they are normalised.
     """
@@ -76,7 +81,7 @@ def jitter(
                     gray[i] += np.float32(line[i])
             gray /= np.float32(channels)
             for c in range(channels):
-                scale, black = scale_C[c], shift_C[c]
+                scale, black = scales_2C[0, c], scales_2C[1, c]
                 old, new = x_BCHW[b, c, row], out_BCHW[b, c, row]
                 for i in range(width):
                     value = gray[i] + (np.float32(old[i]) - gray[i]) * saturation

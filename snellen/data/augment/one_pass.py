@@ -58,6 +58,21 @@ class _Moves:
         else:
             self.upset_B = self.upset_B ^ turned_B
 
+    def carry(self, x_BCHW: Tensor, out_BCHW: Tensor, scales_2C: np.ndarray) -> None:
+        """Bytes, in whatever order they lie -> `out`, by the loop for the order of that."""
+        from ._kernels import move  # which imports numba
+        from ._kernels_last import move_last
+
+        last = torch.channels_last
+        is_colour_last = x_BCHW.shape[1] == 3 and x_BCHW.is_contiguous(memory_format=last)
+        x = (x_BCHW.permute(0, 2, 3, 1) if is_colour_last else x_BCHW).reshape(-1).numpy()
+        moves = self.down_B, self.right_B, self.upset_B, self.mirrored_B
+        if out_BCHW.is_contiguous():
+            move(x, is_colour_last, out_BCHW.numpy(), *moves, scales_2C)
+        else:
+            out_BHWC = out_BCHW.permute(0, 2, 3, 1).numpy()
+            move_last(x, is_colour_last, out_BHWC, *moves, scales_2C)
+
 
 class OnePass(Augment):
     """A chain that `fits`, and what `Inputs.prepare` does after it. Bytes come out as the network
@@ -75,8 +90,8 @@ class OnePass(Augment):
         self.jitters_last = Crop in kinds[: kinds.index(Jitter)] if Jitter in kinds else False
         ends = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)
         black, white = inputs.prepare(ends.expand(2, inputs.channels, 1, 1)).flatten(1).numpy()
-        self.normalised = ((white - black) / np.float32(255), black)
-        self.bytes = (np.ones_like(black), np.zeros_like(black))
+        self.normalised_2C = np.stack([(white - black) / np.float32(255), black])
+        self.bytes_2C = np.stack([np.ones_like(black), np.zeros_like(black)])
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """x_BCHW uint8 -> x_BCHW float32, ready for the network."""
@@ -92,25 +107,24 @@ class OnePass(Augment):
 
     def _run(self, x_BCHW: Tensor, moves: _Moves, colours_3B: Tensor | None) -> Tensor:
         """The loops that are wanted, the last of which normalises."""
-        from ._kernels import jitter, move  # which import numba
+        from ._kernels import jitter  # which imports numba
 
         last = torch.channels_last if self.channels_last else torch.contiguous_format
         out = torch.empty(x_BCHW.shape, memory_format=last)
-        places = moves.down_B, moves.right_B, moves.upset_B, moves.mirrored_B
         if colours_3B is None:
-            move(x_BCHW.numpy(), out.numpy(), *places, *self.normalised)
+            moves.carry(x_BCHW, out, self.normalised_2C)
             return out
         if x_BCHW.shape[1] != 3:
             colours_3B[0] = 1  # what has no colours has no saturation
         # Jitter goes by planes: it takes five times as long where the channels lie together.
         between, colours_B3 = np.empty(x_BCHW.shape, np.uint8), colours_3B.T.contiguous().numpy()
         if self.jitters_last:
-            move(x_BCHW.numpy(), between, *places, *self.bytes)
+            moves.carry(x_BCHW, torch.from_numpy(between), self.bytes_2C)
             out = torch.empty(x_BCHW.shape)
-            jitter(between, out.numpy(), colours_B3, *self.normalised)
+            jitter(between, out.numpy(), colours_B3, self.normalised_2C)
             return out.contiguous(memory_format=last)
-        jitter(x_BCHW.contiguous().numpy(), between, colours_B3, *self.bytes)
-        move(between, out.numpy(), *places, *self.normalised)
+        jitter(x_BCHW.contiguous().numpy(), between, colours_B3, self.bytes_2C)
+        moves.carry(torch.from_numpy(between), out, self.normalised_2C)
         return out
 
 
