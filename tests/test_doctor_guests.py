@@ -102,7 +102,7 @@ def test_an_error_of_ours_at_a_batch_is_noted(monkeypatch):
     def fail(*args):
         raise OSError("no batch")
 
-    monkeypatch.setattr("snellen.doctor.loader._record", fail)
+    monkeypatch.setattr("snellen.doctor.loader.Record", fail)
     _, doc = trained(lambda: (nn.Linear(4, 2), DataLoader(ROWS, 8), F.cross_entropy), steps=5)
     assert any("following stopped: OSError: no batch" in note for note in doc.notes)
 

@@ -22,9 +22,11 @@ def seen(
     unscaled: list[Any] = [None, None]  # weak references: the scaled loss, the loss
 
     def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
-        if isinstance(tensors, Iterator):  # a generator can be read once
-            tensors = tuple(tensors)
-        loss = tensors if isinstance(tensors, Tensor) else _first(tensors)
+        loss = tensors
+        if not isinstance(tensors, Tensor):
+            if isinstance(tensors, Iterator):  # a generator can be read once
+                tensors = tuple(tensors)
+            loss = _first(tensors)
         if loss is not None:
             if unscaled[0] is not None and unscaled[0]() is loss:
                 loss = unscaled[1]() if unscaled[1]() is not None else loss

@@ -40,14 +40,15 @@ class ByHand:
         self._candidates: dict[int, Candidate] = {}
         self._held: tuple[int, dict[int, bool]] = (0, {})  # of so many steppers: network -> held
         self.waits: list[Candidate] = []
-        self._asked, self._idle = (-1, -1), False
+        self._steppers = self._patients = -1  # how many there were when it was asked
+        self._idle = False
 
     def is_idle(self) -> bool:
         """Whether torch's optimisers hold every network: asked at each step, so it is kept."""
-        now = len(self.engine.steppers), len(self.engine.patients)
-        if now != self._asked:
-            self._asked = now
-            self._idle = all(self._is_held(patient) for patient in self.engine.patients)
+        engine = self.engine
+        if len(engine.steppers) != self._steppers or len(engine.patients) != self._patients:
+            self._steppers, self._patients = len(engine.steppers), len(engine.patients)
+            self._idle = all(self._is_held(patient) for patient in engine.patients)
         return self._idle
 
     def after_backward(self, patient: Patient) -> None:
@@ -81,6 +82,7 @@ class ByHand:
                 self.engine.admit(candidate.stepper)
             candidate.before, candidate.gradients = [], []
             self.engine.stepped(candidate.stepper)
+            candidate.stepper.note_version()
 
     def _has_moved(self, candidate: Candidate) -> bool:
         if candidate.version != sum(p._version for p in candidate.stepper.params):

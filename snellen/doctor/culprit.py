@@ -48,6 +48,7 @@ class Search:
         self.count += 1
         if what == "loss" and not self._is_named and feed is not None:
             self.suspects.met(self._record(feed), is_bad=True)
+            self.engine.on_finite = self.passed
         if self.count > 8:
             return
         values: dict[str, Any] = {"what": what}

@@ -127,6 +127,8 @@ class Discovery:
     def _after_step(self, optimizer: Any) -> None:
         for doc in self.ward.live:
             doc.engine.after_step(optimizer)
+            if (stepper := doc.engine.steppers.get(id(optimizer))) is not None:
+                stepper.note_version()
 
     def _called(self, module: nn.Module, args: Any) -> None:
         if id(module) in self._known or self.ward.looks_away:
@@ -197,7 +199,7 @@ class Discovery:
         """To another training."""
         self._leave(patient)
         self._watch(patient, doc)
-        patient.adopted = True
+        patient.adopted, patient.kept_at = True, -1
 
     def _leave(self, patient: Patient) -> None:
         """Watch a network no more."""

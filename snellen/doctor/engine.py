@@ -8,7 +8,6 @@ several optimisers it is the largest of their counts. Nothing here raises into t
 import math
 import time
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import torch
@@ -19,7 +18,7 @@ from .apart import Notes
 from .by_hand import ByHand
 from .calls import Calls
 from .chart import Chart
-from .gradients import comes_of_graph, detached, has_gradients
+from .gradients import detached, has_gradients
 from .late import Late, Turns
 from .loader import Loaders
 from .patient import Patient
@@ -28,18 +27,9 @@ from .schedule import Schedule
 from .stepping import gradients_finite, name_parameters, row
 from .validation import Validation
 
+unheard = torch._C.DisableTorchFunction  # of a user's tensor class with a `__torch_function__`
+LOWEST = -math.inf
 ROWS = 200  # step rows before they are thinned: about this many for each factor e of steps
-
-
-def unheard(moment: Callable[..., None]) -> Callable[..., None]:
-    """A tensor class of the user's with a `__torch_function__` hears nothing of a moment."""
-
-    @wraps(moment)
-    def call(*args: Any) -> None:
-        with torch._C.DisableTorchFunction():
-            moment(*args)
-
-    return call
 
 
 class Engine:
@@ -58,6 +48,7 @@ class Engine:
         self.probes: list[Probe] = []
         self.notes = Notes()
         self.loss_fn: Any = None  # loss_fn(net(x), y), where the user gave it
+        self.passes = 0  # backward passes
         self.step = 0
         self.turn = 0  # like step, but counted on where an optimiser falls silent and another steps
         self._turns = Turns()
@@ -68,11 +59,12 @@ class Engine:
         self.woken: Callable[[Engine], None] | None = None  # told that it is our turn
         self.begun: Feed | None = None  # the first since a backward pass
         self.on_nonfinite: Callable[[str, Feed | None, Tensor | None], None] | None = None
-        self.on_finite: Callable[[Feed], None] = lambda feed: None
+        self.on_finite: Callable[[Feed], None] | None = None
         self._late = Late(self._nonfinite)
         self._sampling = True
         self._since = time.perf_counter()
-        self._row_at, self._best, self.last_loss = 0, math.inf, math.nan
+        self._row_at, self._rowed, self.last_loss = 0, True, math.nan
+        self._least = self._best = math.inf  # size of a loss so far; what is a leap beyond it
         self._alone = True  # one optimiser
         self.by_hand = ByHand(self)
         self.unclaimed = 0, 0.0  # backward passes before any optimiser was known, and their losses
@@ -124,7 +116,7 @@ class Engine:
         """Call one moment of every probe; one that fails is taken away."""
         for probe in tuple(self.probes):
             try:
-                with torch._C.DisableTorchFunction():  # our own calls are not heard
+                with unheard():
                     getattr(probe, moment)(*args)
             except Exception as error:
                 self.fail(probe, error)
@@ -132,39 +124,41 @@ class Engine:
                 if moment != "close":
                     probe.close()
 
-    @unheard
     def on_forward(self, patient: Patient, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The pre-hook of a root network."""
         if self.off:
             return
         try:
-            if self.by_hand.waits:
-                self.by_hand.look()
-            if self.woken is not None:
-                self.woken(self)
-            if patient.parts:
-                patient.leave()  # called itself after all
-            feed = Feed(patient, detached(args), kwargs, self.loaders.latest, self.step,
-                        self.turn, patient.net.training, comes_of_graph(args))  # fmt: skip
-            if self.calls.on:
-                self.calls.stop()
-            if not torch.is_grad_enabled():
-                if patient.is_inner:
-                    return
-                self.validation.evaluated(feed)
-                return
-            if patient.fresh:
-                patient.keep_statistics()
-                patient.fresh = False
-            self.begun = feed if self.feed is None or self.begun is None else self.begun
-            self.feed = self.latest = feed
-            if self._sampling:
-                full = self.schedule.full(self.turn)
-                if full and not patient.compiled:
-                    self.calls.start()
-                self.tell("forward", feed, full and not patient.compiled)
+            with unheard():
+                if self.by_hand.waits:
+                    self.by_hand.look()
+                if self.woken is not None:
+                    self.woken(self)
+                if patient.parts:
+                    patient.leave()  # called itself after all
+                if self.calls.on:
+                    self.calls.stop()
+                args, made = detached(args)
+                feed = Feed(patient, args, kwargs, self.loaders.latest, self.step, self.turn,
+                            patient.net.training, made)  # fmt: skip
+                if torch.is_grad_enabled():
+                    self._fed(feed, patient)
+                elif not patient.is_inner:
+                    self.validation.evaluated(feed)
         except Exception as error:
             self.fail(self, error)
+
+    def _fed(self, feed: Feed, patient: Patient) -> None:
+        if patient.kept_at != self.passes:
+            patient.keep_statistics()
+            patient.kept_at = self.passes
+        self.begun = feed if self.feed is None or self.begun is None else self.begun
+        self.feed = self.latest = feed
+        if self._sampling:
+            full = self.schedule.full(self.turn) and not patient.compiled
+            if full:
+                self.calls.start()
+            self.tell("forward", feed, full)
 
     def after_compiled(self) -> None:
         """After a compiled network's forward pass: its loss may be heard without disturbing it."""
@@ -172,44 +166,50 @@ class Engine:
         if wanted and not self.off and self.feed is not None and torch.is_grad_enabled():
             self.guarded(self.calls.start)
 
-    @unheard
     def on_backward(self, loss: Tensor) -> None:
         """Before every backward pass."""
         feed = self.feed or self.fed
         if self.off or feed is None:
             return
         try:
-            self.fed, self.feed = feed, None
-            if self.calls.on:
-                self.calls.stop()
-            value = self.last_loss = self._late.value(loss, feed)
-            self.validation.trained(value)
-            self.unclaimed = self.unclaimed[0] + 1, self.unclaimed[1] + value
-            if self._sampling:
-                self.tell("backward", feed, loss)
-            for patient in self.patients:
-                patient.rest()
-            for stepper in self.steppers.values():
-                stepper.backwards += 1
-                stepper.loss_sum = value + (stepper.loss_sum if self._alone else 0.0)
-                if stepper.carried and not has_gradients(stepper.outside):
-                    stepper.carried = False
-            if not math.isfinite(value) and not self._late.is_waiting:
-                self._nonfinite("loss", feed, loss)
-            elif value > self._best:
-                self.schedule.alarm(self.turn)
-                self.tell("rose", feed, loss)
-            else:
-                self._best = min(self._best, 3 * abs(value) + 1e-8)
-            if loss.is_cpu and math.isfinite(value):
-                self.on_finite(feed)
+            with unheard():
+                self.fed, self.feed = feed, None
+                if self.calls.on:
+                    self.calls.stop()
+                value = self.last_loss = self._late.value(loss, feed)
+                self.passes += 1
+                self.validation.trained(value)
+                count, total = self.unclaimed
+                self.unclaimed = count + 1, total + value
+                if self._sampling:
+                    self.tell("backward", feed, loss)
+                for stepper in self.steppers.values():
+                    stepper.backwards += 1
+                    stepper.loss_sum = value + (stepper.loss_sum if self._alone else 0.0)
+                    if self._rowed and stepper.carried and not has_gradients(stepper.outside):
+                        stepper.carried = False
+                if not LOWEST < value < self._best:
+                    self._odd(value, feed, loss)
+                elif abs(value) < self._least:
+                    self._least, self._best = abs(value), 3 * abs(value) + 1e-8
+                if self.on_finite is not None and loss.is_cpu and math.isfinite(value):
+                    self.on_finite(feed)
         except Exception as error:
             self.fail(self, error)
 
-    @unheard
+    def _odd(self, value: float, feed: Feed, loss: Tensor) -> None:
+        """A loss that is no number, or has leapt up."""
+        if not math.isfinite(value) and not self._late.is_waiting:
+            self._nonfinite("loss", feed, loss)
+        elif value > self._best:
+            self.schedule.alarm(self.turn)
+            self.tell("rose", feed, loss)
+
     def after_backward(self) -> None:
         """After every backward pass: whose weights may be moved by hand now."""
-        if not self.off and self.fed is not None and not self.by_hand.is_idle():
+        if self.off or self.fed is None or self.by_hand.is_idle():
+            return
+        with unheard():
             for patient in tuple(self.patients):
                 self.guarded(self.by_hand.after_backward, patient)
 
@@ -223,32 +223,31 @@ class Engine:
             stepper.kept = [None if g is None else g.detach().clone() for g in grads]
             self.tell("before_update", stepper)
 
-    @unheard
-    def on_step(self, optimizer: Any) -> None:
+    def on_step(self, optimizer: Any, *_: Any) -> None:
         """Before an optimiser's step."""
         stepper = self.steppers.get(id(optimizer))
         if self.off or stepper is None:
             return
         try:
-            stepper.entered, stepper.inside = True, stepper.backwards
-            if self.calls.on:
-                self.calls.stop()
-            if not stepper.params:
-                name_parameters(stepper, self.patients)
-            if stepper.backwards and not gradients_finite(stepper, self._sampling):
-                self._nonfinite("gradient", self.fed, None)
-            if self._sampling:
-                self.tell("before_update", stepper)
+            with unheard():
+                stepper.entered, stepper.inside = True, stepper.backwards
+                if self.calls.on:
+                    self.calls.stop()
+                if not stepper.params:
+                    name_parameters(stepper, self.patients)
+                if stepper.backwards and not gradients_finite(stepper, self._sampling):
+                    self._nonfinite("gradient", self.fed, None)
+                if self._sampling:
+                    self.tell("before_update", stepper)
         except Exception as error:
             self.fail(self, error)
 
-    def after_step(self, optimizer: Any) -> None:
+    def after_step(self, optimizer: Any, *_: Any) -> None:
         """After an optimiser's step: the row of the step, and what the next one is to be."""
         stepper = self.steppers.get(id(optimizer))
         if not self.off and stepper is not None and stepper.entered:
             self.stepped(stepper)
 
-    @unheard
     def stepped(self, stepper: Stepper) -> None:
         """The weights of a stepper have moved."""
         try:
@@ -256,28 +255,29 @@ class Engine:
             if sampled:
                 self.tell("after_update", stepper, step)
             if step >= self._row_at or not stepper.backwards or sampled:
-                values = row(stepper, step, self.fed, self._alone)
+                with unheard():
+                    values = row(stepper, step, self.fed, self._alone)
                 self.emit("step", step, values=values)
-            stepper.steps += 1
+            stepper.steps = step = step + 1
             stepper.backwards, stepper.loss_sum, stepper.carried = 0, 0.0, True
-            self.unclaimed = 0, 0.0
-            stepper.entered, stepper.kept, self.fed = False, None, None
-            stepper.version = sum([p._version for p in stepper.outside])
-            self._next(stepper, sampled)
+            stepper.entered, stepper.kept = False, None
+            self.unclaimed, self.fed = (0, 0.0), None
+            if step > self.step:
+                self.step = self.chart.step = step
+            if self._alone or self._turns.end(stepper.index, len(self.steppers)):
+                self._next(sampled)
         except Exception as error:
             self.fail(self, error)
 
-    def _next(self, stepper: Stepper, sampled: bool) -> None:
-        self.step = self.chart.step = max(self.step, stepper.steps)
-        if not self._alone and not self._turns.end(stepper.index, len(self.steppers)):
-            return
-        self.turn += 1
-        now = time.perf_counter()
-        self.schedule.took(self.turn - 1, now - self._since, sampled)
-        self._since = now
-        self._sampling = self.schedule.sampled(self.turn)
+    def _next(self, sampled: bool) -> None:
+        """Another turn begins."""
+        now, turn = time.perf_counter(), self.turn
+        self.schedule.took(turn, now - self._since, sampled)
+        self._since, self.turn = now, turn + 1
+        self._sampling = self.schedule.sampled(turn + 1)
         if self.step > self._row_at:
             self._row_at = self.step + self.step // ROWS
+        self._rowed = self.step >= self._row_at or self._sampling or not self._alone
 
     def _nonfinite(self, what: str, feed: Feed | None, loss: Tensor | None) -> None:
         if self.on_nonfinite is not None:

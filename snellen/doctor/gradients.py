@@ -38,15 +38,20 @@ def has_gradients(params: list[Any]) -> bool:
     return False
 
 
-def detached(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Arguments without their graphs, which must not outlive the step."""
-    return tuple([a.detach() if isinstance(a, Tensor) and a.requires_grad else a for a in args])
+def detached(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], bool]:
+    """Arguments without their graphs, which must not outlive the step; whether the first had one.
 
+    Then it was computed by something that learns.
 
-def comes_of_graph(args: tuple[Any, ...]) -> bool:
-    """Whether the first argument was computed by something that learns.
-
-    >>> w = torch.ones(1, requires_grad=True); comes_of_graph((2 * w,)), comes_of_graph((w,))
-    (True, False)
+    >>> w = torch.ones(1, requires_grad=True); detached((w,))
+    ((tensor([1.]),), False)
+    >>> detached((2 * w,))
+    ((tensor([2.]),), True)
     """
-    return bool(args) and isinstance(args[0], Tensor) and args[0].grad_fn is not None
+    for a in args:
+        if isinstance(a, Tensor) and a.requires_grad:
+            break
+    else:
+        return args, False
+    made = isinstance(args[0], Tensor) and args[0].grad_fn is not None
+    return tuple([a.detach() if isinstance(a, Tensor) else a for a in args]), made

@@ -13,6 +13,9 @@ from torch._C import _TorchDispatchModeKey as Mode
 from torch.jit import _recursive as scripting
 
 Vmap = torch._C._functorch.TransformType.Vmap
+LEVELS = torch._C._functorch.get_interpreter_stack
+EXPORTING, TRACING = torch.compiler.is_exporting, torch._C._is_tracing
+MODES, MODE = torch._C._len_torch_dispatch_stack, torch._C._get_dispatch_mode
 HOMES = ("_forward_hooks", "_forward_pre_hooks", "_forward_hooks_always_called",
          "_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs")  # fmt: skip
 
@@ -59,13 +62,12 @@ def is_traced() -> bool:
     >>> is_traced()
     False
     """
-    return (
-        torch.compiler.is_exporting()
-        or torch.jit.is_tracing()
-        or torch._C._get_dispatch_mode(Mode.FAKE) is not None
-        or torch._C._get_dispatch_mode(Mode.PROXY) is not None
-        or any(level.key() == Vmap for level in torch._C._functorch.get_interpreter_stack() or ())
-    )
+    if EXPORTING() or TRACING():
+        return True
+    if MODES() and (MODE(Mode.FAKE) is not None or MODE(Mode.PROXY) is not None):
+        return True
+    inside = LEVELS()
+    return bool(inside) and any(level.key() == Vmap for level in inside)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ KEEP = 4  # batches: accelerate and Lightning fetch one or two ahead of the step
 PATHS = ("samples", "imgs", "paths", "files", "image_paths")
 
 
-@dataclass
+@dataclass(slots=True)
 class Record:
     """One batch as a loader gave it. `rows` index `dataset`; None where they are unknown."""
 
@@ -46,7 +46,7 @@ class Record:
         return list(rows)
 
 
-@dataclass
+@dataclass(slots=True)
 class Run:
     """One pass of a DataLoader's iterator."""
 
@@ -59,20 +59,13 @@ class Run:
     gone: Any = None  # forgets the run when its iterator is
 
 
-@dataclass
+@dataclass(slots=True)
 class Waits:
     """How long the training waited for its batches, the first of each epoch left out."""
 
     count: int = 0
     waited: float = 0.0
     seconds: float = 0.0  # from batch to batch
-
-    def took(self, last: float | None, began: float, ended: float) -> None:
-        """Take in one batch; `last` is when the one before it came."""
-        if last is not None:
-            self.count += 1
-            self.waited += ended - began
-            self.seconds += ended - last
 
 
 class Loaders:
@@ -125,6 +118,8 @@ class Loaders:
             except Exception as error:
                 self.fail(begin, error)
             init(it, loader)
+            if (run := runs.get(id(it))) is not None:
+                run.is_known = run.is_known and getattr(it, "_in_order", True)
 
         def index(it: Any) -> Any:
             rows = next_index(it)
@@ -144,11 +139,12 @@ class Loaders:
             if self.on_first is not None:
                 self.on_first(it._dataset)
             began = time.perf_counter()
-            data = step(it)
-            try:
-                self._came(it, data, began)
-            except Exception as error:
-                self.fail(following, error)
+            data, run = step(it), runs.get(id(it))
+            if run is not None:
+                try:
+                    self._came(run, it, data, began)
+                except Exception as error:
+                    self.fail(following, error)
             return data
 
         return index, again, following, begin
@@ -162,24 +158,21 @@ class Loaders:
             own.update({key: asked} if key in own else {})
         return self._lengths[loader]
 
-    def _came(self, it: Any, data: Any, began: float) -> None:
+    def _came(self, run: Run, it: Any, data: Any, began: float) -> None:
         """A batch has been handed out."""
-        ended, run = time.perf_counter(), self._runs.get(id(it))
-        if run is None:
-            return
         if torch.is_grad_enabled():
-            self.waits.took(run.came, began, ended)
+            ended, waits = time.perf_counter(), self.waits
+            if run.came is not None:
+                waits.count += 1
+                waits.waited += ended - began
+                waits.seconds += ended - run.came
             run.came = ended
-        self.add(_record(run, it, data))
-
-
-def _record(run: Run, it: Any, data: Any) -> Record:
-    rows = run.rows.popleft() if run.rows else None
-    known = run.is_known and getattr(it, "_in_order", True)
-    if isinstance(rows, int):  # batch_size=None hands out single items
-        rows = [rows]
-    dealt = it._dataset, rows if known else None, data
-    return Record(*dealt, run.collate, run.batch_size, run.num_batches)
+        rows = run.rows.popleft() if run.rows else None
+        if isinstance(rows, int):  # batch_size=None hands out single items
+            rows = [rows]
+        rows = rows if run.is_known else None
+        batch = Record(it._dataset, rows, data, run.collate, run.batch_size, run.num_batches)
+        self.add(batch)
 
 
 def length_of(data: Any) -> int | None:

@@ -31,17 +31,11 @@ class Patient:
         self.inner: nn.Module = getattr(net, "_orig_mod", net)
         self.compiled = self.inner is not net or net._compiled_call_impl is not None
         self.adopted = False  # found, not given
-        self.fresh = True  # no forward pass since the last backward or step
+        self.kept_at = -1  # how many backward passes there were when its statistics were kept
         self.whole: Patient | None = None  # of which it is a part
         self.parts: dict[Patient, Any] = {}  # called in its stead, and their hooks
         self._keys: list[tuple[dict[str, Any], str]] | None = None
         self._kept: list[Tensor] = []
-
-    def rest(self) -> None:
-        """A backward pass has come: what follows is another forward pass."""
-        self.fresh = True
-        for part in self.parts:
-            part.fresh = True
 
     def leave(self, *parts: "Patient") -> None:
         """Watch some parts no more, or all."""

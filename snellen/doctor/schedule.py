@@ -38,10 +38,10 @@ class Schedule:
         """Take in the time of a step, and set the next sampled one after a sampled one."""
         if not sampled:
             # The typical step is nearly the fastest: pauses for evaluation are no part of it.
-            slow = self.typical and seconds > self.typical
-            self.typical += (0.02 if slow else 1.0 if not self.typical else 0.3) * (
-                min(seconds, 2 * self.typical or seconds) - self.typical
-            )
+            if seconds > self.typical > 0:
+                self.typical += 0.02 * min(seconds - self.typical, self.typical)
+            else:
+                self.typical += (0.3 if self.typical else 1.0) * (seconds - self.typical)
         elif step >= DENSE:
             if self.typical:
                 extra = max(seconds - self.typical, 0.0)

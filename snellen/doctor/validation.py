@@ -33,7 +33,7 @@ class Validation:
     def __init__(self, engine: Any) -> None:
         self.engine = engine
         self.count = self.passes = 0
-        self._train = (0, 0.0)  # backward passes and their losses, since the last pass
+        self._trained, self._losses = 0, 0.0  # backward passes and their losses, since the last
         self._sums: dict[str, float] = {}  # of this pass
         self._batches = self._silent = 0
         self._turn = -APART
@@ -46,7 +46,8 @@ class Validation:
         """A backward pass with its loss: what was evaluated before is complete."""
         if self._batches:
             self.end()
-        self._train = self._train[0] + 1, self._train[1] + loss
+        self._trained += 1
+        self._losses += loss
         if self._known is None and self._asked < TRIES:
             self._asked += 1
             self._note(self.engine.fed)
@@ -59,7 +60,7 @@ class Validation:
         self._batches += 1
         self._waits = False
         x = first_tensor(feed.args, feed.kwargs)
-        enough = self._batches > MOST or not self._train[0] or feed.patient.is_partial
+        enough = self._batches > MOST or not self._trained or feed.patient.is_partial
         if x is None or not x.dim() or enough:
             return
         record = feed.record
@@ -90,7 +91,7 @@ class Validation:
     def end(self) -> None:
         """The pass is over: emit what it came to."""
         self._let_go()
-        count, total = self._train
+        count, total = self._trained, self._losses
         sums, listened = self._sums, self._turn == self.engine.turn
         self._sums, self._batches, self._waits = {}, 0, False
         self._silent = 0 if sums else self._silent + listened
@@ -102,7 +103,7 @@ class Validation:
                    "val_count": int(rows), "seen": True}  # fmt: skip
         if sums.get("judged") == rows:
             metrics["val_accuracy"] = sums["right"] / rows
-        self._train = 0, 0.0
+        self._trained, self._losses = 0, 0.0
         self.engine.emit("epoch", self.engine.step, epoch=self.passes, metrics=metrics)
 
     def _note(self, feed: Feed) -> None:

@@ -85,7 +85,6 @@ class Doctor:
         self.engine.patients = named(nets) if nets else []
         self.search = Search(self.engine, self)
         self.engine.on_nonfinite = self.search.nonfinite
-        self.engine.on_finite = self.search.passed
         self._optimizers = optimizers
         self._stack: ExitStack | None = None
         self._facts: dict[str, Any] = {}
@@ -166,8 +165,8 @@ class Doctor:
         optimizer = getattr(optimizer, "optimizer", optimizer)
         self.engine.enrol(optimizer)
         return [
-            optimizer.register_step_pre_hook(lambda o, *_: self.engine.on_step(o)),
-            optimizer.register_step_post_hook(lambda o, *_: self.engine.after_step(o)),
+            optimizer.register_step_pre_hook(self.engine.on_step),
+            optimizer.register_step_post_hook(self.engine.after_step),
         ]
 
     def _follow_any(self) -> list[Any]:
@@ -181,7 +180,7 @@ class Doctor:
 
         return [
             home.register_optimizer_step_pre_hook(before),
-            home.register_optimizer_step_post_hook(lambda o, *_: self.engine.after_step(o)),
+            home.register_optimizer_step_post_hook(self.engine.after_step),
         ]
 
     def _ours(self, optimizer: Optimizer) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from ..apart import Notes
@@ -50,6 +51,11 @@ class Stepper:
     version: int = 0  # of `outside`, after the last step
     norm: float | None = None  # of all gradients, where it was taken at this step
     kept: list[Any] | None = None  # gradients of a step by hand: it may have cleared its own
+
+    def note_version(self) -> None:
+        """After a step: where its weights stand, to see later whether they were drawn anew."""
+        with torch._C.DisableTorchFunction():
+            self.version = sum([p._version for p in self.outside])
 
     def gradients(self) -> list[Any]:
         """Those that the step used."""
