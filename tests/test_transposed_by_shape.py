@@ -10,7 +10,7 @@ from torch import nn
 
 import snellen as sn
 from snellen.nn import quickest
-from snellen.nn.conv_by_shape import choices
+from snellen.nn.conv_by_shape import choices, slowed
 from snellen.nn.transposed_by_shape import TransposedByShape
 
 PAIR = st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -87,6 +87,7 @@ def test_bf16_is_as_far_from_the_truth_as_the_librarys(way, monkeypatch):
 )
 def test_what_has_no_choice_is_left_to_the_library(layer, shape, products):
     x = torch.randn(shape, dtype=layer.weight.dtype)
+    x = x.contiguous(**LAST) if x.ndim == 4 else x
     wanted = there_and_back(layer, x)
     fast = sn.accelerate(layer)
     torch.testing.assert_close(there_and_back(fast, x), wanted, rtol=1e-4, atol=1e-4)
@@ -98,6 +99,13 @@ def test_a_size_that_is_asked_for_is_given(products):
     fast, x = sn.accelerate(copy.deepcopy(plain)), torch.randn(1, 16, 4, 4)
     torch.testing.assert_close(fast(x, [10, 10]), plain(x, [10, 10]))
     assert fast(x.contiguous(**LAST)).shape == plain(x).shape
+
+
+def test_the_plain_layer_comes_back():
+    layer = sn.accelerate(nn.Sequential(nn.ConvTranspose2d(16, 4, 2, 2)))
+    slowed(layer)
+    assert type(layer[0]) is nn.ConvTranspose2d
+    assert "quickest" not in vars(layer[0])
 
 
 def test_a_u_net_computes_the_same(products):
