@@ -17,10 +17,11 @@ def move(
     x: Array, is_colour_last: bool, out_BCHW: Array, down_B: Array, right_B: Array,
     upset_B: Array, mirrored_B: Array, scales_2C: Array,
 ) -> None:  # fmt: skip
-    """uint8 x_BCHW, or x_BHW3 of colours, flat -> `out`; each sample shifted by (down, right)
-    pixels, black coming in, then mirrored where `upset` (rows) or `mirrored` (columns) says so.
+    """uint8 x_BCHW, or x_BHW3 of colours -> `out`; each sample shifted by (down, right) pixels,
+    black coming in, then mirrored where `upset` (rows) or `mirrored` (columns) says so.
     """
     batch, channels, height, width = out_BCHW.shape
+    flat = x.reshape(-1)
     below = min(height, np.abs(down_B).max()) if batch else 0
     beside = min(width, np.abs(right_B).max()) if batch else 0
     # In a black frame every row has one length, which is what the processor wants; as one line,
@@ -38,11 +39,10 @@ def move(
                 if is_colour_last:
                     old = (b * height + row) * width * 3 + c
                     for i in range(width):
-                        framed[np.uint64(place + i)] = x[np.uint64(old + 3 * i)]
+                        framed[np.uint64(place + i)] = flat[np.uint64(old + 3 * i)]
                 else:
-                    old = ((b * channels + c) * height + row) * width
                     for i in range(width):
-                        framed[np.uint64(place + i)] = x[np.uint64(old + i)]
+                        framed[np.uint64(place + i)] = x[b, c, row, i]
             place = first * wide + left
             for row in range(height):
                 if mirrored_B[b]:

@@ -53,9 +53,9 @@ def move_last(
     x: Array, is_colour_last: bool, out_BHWC: Array, down_B: Array, right_B: Array,
     upset_B: Array, mirrored_B: Array, scales_2C: Array,
 ) -> None:  # fmt: skip
-    """uint8 x_BCHW, or x_BHW3 of colours, flat -> `out`, as `move` does it."""
+    """uint8 x_BCHW, or x_BHW3 of colours -> `out`, as `move` does it."""
     batch, height, width, step = out_BHWC.shape
-    new, line = out_BHWC.reshape(-1), width * step
+    old, new, line = x.reshape(-1), out_BHWC.reshape(-1), width * step
     below = min(height, np.abs(down_B).max()) if batch else 0
     beside = min(width, np.abs(right_B).max()) if batch else 0
     wide = (width + 2 * beside) * step
@@ -68,9 +68,9 @@ def move_last(
             place, first = (below + row) * wide + beside * step, b * height * line
             if is_colour_last:
                 for i in range(line):
-                    framed[at(place + i)] = x[at(first + row * line + i)]
+                    framed[at(place + i)] = old[at(first + row * line + i)]
             else:
-                _join(x, first + row * width, height * width, framed, place, width, step)
+                _join(old, first + row * width, height * width, framed, place, width, step)
         left = (beside - max(-beside, min(beside, right_B[b]))) * step
         top = below - max(-below, min(below, down_B[b]))
         for row in range(height):

@@ -65,7 +65,7 @@ class _Moves:
 
         last = torch.channels_last
         is_colour_last = x_BCHW.shape[1] == 3 and x_BCHW.is_contiguous(memory_format=last)
-        x = (x_BCHW.permute(0, 2, 3, 1) if is_colour_last else x_BCHW).reshape(-1).numpy()
+        x = (x_BCHW.permute(0, 2, 3, 1) if is_colour_last else x_BCHW.contiguous()).numpy()
         moves = self.down_B, self.right_B, self.upset_B, self.mirrored_B
         if out_BCHW.is_contiguous():
             move(x, is_colour_last, out_BCHW.numpy(), *moves, scales_2C)
