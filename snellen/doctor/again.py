@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset, default_collate
 
 from ..core.patience import patience
-from .loader import Record, innermost, row_of, tensors_of
+from .loader import Record, innermost, items_of, row_of, tensors_of
 from .probes._measure import first_tensor
 from .probes._probe import Feed
 from .replay import LossOf, Unfit, bad_gradients, bad_losses, bad_outputs, first_bad_module, select
@@ -117,7 +117,7 @@ def _dealt(record: Record, rows: list[int]) -> Any:
     if type(inner) is TensorDataset and collate is default_collate:
         places = [row_of(record.dataset, i) for i in rows]
         return [tensor[places] for tensor in inner.tensors]
-    return collate([record.dataset[i] for i in rows])
+    return collate(items_of(record.dataset, rows))
 
 
 def place_of(data: Any, x: Tensor) -> int | None:

@@ -19,7 +19,7 @@ from . import graph
 from .again import Again, Verdict, likeness, place_of
 from .apart import apart
 from .labels import few, outside
-from .loader import Record, innermost, length_of, path_of, row_of, tensors_of
+from .loader import Record, innermost, items_of, length_of, path_of, row_of, tensors_of
 from .mishap import diverged, read_traceback, refused_labels
 from .probes._measure import bad_rows, first_tensor
 from .probes._probe import Feed
@@ -245,7 +245,7 @@ class Search:
                 return saved
         unread = record is not None and record.data is None and self.may_call
         if record is not None and unread and record.indices() is not None:
-            items = [record.dataset[i] for i in record.indices() or ()]
+            items = items_of(record.dataset, record.indices() or [])
             data = tensors_of(default_collate(items))
             return data[1][1] if len(data) > 1 else None
         return None

@@ -203,6 +203,16 @@ def dataset_of(data: Any) -> Any:
     return data.dataset if isinstance(data, DataLoader) else data
 
 
+def items_of(dataset: Any, rows: list[int]) -> Any:
+    """Items of a data set, in one call where it offers one, as torch's own loaders read them.
+
+    >>> items_of(["a", "b", "c"], [2, 0])
+    ['c', 'a']
+    """
+    together = getattr(dataset, "__getitems__", None)
+    return together(rows) if together else [dataset[i] for i in rows]
+
+
 def path_of(dataset: Any, i: int) -> str | None:
     """The file of a row of an innermost data set, where the data set tells."""
     if isinstance(dataset, ConcatDataset):

@@ -18,7 +18,7 @@ from .apart import aloud, apart
 from .exams._case import Case, Live
 from .exams._part import MOST, Part, note_collate, of_tensors, read
 from .live import live_of
-from .loader import dataset_of, length_of, tensors_of
+from .loader import dataset_of, items_of, length_of, tensors_of
 from .probes._measure import first_tensor
 from .probes._probe import Feed
 from .probes.dealt import DealtSets, pairs_of
@@ -114,7 +114,7 @@ def first_live(doc: Any, loader: Any, loss_fn: Any) -> Live | None:
     with apart(doc.engine, "the data set", loader.dataset, loader.collate_fn) as free:
         if not free:
             return None
-        data = (loader.collate_fn or default_collate)([loader.dataset[i] for i in rows.tolist()])
+        data = (loader.collate_fn or default_collate)(items_of(loader.dataset, rows.tolist()))
     pairs = [t for _, t in tensors_of(data)]
     if len(pairs) != 2:
         return None
@@ -225,7 +225,7 @@ def _ask(
         device = next(net.parameters()).device
         for places in order.split(256):
             at = part.places_N[places]
-            items = given[at] if isinstance(given, Tensor) else [given[i] for i in at.tolist()]
+            items = given[at] if isinstance(given, Tensor) else items_of(given, at.tolist())
             x = items if isinstance(items, Tensor) else first_tensor((collate(items),), {})
             out = net(x.to(device)) if x is not None else None
             if not isinstance(out, Tensor) or len(out) != len(places):

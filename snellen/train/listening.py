@@ -10,6 +10,7 @@ from ..data.samples import GivenSamples
 from ..data.sets import DatasetSet
 from ..data.source import Part, SampleSet
 from ..doctor.loader import row_of
+from ..tasks.compute import at_once
 from ..tasks.task import Task
 
 
@@ -23,10 +24,18 @@ class Items(Dataset[tuple[Tensor, Any]]):
         return len(self.samples)
 
     def __getitem__(self, i: int) -> tuple[Tensor, Any]:
-        batch = self.task.encode([self.samples[i]])
-        y = {name: value[0] for name, value in batch.y.items()}
-        x = self.task.inputs().prepare(batch.x)[0]
-        return x, next(iter(y.values())) if len(y) == 1 else y
+        return self.__getitems__([i])[0]
+
+    def __getitems__(self, rows: list[int]) -> list[tuple[Tensor, Any]]:
+        """Some at once, as torch's loaders ask for a batch; few large pictures are held."""
+        size, found = at_once(self.task.inputs()), list[tuple[Tensor, Any]]()
+        for low in range(0, len(rows), size):
+            batch = self.task.encode(self.samples.samples(rows[low : low + size]))
+            x = self.task.inputs().prepare(batch.x)
+            for k in range(len(batch)):
+                y = {name: value[k] for name, value in batch.y.items()}
+                found.append((x[k], next(iter(y.values())) if len(y) == 1 else y))
+        return found
 
     def path(self, i: int) -> str | None:
         """The file of sample i."""
@@ -44,6 +53,9 @@ class Inside(Dataset[tuple[Tensor, Any]]):
 
     def __getitem__(self, row: int) -> tuple[Tensor, Any]:
         return self.items[self.at[row]]
+
+    def __getitems__(self, rows: list[int]) -> list[tuple[Tensor, Any]]:
+        return self.items.__getitems__([self.at[row] for row in rows])
 
     def path(self, row: int) -> str | None:
         """The file of a row."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from ..apart import apart
-from ..loader import tensors_of
+from ..loader import items_of, tensors_of
 from ._replay import Replay
 
 LEAST, MOST, STEPS = 12, 32, 50
@@ -31,7 +31,7 @@ def received(replay: Replay, net: nn.Module) -> dict[str, Any] | None:
     with apart(replay.eyes, "the data set", record.dataset, record.collate) as free:
         if not free:
             return None
-        data = (record.collate or default_collate)([record.dataset[i] for i in rows])
+        data = (record.collate or default_collate)(items_of(record.dataset, rows))
     given = tensors_of(data)
     if not given or not given[0][1].dim() or len(given[0][1]) != len(rows):
         return None
