@@ -184,7 +184,7 @@ def _of_class(label: int | None) -> Target:
 
 def _row(told: FileSet | ArraySet, i: int) -> Target:
     """Row i of whatever tables a set has."""
-    label = None if told.labels_N is None else int(told.labels_N[i])
+    label = None if told.labels_N is None else int(told.labels_N.numpy()[i])
     if told.attributes_NA is None and told.values_NV is None:
         return _of_class(label)
     return Target(

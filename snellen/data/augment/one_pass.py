@@ -4,7 +4,9 @@ The same draws from the same generator as the augmentations themselves make, so 
 within rounding, and a training can change from one way to the other where it stands.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -30,6 +32,15 @@ def fits(chain: Chain) -> bool:
     kinds = [type(step) for step in chain.steps]
     once = kinds.count(Crop) <= 1 and kinds.count(Jitter) <= 1
     return once and set(kinds) <= {Crop, Flip, Jitter}
+
+
+@cache
+def _loops() -> tuple[Callable[..., None], ...]:
+    """`move`, `move_last` and `jitter`, whose files import numba."""
+    from ._kernels import jitter, move
+    from ._kernels_last import move_last
+
+    return move, move_last, jitter
 
 
 @dataclass
@@ -60,9 +71,7 @@ class _Moves:
 
     def carry(self, x_BCHW: Tensor, out_BCHW: Tensor, scales_2C: np.ndarray) -> None:
         """Bytes, in whatever order they lie -> `out`, by the loop for the order of that."""
-        from ._kernels import move  # which imports numba
-        from ._kernels_last import move_last
-
+        move, move_last, _ = _loops()
         last = torch.channels_last
         is_colour_last = x_BCHW.shape[1] == 3 and x_BCHW.is_contiguous(memory_format=last)
         x = (x_BCHW.permute(0, 2, 3, 1) if is_colour_last else x_BCHW.contiguous()).numpy()
@@ -107,8 +116,7 @@ class OnePass(Augment):
 
     def _run(self, x_BCHW: Tensor, moves: _Moves, colours_3B: Tensor | None) -> Tensor:
         """The loops that are wanted, the last of which normalises."""
-        from ._kernels import jitter  # which imports numba
-
+        jitter = _loops()[2]
         last = torch.channels_last if self.channels_last else torch.contiguous_format
         out = torch.empty(x_BCHW.shape, memory_format=last)
         if colours_3B is None:
