@@ -2,7 +2,8 @@
 
 Peer: a Dataset that opens, crops, mirrors and normalises one PIL picture at a time, as the
 transforms of torchvision do, under a DataLoader without workers. Snellen: what `sn.train` puts
-between the data and the network. CPU seconds of one process, so threads gain nothing here.
+between the data and the network. Each is a process of its own, as a training is, with the
+allocator that it has there; they take turns, an epoch each. CPU seconds, so threads gain nothing.
 
 Goals: 15 times the peer from memory, 4 for JPEGs of 64 x 64, 2.5 for photos of 375 x 500 at 224. A
 training sees each photo several times: the second row of photos has copies on the disk, as every
@@ -11,13 +12,15 @@ training after the first epoch that does not fit in memory, and the third lies i
 
 import random
 import tempfile
+import time
 from collections.abc import Callable
-from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from _timing import compare, record_goals, table
+from _timing import paired, record_goals, table, take_turns
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_images
 from torch.utils.data import DataLoader, Dataset
@@ -35,6 +38,9 @@ from snellen.train.feed import Feed, Resident, Streamed
 from snellen.train.held import Held
 
 BATCH, PHOTOS, AUGMENT = 128, 32, "crop+flip"  # samples of a step; photos of one
+ROUNDS = 9
+TORCH = "snellen, torch's operations"
+COPIES, MEMORY = "snellen, copies on the disk", "snellen, in memory"
 GOALS = {"memory 32": 15.0, "JPEG 64": 4.0, "JPEG 224": 2.5}
 MEAN, STD = torch.full((3, 1, 1), 0.5), torch.full((3, 1, 1), 0.25)
 
@@ -77,9 +83,8 @@ def ours(feed: Feed, task: Classify) -> Callable[[], None]:
     augment, generator = OnePass(compose(AUGMENT), task.inputs()), torch.Generator()
 
     def run() -> None:
-        with tuned(True):  # as sn.train does where the network is not tiny
-            for batch in feed.epoch(0, 0):
-                augment(batch, generator)
+        for batch in feed.epoch(0, 0):
+            augment(batch, generator)
 
     return run
 
@@ -88,9 +93,8 @@ def by_torch(feed: Feed, task: Classify) -> Callable[[], None]:
     augment, generator, inputs = compose(AUGMENT), torch.Generator(), task.inputs()
 
     def run() -> None:
-        with tuned(True):
-            for batch in feed.epoch(0, 0):
-                inputs.prepare(augment(batch, generator).x)
+        for batch in feed.epoch(0, 0):
+            inputs.prepare(augment(batch, generator).x)
 
     return run
 
@@ -109,54 +113,70 @@ def crops(count: int, height: int, width: int) -> list[Image.Image]:
     return found
 
 
-def from_memory(count: int = 64 * BATCH) -> dict[str, Callable[[], None]]:
-    pictures = crops(count, 32, 32)
-    x_NHWC, y_N = np.stack([np.array(p) for p in pictures]), np.arange(count) % 2
-    source = open_data((x_NHWC, y_N), split=0.0)
+def from_memory(name: str, file: Path) -> Callable[[], None]:
+    """A contender over an array of pictures."""
+    x_NHWC = np.load(file)
+    if name == "plain":
+        return plain([Image.fromarray(x_HWC) for x_HWC in x_NHWC], x_NHWC.shape[1], BATCH)
+    source = open_data((x_NHWC, np.arange(len(x_NHWC)) % 2), split=0.0)
     task = Classify.from_source(source)
     feed = Resident(Held(source.train, task, targets=False), BATCH)
-    return {"plain": plain(pictures, 32, BATCH), "snellen": ours(feed, task),
-            "snellen, torch's operations": by_torch(feed, task)}  # fmt: skip
+    return ours(feed, task) if name == "snellen" else by_torch(feed, task)
 
 
-def from_files(
-    folder: Path, side: int, size: tuple[int, int], count: int, batch: int
-) -> dict[str, Callable[[], None]]:
-    for i, picture in enumerate(crops(count, *size)):
-        path = folder / "ab"[i % 2] / f"{i}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path, quality=90)
+def from_files(name: str, folder: Path, side: int, batch: int) -> Callable[[], None]:
+    """A contender over a folder of JPEGs."""
+    if name == "plain":
+        return plain(sorted(folder.rglob("*.jpg")), side, batch)
     source = open_data(folder, split=0.0)
     task = Classify.from_source(source, side)
-    read = source.train.near
-    kept = PixelCache(folder / "kept")
-    streamed = partial(Streamed, task=task, batch=batch, workers=0)
-    found = {"plain": plain(sorted(folder.rglob("*.jpg")), side, batch),
-             "snellen": ours(streamed(read(Near(task.inputs(), None))), task)}  # fmt: skip
-    if side == 224:
-        found["snellen, copies on the disk"] = ours(streamed(read(Near(task.inputs(), kept))), task)
-        held = Held(read(Near(task.inputs(), None)), task, targets=False)
-        found["snellen, in memory"] = ours(Resident(held, batch), task)
-    return found
+    kept = PixelCache(folder / "kept") if name == COPIES else None
+    part = source.train.near(Near(task.inputs(), kept))
+    if name == MEMORY:
+        return ours(Resident(Held(part, task, targets=False), batch), task)
+    return ours(Streamed(part, task, batch, workers=0), task)
+
+
+def contender(turn: Connection, name: str, build: Callable[..., Any], *how: Any) -> None:
+    """An epoch at each turn."""
+    torch.set_num_threads(1)
+    run = build(name, *how)
+    with tuned(name != "plain"):  # as sn.train does where the network is not tiny
+        while turn.recv():
+            start = time.process_time()
+            run()
+            turn.send(time.process_time() - start)
+
+
+def write(folder: Path) -> dict[str, dict[str, tuple[Any, ...]]]:
+    """The pictures of all settings -> their contenders."""
+    small = folder / "32.npy"
+    np.save(small, np.stack([np.array(picture) for picture in crops(64 * BATCH, 32, 32)]))
+    for name, count, size in (("64", 8 * BATCH, (64, 64)), ("224", 4 * PHOTOS, (375, 500))):
+        for i, picture in enumerate(crops(count, *size)):
+            path = folder / name / "ab"[i % 2] / f"{i}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(path, quality=90)
+    memory, files = (from_memory, small), (from_files, folder / "64", 64, BATCH)
+    photos = (from_files, folder / "224", 224, PHOTOS)
+    names = {"memory 32": ("plain", "snellen", TORCH), "JPEG 64": ("plain", "snellen"),
+             "JPEG 224": ("plain", "snellen", COPIES, MEMORY)}  # fmt: skip
+    return {setting: {name: (contender, name, *how) for name in names[setting]}
+            for setting, how in zip(names, (memory, files, photos), strict=True)}  # fmt: skip
 
 
 def main() -> None:
-    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        settings = {
-            "memory 32": from_memory(),
-            "JPEG 64": from_files(Path(folder, "64"), 64, (64, 64), 8 * BATCH, BATCH),
-            "JPEG 224": from_files(Path(folder, "224"), 224, (375, 500), 4 * PHOTOS, PHOTOS),
-        }
-        rows = {name: compare(runs, "plain", rounds=9) for name, runs in settings.items()}
+        settings = write(Path(folder))
+        rows = {name: paired(take_turns(runs, ROUNDS), "plain") for name, runs in settings.items()}
     goals = {}
     for name, found in rows.items():
         print(table(name, found))
         goals[f"{name}, images a second over PIL"] = (1 / found[1].ratio, GOALS[name], "at least")
     last = {row.name: row for row in rows["JPEG 224"]}
-    for where in ("copies on the disk", "in memory"):
-        goals[f"JPEG 224, {where}, over PIL"] = (
-            1 / last[f"snellen, {where}"].ratio, GOALS["JPEG 224"], "at least")  # fmt: skip
+    for name in (COPIES, MEMORY):
+        goals[f"JPEG 224, {name.removeprefix('snellen, ')}, over PIL"] = (
+            1 / last[name].ratio, GOALS["JPEG 224"], "at least")  # fmt: skip
     kept = {name: [vars(row) for row in found] for name, found in rows.items()}
     record_goals("input", goals, numba=is_here(), simplejpeg=jpeg.is_here(), rows=kept)
 
