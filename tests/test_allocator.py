@@ -56,6 +56,24 @@ def test_what_is_freed_is_kept_while_a_training_runs_and_given_back_after():
     assert after < before + 32
 
 
+def test_blocks_of_a_usual_size_are_reused_after_a_training_too():
+    script = """
+import resource
+import torch
+from snellen.train.allocator import tuned
+with tuned(True):
+    pass
+for _ in range(20):
+    torch.ones(2**18)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(100):
+    torch.ones(2**18)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert int(ran.stdout) < 10_000  # 25,600 where each block is mapped anew
+
+
 def test_the_heap_is_in_huge_pages_where_the_kernel_gives_them():
     if not HUGE_PAGES.exists() or "[never]" in HUGE_PAGES.read_text():
         pytest.skip("this kernel gives no huge pages")

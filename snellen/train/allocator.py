@@ -13,11 +13,13 @@ from contextlib import contextmanager
 
 from ..core.memory import free_memory
 
-# from malloc.h: parameter -> (tuned, glibc's own value)
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+# from malloc.h: parameter -> (tuned, after). glibc raises its thresholds itself as large blocks are
+# freed, until somebody sets one; so after a training they are what it would have raised them to.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -2, -3, -4
 VALUES = {
     M_MMAP_MAX: (0, 65_536),  # large blocks come from the heap, not from a mapping of their own
-    M_TRIM_THRESHOLD: (2**31 - 1, 128 * 1024),  # the heap's end is not given back
+    M_MMAP_THRESHOLD: (32 * 2**20, 32 * 2**20),
+    M_TRIM_THRESHOLD: (2**31 - 1, 64 * 2**20),  # the heap's end is not given back
     M_TOP_PAD: (64 * 2**20, 0),  # and grows by 64 MiB at a time
 }
 MADV_HUGEPAGE, HUGE = 14, 2 * 2**20  # from mman.h; bytes of a huge page
@@ -31,7 +33,7 @@ def is_glibc() -> bool:
 
 @contextmanager
 def tuned(wanted: bool) -> Iterator[None]:
-    """Keep freed memory inside, in huge pages; glibc's own values after.
+    """Keep freed memory inside, in huge pages; after, give it back, as glibc comes to do it.
 
     >>> with tuned(False): pass
     """
