@@ -3,10 +3,13 @@
 import pytest
 import torch
 
+import snellen as sn
 from snellen.core import registry
+from snellen.core.events import read_events
 from snellen.data.open import open_data
 from snellen.data.source import Part
 from snellen.doctor.loader import items_of
+from snellen.train import listening
 from snellen.train.listening import items
 
 TASKS = registry.collect("snellen.tasks", "TASKS")
@@ -43,3 +46,23 @@ def test_items_are_the_same_one_by_one_and_together_and_few_are_held(told):
         alone, others = flat(data[row]), flat(item)
         assert len(alone) == len(others)
         assert all(torch.equal(a, b) for a, b in zip(alone, others, strict=True))
+
+
+def skill(folder, monkeypatch, **patches):
+    """A short training -> what the network answered at its end, and how many items were read."""
+    read, plain = [], listening.Items.__getitems__
+    with monkeypatch.context() as patch:
+        patch.setattr(listening.Items, "__getitems__",
+                      lambda self, rows: read.extend(rows) or plain(self, rows))  # fmt: skip
+        for name, value in patches.items():
+            patch.setattr(f"snellen.train.examine.{name}", value)
+        run = sn.train("digits", epochs=1, model="lenet5_bn", batch=64, seed=0, project=folder)
+    events = [e for e in read_events(run.path / "events.jsonl") if e["kind"] == "exam"]
+    return next(e["values"] for e in events if e["name"] == "skill"), len(read)
+
+
+def test_what_is_held_is_not_read_again_to_ask_the_network(tmp_path, monkeypatch):
+    held, count = skill(tmp_path / "held", monkeypatch)
+    anew, more = skill(tmp_path / "anew", monkeypatch, Prepared=lambda *given: None)
+    assert held == anew
+    assert held["train_count"] + held["val_count"] == more - count

@@ -215,8 +215,8 @@ def _answers(doc: Any, probe: DealtSets, end: float) -> Callable[[Part], Any] | 
 def _ask(
     patient: Any, collate: Callable[[Any], Any], part: Part, end: float
 ) -> tuple[Tensor, Tensor] | None:
-    given = part.more.get("inputs", part.dataset)
-    if given is None:
+    inputs = part.more.get("inputs")  # by place, where they need not be read again
+    if inputs is None and part.dataset is None:
         return None
     order = torch.randperm(len(part), generator=torch.Generator().manual_seed(2))[:FEW]
     found: list[Tensor] = []
@@ -225,7 +225,7 @@ def _ask(
         device = next(net.parameters()).device
         for places in order.split(256):
             at = part.places_N[places]
-            items = given[at] if isinstance(given, Tensor) else items_of(given, at.tolist())
+            items = inputs[at] if inputs is not None else items_of(part.dataset, at.tolist())
             x = items if isinstance(items, Tensor) else first_tensor((collate(items),), {})
             out = net(x.to(device)) if x is not None else None
             if not isinstance(out, Tensor) or len(out) != len(places):

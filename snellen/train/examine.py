@@ -15,7 +15,7 @@ from ..doctor.exams._part import Part, of_tensors, spread
 from ..doctor.report import text
 from ..doctor.watch import Doctor
 from .feed import Feed, Resident
-from .listening import items
+from .listening import Prepared, items
 from .prepare import Job
 
 MOST = {"train": 12_000, "val": 3_000}  # samples looked at; copies are looked for among these
@@ -48,6 +48,7 @@ def given(job: Job, name: str, samples: SampleSet, feed: Feed) -> Any:
     y = y[places] if isinstance(y, Tensor) and y.dim() == 1 else None
     part: Part = of_tensors(name, x, y, rows=innermost_rows(samples, places), places=places,
                             total=len(data), dataset=dataset)  # fmt: skip
+    part.more["inputs"] = Prepared(data, job.task)
     return part
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
+from ..data.sample import Batch
 from ..data.samples import GivenSamples
 from ..data.sets import DatasetSet
 from ..data.source import Part, SampleSet
@@ -40,6 +41,17 @@ class Items(Dataset[tuple[Tensor, Any]]):
     def path(self, i: int) -> str | None:
         """The file of sample i."""
         return self.samples.path(i)
+
+
+class Prepared:
+    """What lies in memory as the network takes it, by places: nothing is read again."""
+
+    def __init__(self, held: Batch, task: Task) -> None:
+        self.held, self.task = held, task
+
+    def __getitem__(self, places: Tensor) -> Tensor:
+        x = self.held.x[places]
+        return x if self.held.is_ready else self.task.inputs().prepare(x)
 
 
 class Inside(Dataset[tuple[Tensor, Any]]):
