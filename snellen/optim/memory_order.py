@@ -1,79 +1,70 @@
-"""Fused steps on weights that lie channels last: the optimiser sees them in the order of memory.
+"""Fused steps on weights that lie channels last, as lines of memory.
 
-PyTorch's fused kernels for processors read each tensor as one line, and copy a gradient that is not
-contiguous first: of weights that lie channels last, all of them at each step, which takes as long
-as the step itself. Seen as (O, h, w, C) the same memory is contiguous, and nothing is copied.
+PyTorch's fused kernels for processors read each tensor as one line, and first copy a gradient that
+is not contiguous: of weights that lie channels last, all of them at each step. Seen as (O, h, w, C)
+the same memory is contiguous, and nothing is copied.
 """
 
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from ..core.parts import Part
 
 PARTS = {
-    "Optimiser in the order of memory": Part(
+    "Fused steps in the order of memory": Part(
         "Optimisers",
         "sn.optim.MemoryOrder",
-        "what fused optimisers keep and read of channels-last weights, as one line each: no copies",
+        "fused kernels see channels-last weights, gradients and moments as lines: no copies",
     ),
 }
-FORTH, BACK = (0, 2, 3, 1), (0, 3, 1, 2)  # OChw -> OhwC, and back
+FUSED = {torch._fused_sgd_, torch._fused_adam_, torch._fused_adamw_, torch._fused_adagrad_}
 LEAST = 2**14  # numbers of a weight under which a copy takes less time than the views
 
 
-class MemoryOrder:
-    """From now on a fused optimiser's step sees the large channels-last weights that it has now,
-    their gradients and what it keeps of them as (O, h, w, C); before and after the step, and for
-    everybody's hooks, they are (O, C, h, w). All of them come out the same to the bit.
+def gains(weight: Tensor) -> bool:
+    """Whether a fused step would copy the gradient of a weight, and that takes time.
 
-    Where a step raises, `put_back` makes them (O, C, h, w) again.
+    >>> gains(torch.zeros(64, 64, 3, 3).contiguous(memory_format=torch.channels_last))
+    True
+    """
+    if weight.ndim != 4 or weight.numel() < LEAST or weight.device.type != "cpu":
+        return False
+    last = weight.is_contiguous(memory_format=torch.channels_last)
+    return last and not weight.is_contiguous()
 
-    >>> conv = nn.Conv2d(64, 64, 3).to(memory_format=torch.channels_last)
+
+class MemoryOrder(TorchFunctionMode):
+    """While open, PyTorch's fused optimisers see large channels-last weights, their gradients and
+    what is kept of them as (O, h, w, C). Everybody else sees what there is, and all comes out the
+    same to the bit.
+
+    >>> conv = torch.nn.Conv2d(64, 64, 3).to(memory_format=torch.channels_last)
     >>> optimizer = torch.optim.SGD(conv.parameters(), 0.1, momentum=0.9, fused=True)
-    >>> order = MemoryOrder(optimizer)
     >>> conv(torch.ones(1, 64, 4, 4)).sum().backward()
-    >>> optimizer.step()
-    >>> conv.weight.shape, optimizer.state[conv.weight]["momentum_buffer"].shape
-    (torch.Size([64, 64, 3, 3]), torch.Size([64, 64, 3, 3]))
+    >>> with MemoryOrder():
+    ...     optimizer.step()
+    >>> optimizer.state[conv.weight]["momentum_buffer"].shape
+    torch.Size([64, 64, 3, 3])
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer = optimizer
-        fused = [group["params"] for group in optimizer.param_groups if group.get("fused")]
-        self.large = [w for ws in fused for w in ws if w.ndim == 4 and w.numel() >= LEAST]
-        self.turned: list[nn.Parameter] = []
-        if self.large:
-            optimizer.register_step_pre_hook(self._turn)
-            optimizer.register_step_post_hook(self.put_back)
-
-    def _turn(self, *_: Any) -> None:
-        self.put_back()
-        for weight in self.large:
-            if _is_copied(weight):
-                self.turned.append(weight)
-                _permute(self.optimizer, weight, FORTH)
-
-    def put_back(self, *_: Any) -> None:
-        """Let every tensor have its own axes."""
-        while self.turned:
-            _permute(self.optimizer, self.turned.pop(), BACK)
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Views in the place of what a fused kernel is given."""
+        if func in FUSED:
+            large = [gains(weight) for weight in args[0]]
+            args = tuple(_seen(tensors, args[0], large) for tensors in args)
+        return func(*args, **(kwargs or {}))
 
 
-def _is_copied(weight: nn.Parameter) -> bool:
-    """Whether a fused step would copy the gradient of a weight."""
-    last = weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
-    return last and weight.grad is not None and weight.device.type == "cpu"
-
-
-def _permute(optimizer: Optimizer, weight: nn.Parameter, axes: tuple[int, ...]) -> None:
-    """The axes of a weight, of its gradient and of what is kept of it."""
-    grad, kept, shape = weight.grad, optimizer.state.get(weight, {}), weight.shape
-    weight.grad = None  # which must have the weight's shape all the time
-    for name, value in kept.items():
-        if isinstance(value, Tensor) and value.shape == shape:
-            kept[name] = value.permute(axes)
-    weight.data = weight.data.permute(axes)
-    weight.grad = None if grad is None else grad.permute(axes)
+def _seen(tensors: Any, weights: list[Tensor], large: list[bool]) -> list[Tensor]:
+    """One tensor for each weight, or none at all -> the same, of large weights in lines."""
+    if not tensors:  # no moments are kept
+        return []
+    return [
+        tensor.permute(0, 2, 3, 1) if is_large and tensor.shape == weight.shape else tensor
+        for tensor, weight, is_large in zip(tensors, weights, large, strict=True)
+    ]

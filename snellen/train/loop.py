@@ -7,6 +7,7 @@ pure function of its state: `state()` in the middle of an epoch and `restore` co
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ from ..core.seeds import rng_state, set_rng_state
 from ..data.sample import DROPPED, Batch
 from ..models import hold_frozen_still
 from ..optim.max_norm import project_norms
-from ..optim.memory_order import MemoryOrder
+from ..optim.memory_order import MemoryOrder, gains
 from ..optim.momentum_schedule import rising_momentum, set_momentum
 from ..optim.penalties import decay_penalty, l1_penalty
 from ..optim.plateau import LossWatch
@@ -102,7 +103,8 @@ class Loop:
         self.net, self.task, self.feed = net, task, feed
         self.recipe, self.compute, self.augment = recipe, compute, augment
         self.optimisers = optimisers
-        self._orders = [MemoryOrder(optimiser) for _, optimiser in optimisers]
+        large = any(gains(weight) for phase, _ in optimisers for weight in phase.params)
+        self._order = MemoryOrder() if large else nullcontext()
         self.generator = torch.Generator()  # on the CPU, wherever the batch lies
         self.generator.manual_seed(mix(recipe.seed, 1))
         self.schedule = SCHEDULES[recipe.schedule or "constant"]
@@ -197,11 +199,8 @@ class Loop:
             loss.backward()
             value = self._finite(loss.item(), self.position.step + 1)
             self._clip(phase)
-            try:
+            with self._order:
                 optimiser.step()
-            finally:  # where that was broken off
-                for order in self._orders:
-                    order.put_back()
             return value
         self.scaler.scale(loss).backward()
         if self.recipe.clip is not None:
