@@ -46,8 +46,9 @@ def test_output_and_gradients_are_the_librarys(
     plain = nn.ConvTranspose2d(16, 3, kernel, stride, padding, beyond, 1, bias, dilation).to(**LAST)
     fast = sn.accelerate(copy.deepcopy(plain))
     x = torch.randn(2, 16, *size).contiguous(**LAST)
-    found = there_and_back(fast, x)
-    torch.testing.assert_close(found, there_and_back(plain, x), rtol=1e-4, atol=1e-4)
+    found, wanted = there_and_back(fast, x), there_and_back(plain, x)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+    assert [t.stride() for t in found[:2]] == [t.stride() for t in wanted[:2]]
     assert type(fast) is TransposedByShape
     assert len(choices(fast)) == 3
     assert all(choices(fast).values())
@@ -99,6 +100,26 @@ def test_a_size_that_is_asked_for_is_given(products):
     fast, x = sn.accelerate(copy.deepcopy(plain)), torch.randn(1, 16, 4, 4)
     torch.testing.assert_close(fast(x, [10, 10]), plain(x, [10, 10]))
     assert fast(x.contiguous(**LAST)).shape == plain(x).shape
+
+
+def test_an_output_without_pixels_is_refused_as_ever(products):
+    layer = sn.accelerate(nn.ConvTranspose2d(16, 4, 3, 2, 4))
+    with pytest.raises(RuntimeError):
+        layer(torch.randn(2, 16, 3, 4).contiguous(**LAST))
+
+
+class Sized(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up = nn.ConvTranspose2d(16, 4, 3, 2)
+
+    def forward(self, x):
+        return self.up(x, [10, 10])
+
+
+def test_a_size_that_is_asked_for_is_traced(products):
+    net, x = sn.accelerate(Sized()), torch.randn(1, 16, 4, 4)
+    torch.testing.assert_close(torch.fx.symbolic_trace(net)(x), net(x))
 
 
 def test_the_plain_layer_comes_back():

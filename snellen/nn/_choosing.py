@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ._traced import is_traced
-from .im2col import Geometry
+from .im2col import Geometry, Pair
 
 FEW_CHANNELS = 16  # in, under which a product of windows is too thin
 LARGE_MAP = 256  # pixels above which the library's sums over windows that overlap always won
@@ -34,6 +34,26 @@ def geometry_of(module: nn.Conv2d | nn.ConvTranspose2d) -> Geometry:
     """How the windows of a layer lie."""
     pairs: list[Any] = [module.kernel_size, module.stride, module.padding, module.dilation]
     return Geometry(*((int(pair[0]), int(pair[1])) for pair in pairs))
+
+
+def library_gradient(
+    to: int,
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    *,
+    geometry: Geometry,
+    groups: int = 1,
+    transposed: bool = False,
+    beyond: Pair = (0, 0),
+) -> Tensor:
+    """The gradient at x (`to` 0) or at the weight (1), by PyTorch's own way."""
+    mask = [to == 0, to == 1, False]
+    both = torch.ops.aten.convolution_backward(
+        grad, x, weight, None, *geometry[1:], transposed, beyond, groups, mask
+    )
+    wanted: Tensor = both[to]
+    return wanted
 
 
 def key_of(what: str, x: Tensor, weight: Tensor, geometry: Geometry) -> str:

@@ -24,14 +24,14 @@ def is_traced(x: Any) -> bool:
     )
 
 
-def unchosen(module: nn.Module, kind: type[nn.Module], x: Any) -> Any:
+def unchosen(module: nn.Module, kind: type[nn.Module], x: Any, *more: Any) -> Any:
     """What the layer gives as the class that it was made of. fx sees one node, as of any layer of
     PyTorch's.
     """
     if isinstance(x, Proxy):
         tracer: Any = x.tracer
-        return tracer.create_proxy("call_module", tracer.path_of_module(module), (x,), {})
-    return kind.forward(module, x)
+        return tracer.create_proxy("call_module", tracer.path_of_module(module), (x, *more), {})
+    return kind.forward(module, x, *more)
 
 
 def as_plain(module: nn.Module, kind: type[nn.Module]) -> nn.Module:

@@ -16,7 +16,15 @@ from torch.nn import functional as F
 
 from ..core.errors import UsageError
 from ..core.parts import Part
-from ._choosing import FEW_CHANNELS, LARGE_MAP, computed_in, geometry_of, key_of, may_choose
+from ._choosing import (
+    FEW_CHANNELS,
+    LARGE_MAP,
+    computed_in,
+    geometry_of,
+    key_of,
+    library_gradient,
+    may_choose,
+)
 from ._layout import channels_last
 from ._traced import as_plain, is_traced, unchosen
 from .depthwise import lacking, roomy_gradient, spread_gradient
@@ -194,12 +202,7 @@ def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Te
     size: Pair = (x.shape[2], x.shape[3])
 
     def library(to: int) -> Tensor:
-        mask = [to == 0, to == 1, False]
-        both = torch.ops.aten.convolution_backward(
-            grad, x, weight, None, *geometry[1:], False, [0, 0], groups, mask
-        )
-        wanted: Tensor = both[to]
-        return wanted
+        return library_gradient(to, grad, x, weight, geometry=geometry, groups=groups)
 
     def to_input() -> Tensor:
         way = input_gradient if groups == 1 else spread_gradient

@@ -127,7 +127,7 @@ def _add_windows(size: Pair, weight: Tensor, grad: Tensor, geometry: Geometry) -
             columns = slice(j * right, j * right + geometry.stride[1] * width, geometry.stride[1])
             out[:, rows, columns] += shares[:, :, :, i, j]
     inside = out[:, vertical : vertical + size[0], horizontal : horizontal + size[1]]
-    return inside.permute(0, 3, 1, 2)
+    return inside.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 
 def _flat(weight: Tensor) -> Tensor:

@@ -3,8 +3,7 @@
 What a transposed convolution gives is the gradient of a convolution at its input, and its gradients
 are that convolution and its gradient at the weights: the products of im2col.py with the parts
 changed over. Where windows do not overlap, as in the 2x2 steps upwards of a U-Net, the output is
-one product whose pixels are sorted; and the library's gradient at the bias takes longer than all
-else there, so it is a sum of its own.
+one product whose pixels are sorted. The gradient at the bias is a sum of its own.
 """
 
 from collections.abc import Callable
@@ -15,7 +14,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.parts import Part
-from ._choosing import FEW_CHANNELS, LARGE_MAP, computed_in, geometry_of, key_of, may_choose
+from ._choosing import (
+    FEW_CHANNELS,
+    LARGE_MAP,
+    computed_in,
+    geometry_of,
+    key_of,
+    library_gradient,
+    may_choose,
+)
 from ._traced import as_plain, is_traced, unchosen
 from .im2col import Geometry, Pair, input_gradient, matrix_conv, weight_gradient
 from .quickest import Quickest
@@ -44,16 +51,15 @@ class TransposedByShape(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """x_BCHW -> (B, O, H', W')."""
-        if output_size is not None:
-            return nn.ConvTranspose2d.forward(self, x, output_size)
-        if not self._has_choice(x):
-            return cast(Tensor, unchosen(self, nn.ConvTranspose2d, x))
+        if output_size is not None or not self._has_choice(x):
+            more = () if output_size is None else (output_size,)
+            return cast(Tensor, unchosen(self, nn.ConvTranspose2d, x, *more))
         dtype = computed_in(x)
         bias = None if self.bias is None else self.bias.to(dtype)
-        beyond: Pair = (int(self.output_padding[0]), int(self.output_padding[1]))
         out: Tensor = _Transposed.apply(
-            x.to(dtype), self.weight.to(dtype), bias, geometry_of(self), beyond, self.quickest
-        )
+            x.to(dtype), self.weight.to(dtype), bias, geometry_of(self), self._beyond(),
+            self.quickest,
+        )  # fmt: skip
         return out
 
     def __prepare_scriptable__(self) -> nn.Module:
@@ -62,11 +68,15 @@ class TransposedByShape(nn.ConvTranspose2d):
     def _has_choice(self, x: Tensor) -> bool:
         if not may_choose(self, x) or self.groups != 1 or self.in_channels < FEW_CHANNELS:
             return False
-        if x.shape[1] != self.in_channels or not x.numel():
+        beyond, geometry = self._beyond(), geometry_of(self)
+        size = _grown((x.shape[2], x.shape[3]), geometry, beyond)
+        if x.shape[1] != self.in_channels or min(len(x), *x.shape[2:], *size) <= 0:
             return False
-        beyond = zip(self.output_padding, self.stride, strict=True)
-        fits = all(pad < stride for pad, stride in beyond)
+        fits = all(pad < stride for pad, stride in zip(beyond, geometry.stride, strict=True))
         return fits and x.is_contiguous(memory_format=torch.channels_last)
+
+    def _beyond(self) -> Pair:
+        return int(self.output_padding[0]), int(self.output_padding[1])
 
 
 class _Transposed(torch.autograd.Function):
@@ -112,12 +122,9 @@ def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Te
 
     def quicker(to: int, other: Callable[[], Tensor]) -> Tensor:
         def library() -> Tensor:
-            mask = [to == 0, to == 1, False]
-            both = torch.ops.aten.convolution_backward(
-                grad, x, weight, None, *geometry[1:], True, ctx.beyond, 1, mask
+            return library_gradient(
+                to, grad, x, weight, geometry=geometry, transposed=True, beyond=ctx.beyond
             )
-            wanted: Tensor = both[to]
-            return wanted
 
         what = ("to input", "to weight")[to]
         return library() if is_looked_at else _quicker(
