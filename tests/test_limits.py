@@ -1,5 +1,6 @@
 """What a user's own network does not take of speed is seen before it trains, and left out."""
 
+import functools
 import threading
 
 import pytest
@@ -10,6 +11,7 @@ import snellen as sn
 from snellen.core.errors import UsageError
 from snellen.nn import _limits
 from snellen.nn._limits import NO_MAPS, Limits, limits
+from snellen.nn.count import unwatched_copy
 from snellen.serve import bench
 from snellen.tasks.classify import Classify
 from snellen.tasks.settle import settle
@@ -118,6 +120,19 @@ def test_what_a_network_does_not_take(net, contiguous, fp32):
     assert all(p.grad is None and p.is_contiguous() for p in net.parameters())
     assert torch.equal(drawn, torch.get_rng_state())
     assert not getattr(net, "heard", [])
+
+
+@pytest.mark.parametrize("order", [["lock", "step", "part"], ["part", "step", "lock"]])
+def test_a_copy_of_what_holds_a_lock_calls_its_own_methods(order):
+    net = Locked()
+    lock = vars(net).pop("lock")
+    own = {"lock": lock, "step": net.maps.forward, "part": functools.partial(net.forward)}
+    for name in order:
+        setattr(net, name, own[name])
+    twin = unwatched_copy(net)
+    assert twin.lock is lock
+    assert twin.step.__self__ is twin.maps
+    assert twin.part.func.__self__ is twin
 
 
 def test_what_nobody_wants_is_not_tried(monkeypatch):

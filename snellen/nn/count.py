@@ -146,20 +146,30 @@ def _copied(net: nn.Module, memo: dict[int, Any]) -> nn.Module:
     try:
         return copy.deepcopy(net, dict(memo))
     except Exception:  # of any kind
-        for module in net.modules():
-            for name in vars(module).keys() - OWN:
-                _stand_in(vars(module)[name], memo)
+        memo |= _stand_ins(net, memo)
     return copy.deepcopy(net, memo)
 
 
-def _stand_in(value: Any, memo: dict[int, Any]) -> None:
-    for tensor in tree_leaves(value):
-        if isinstance(tensor, Tensor) and tensor.grad_fn is not None:
-            memo[id(tensor)] = tensor.detach()
+def _stand_ins(net: nn.Module, memo: dict[int, Any]) -> dict[int, Any]:
+    """What a deepcopy takes in the place of attributes that it cannot copy."""
+    own = [vars(module) for module in net.modules()]
+    values = [value for names in own for name, value in names.items() if name not in OWN]
+    kept = [t for t in tree_leaves(values) if isinstance(t, Tensor) and t.grad_fn is not None]
+    memo = memo | {id(tensor): tensor.detach() for tensor in kept}
+    failing = [value for value in values if not _copies(value, memo)]
+    for value in failing:  # a method of the network fails for its locks, and is copied without
+        others = {id(other): other for other in failing if other is not value}
+        if not _copies(value, memo | others):
+            memo[id(value)] = value
+    return memo
+
+
+def _copies(value: Any, memo: dict[int, Any]) -> bool:
     try:
         copy.deepcopy(value, dict(memo))
     except Exception:  # of any kind
-        memo[id(value)] = value
+        return False
+    return True
 
 
 def _recorder(name: str, table: list[dict[str, Any]], reach: Reach) -> Any:
