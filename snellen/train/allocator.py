@@ -23,6 +23,7 @@ VALUES = {
     M_TOP_PAD: (64 * 2**20, 0),  # and grows by 64 MiB at a time
 }
 MADV_HUGEPAGE, HUGE = 14, 2 * 2**20  # from mman.h; bytes of a huge page
+OPEN: list[ctypes.CDLL] = []  # one for each training of this process
 ROOM = 1792 * 2**20  # bytes of the heap in huge pages at most: with its end, under the threshold
 
 
@@ -41,15 +42,19 @@ def tuned(wanted: bool) -> Iterator[None]:
         yield
         return
     libc = ctypes.CDLL(None)
-    for parameter, (kept, _) in VALUES.items():
-        libc.mallopt(parameter, kept)
-    _ask_for_huge_pages(libc)
+    OPEN.append(libc)
     try:
+        if len(OPEN) == 1:
+            for parameter, (kept, _) in VALUES.items():
+                libc.mallopt(parameter, kept)
+            _ask_for_huge_pages(libc)
         yield
     finally:
-        for parameter, (_, own) in VALUES.items():
-            libc.mallopt(parameter, own)
-        libc.malloc_trim(0)
+        OPEN.pop()
+        if not OPEN:
+            for parameter, (_, own) in VALUES.items():
+                libc.mallopt(parameter, own)
+            libc.malloc_trim(0)
 
 
 def _ask_for_huge_pages(libc: ctypes.CDLL) -> None:
