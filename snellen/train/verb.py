@@ -46,9 +46,11 @@ def train(data: Any, own: nn.Module | None, settings: Mapping[str, Any]) -> Path
         words.pop("recipe", None),
         words.pop("quiet", False),
     )
-    for word in [word for word in words if aliases().get(word, word) == "val"]:
-        if not isinstance(words[word], str | Path | None):
-            data = both(data, words.pop(word))
+    said = [word for word in words if aliases().get(word, word) == "val"]
+    for word in [word for word in said if not isinstance(words[word], str | Path | None)]:
+        if len(said) > 1:
+            raise UsageError(f"val is said twice: as {said[0]}= and as {said[1]}=")
+        data = both(data, words.pop(word))
     typed = read_settings(words)
     if isinstance(data, str | Path):
         typed["data"], data = str(data), None
