@@ -25,6 +25,8 @@ from snellen.train.held import Held, encode
 
 COLOUR = Inputs(3, 32, 32, (0.5,) * 3, (0.25,) * 3, "bytes")
 GRAY = Inputs(1, 32, 32, (0.5,), (0.25,), "bytes")
+UNIT = Inputs(3, 32, 32, (0.0,) * 3, (1.0,) * 3, "0..1")
+OWN = Inputs(3, 32, 32, (0.0,) * 3, (1.0,) * 3, "own")
 needs_simplejpeg = pytest.mark.skipif(not jpeg.is_here(), reason="simplejpeg is not installed")
 
 
@@ -59,14 +61,20 @@ KINDS = {
 }
 
 
+def folder_of(where, files):
+    """Files in two classes, by turns -> the data set."""
+    for i, data in enumerate(files):
+        path = where / "ab"[i % 2] / f"{i:02}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    return open_data(where, split=0.0).train
+
+
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory):
     """Every kind three times, in two classes."""
     where = tmp_path_factory.mktemp("mixed")
-    for i, data in enumerate([*KINDS.values()] * 3):
-        path = where / "ab"[i % 2] / f"{i:02}.jpg"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
+    folder_of(where, [*KINDS.values()] * 3)
     return where
 
 
@@ -77,6 +85,7 @@ def part(mixed):
 
 def same_samples(samples, others):
     for a, b in zip(samples, others, strict=True):
+        assert a.image_CHW.dtype == b.image_CHW.dtype
         assert torch.equal(a.image_CHW, b.image_CHW)
         assert (a.index, a.path, a.size) == (b.index, b.path, b.size)
         assert a.target.given() == b.target.given()
@@ -90,7 +99,7 @@ def same_batches(batches, others):
 
 
 @pytest.mark.parametrize("with_simplejpeg", [True, False])
-@pytest.mark.parametrize("inputs", [COLOUR, GRAY])
+@pytest.mark.parametrize("inputs", [COLOUR, GRAY, UNIT])
 @pytest.mark.parametrize("together", [1, 5000, 2**18])
 def test_together_they_are_what_they_are_one_by_one(
     part, inputs, together, with_simplejpeg, monkeypatch, tmp_path
@@ -111,11 +120,7 @@ def test_together_they_are_what_they_are_one_by_one(
 
 
 def test_gray_files_are_read_together_too(tmp_path):
-    for i in range(6):
-        path = tmp_path / "ab"[i % 2] / f"{i}.jpg"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(jpeg_bytes(scene(32, 32, i).convert("L")))
-    gray = open_data(tmp_path, split=0.0).train
+    gray = folder_of(tmp_path, [jpeg_bytes(scene(32, 32, i).convert("L")) for i in range(6)])
     for inputs in (GRAY, COLOUR):
         near = gray.near(Near(inputs, None))
         assert near.samples([0])[0].image_CHW.shape == (inputs.channels, 32, 32)
@@ -124,13 +129,53 @@ def test_gray_files_are_read_together_too(tmp_path):
 
 @needs_simplejpeg
 def test_only_plain_files_of_just_the_size_are_decoded_in_place():
-    room = np.zeros((len(KINDS), 32, 32, 3), np.uint8)
-    are_here = dict(zip(KINDS, jpeg.decode_into(room, list(KINDS.values())), strict=True))
+    files = list(KINDS.values())
+    found = dict(zip(KINDS, jpeg.decode_all(files, (32, 32), 3, most=32 * 32), strict=True))
     plain = {"plain", "plain, too", "plain, at last", "progressive", "gray", "upright EXIF"}
-    assert {kind for kind, is_here in are_here.items() if is_here} == plain
-    for row, (kind, data) in zip(room, KINDS.items(), strict=True):
-        if kind in plain - {"gray"}:
-            assert np.array_equal(row, np.array(Image.open(io.BytesIO(data)))), kind
+    assert {kind for kind, pixels in found.items() if pixels is not None} == plain
+    for kind in plain - {"gray"}:
+        assert np.array_equal(found[kind], np.array(Image.open(io.BytesIO(KINDS[kind])))), kind
+    assert jpeg.decode_all(files, (32, 32), 3, most=32 * 32 - 1) == [None] * len(files)
+
+
+def test_files_are_refused_together_where_they_are_one_by_one(tmp_path):
+    near = folder_of(tmp_path, [KINDS["plain"], KINDS["plain, too"]]).near(Near(OWN, None))
+    for read in (lambda: near[0], lambda: near.samples([0, 1])):
+        with pytest.raises(DataError, match="floats that you prepared"):
+            read()
+
+
+def held_bytes(image_CHW):
+    return image_CHW.untyped_storage().nbytes()
+
+
+@pytest.mark.parametrize("inputs", [COLOUR, GRAY, UNIT])
+def test_a_sample_that_is_kept_holds_its_own_pixels_and_no_others(part, inputs):
+    near = part.near(Near(inputs, None))
+    samples, alone = near.samples(range(len(part))), list(near)
+    for sample, other in zip(samples, alone, strict=True):
+        assert held_bytes(sample.image_CHW) == held_bytes(other.image_CHW)
+    storages = {sample.image_CHW.untyped_storage().data_ptr() for sample in samples}
+    assert len(storages) == len(samples)
+    assert saved_bytes(samples[0].image_CHW) == saved_bytes(alone[0].image_CHW)
+
+
+def saved_bytes(image_CHW):
+    file = io.BytesIO()
+    torch.save(image_CHW, file)
+    return file.tell()
+
+
+def test_flat_files_ask_for_no_more_than_their_pixels(tmp_path):
+    flat = [jpeg_bytes(Image.new("RGB", (255, 255), (i, 0, 0)), quality=50) for i in range(12)]
+    wide = [jpeg_bytes(Image.new("RGB", (300, 200), (i, 0, 0)), quality=50) for i in range(12)]
+    inputs = Inputs(3, 255, 255, (0.5,) * 3, (0.25,) * 3, "bytes")
+    near = folder_of(tmp_path, flat + wide).near(Near(inputs, None))
+    ahead = Ahead(near, threads=2)
+    images = [sample.image_CHW for sample in ahead.samples(range(24))]
+    assert ahead._largest == max(map(held_bytes, images)) == 3 * 255 * 255
+    assert sum(map(held_bytes, images)) == sum(image.nbytes for image in images)
+    ahead.close()
 
 
 def test_every_kind_of_feed_deals_the_same_batches(part):
@@ -159,11 +204,8 @@ def test_batches_are_numbered_by_place_and_problems_by_the_sets_own_rows(part):
 
 def test_a_damaged_file_among_others_is_named(mixed, tmp_path):
     task = Classify({"classes": ["a", "b"], "inputs": COLOUR.as_dict()})
-    for i in range(8):
-        path = tmp_path / "ab"[i % 2] / f"{i}.jpg"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(KINDS["plain"] if i != 5 else KINDS["plain"][:400])
-    near = open_data(tmp_path, split=0.0).train.near(Near(COLOUR, None))
+    files = [KINDS["plain"] if i != 5 else KINDS["plain"][:400] for i in range(8)]
+    near = folder_of(tmp_path, files).near(Near(COLOUR, None))
     for readers in (0, 2):
         with pytest.raises(DataError, match=r"5\.jpg"):
             list(Streamed(near, task, 8, 0, readers=readers).epoch(0, 0))

@@ -72,32 +72,30 @@ def decode(
     factor = shrinking(size, wanted)
     left = (-(-size[0] // factor), -(-size[1] // factor))
     least = {"min_height": left[0], "min_width": left[1]} if factor > 1 else {}
+    pixels = _pixels(data, channels, **least)
+    return (pixels, size) if pixels is not None and pixels.shape[:2] == left else None
+
+
+def decode_all(
+    files: Sequence[bytes], size: Size, channels: int, *, most: int
+) -> list[np.ndarray | None]:
+    """Files -> pixels_HWC of those of just `size` that `decode` takes, None for the others. Each
+    step for all files before the next, so that what it needs of Python stays in the processor's
+    cache; each picture in memory of its own, so that one that is kept holds no other.
+    """
+    if not is_here() or size[0] * size[1] > most:
+        return [None] * len(files)
+    fits = [_plain_size(data, channels) == size for data in files]
+    return [_pixels(data, channels) if fit else None
+            for fit, data in zip(fits, files, strict=True)]  # fmt: skip
+
+
+def _pixels(data: bytes, channels: int, **least: int) -> np.ndarray | None:
     try:
         pixels: np.ndarray = _library().decode_jpeg(data, KINDS[channels], **least)
     except (ValueError, MemoryError):
         return None
-    return (pixels, size) if pixels.shape[:2] == left else None
-
-
-def decode_into(room_NHWC: np.ndarray, files: Sequence[bytes]) -> list[bool]:
-    """Decode each file into its row -> for which that was done: those of just that size that
-    `decode` takes. Each step for all files before the next: small pictures take a quarter less
-    where what a step needs of Python is still in the processor's cache.
-    """
-    if not is_here():
-        return [False] * len(files)
-    size, channels = room_NHWC.shape[1:3], room_NHWC.shape[3]
-    fits = [_plain_size(data, channels) == size for data in files]
-    rows = zip(fits, files, room_NHWC, strict=True)
-    return [fit and _is_put(data, row_HWC) for fit, data, row_HWC in rows]
-
-
-def _is_put(data: bytes, row_HWC: np.ndarray) -> bool:
-    try:
-        _library().decode_jpeg(data, KINDS[row_HWC.shape[2]], buffer=row_HWC)
-    except (ValueError, MemoryError):
-        return False
-    return True
+    return pixels
 
 
 def _plain_size(data: bytes, channels: int) -> Size | None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..core.cache import cache_folder
 from ..version import __version__
 from . import jpeg
-from .images import decode_near, read_bytes
+from .images import MAX_PIXELS, decode_near, read_bytes
 from .inputs import Inputs
 from .pixel_cache import PixelCache, Size
 
@@ -50,7 +50,7 @@ class Near:
         return self._fitted(read_bytes(path), path, channels)
 
     def read_all(self, paths: Sequence[str], channels: int) -> list[tuple[Tensor, Size]]:
-        """Paths -> what `read` gives for each; those that need no fitting are decoded together."""
+        """Paths -> what `read` gives for each; those that need no resize are decoded together."""
         is_kept = self.kept is not None and self.inputs.height * self.inputs.width >= LARGE
         if is_kept or channels != self.inputs.channels:
             return [self.read(path, channels) for path in paths]
@@ -58,12 +58,9 @@ class Near:
 
     def _together(self, files: Files, channels: int) -> list[tuple[Tensor, Size]]:
         size = (self.inputs.height, self.inputs.width)
-        room_NHWC = np.empty((len(files), *size, channels), np.uint8)
-        are_there = jpeg.decode_into(room_NHWC, [data for _, data in files])
-        images = torch.from_numpy(room_NHWC).permute(0, 3, 1, 2)
-        return [(image_CHW, size) if is_there else self._fitted(data, path, channels)
-                for image_CHW, is_there, (path, data) in zip(images, are_there, files, strict=True)
-                ]  # fmt: skip
+        found = jpeg.decode_all([data for _, data in files], size, channels, most=MAX_PIXELS)
+        return [self._fitted(data, path, channels) if pixels is None else (self._fit(pixels), size)
+                for pixels, (path, data) in zip(found, files, strict=True)]  # fmt: skip
 
     def _fitted(self, data: bytes, path: str, channels: int) -> tuple[Tensor, Size]:
         wanted = (self.inputs.height, self.inputs.width)
@@ -73,10 +70,13 @@ class Near:
             if (found := self.kept.get(key)) is not None:
                 return found
         pixels, size = decode_near(data, path, channels, wanted=wanted)
-        image_CHW = self.inputs.fit(torch.from_numpy(pixels.transpose(2, 0, 1)))
+        image_CHW = self._fit(pixels)
         if key and self.kept is not None and size[0] * size[1] >= LARGE:
             self.kept.put(key, image_CHW, size)
         return image_CHW, size
+
+    def _fit(self, pixels_HWC: np.ndarray) -> Tensor:
+        return self.inputs.fit(torch.from_numpy(pixels_HWC.transpose(2, 0, 1)))
 
     def _how(self, channels: int) -> str:
         """What the pixels depend on beside the file."""

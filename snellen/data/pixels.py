@@ -45,7 +45,7 @@ def image_tensor(image: Any, channels: int | None = None) -> Tensor:
 
 def stack(images: Sequence[Tensor]) -> Tensor:
     """Images_CHW of one shape -> x_BCHW, which lies in memory as the first of them does: decoders
-    leave the channels of a pixel together, and to copy them so takes a fraction of the time.
+    leave the channels of a pixel together, and copied so they need not change places.
 
     >>> decoded = torch.zeros(4, 6, 3, dtype=torch.uint8).permute(2, 0, 1)
     >>> stack([decoded, decoded]).is_contiguous(memory_format=torch.channels_last)

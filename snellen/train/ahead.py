@@ -13,7 +13,7 @@ from ..data.sample import Sample
 from ..data.source import SampleSet
 
 IN_FLIGHT = 2**28  # bytes of pictures and masks that are read before they are asked for
-TOGETHER = 16  # rows that a thread reads at once: to send it one costs as much as a small picture
+TOGETHER = 16  # rows that a thread reads at once, so that sending it one is rare
 
 
 class Ahead:

@@ -124,7 +124,7 @@ class OnePass(Augment):
             return out
         if x_BCHW.shape[1] != 3:
             colours_3B[0] = 1  # what has no colours has no saturation
-        # Jitter goes by planes: it takes five times as long where the channels lie together.
+        # Jitter goes by planes: its loops run along a row of one colour.
         between, colours_B3 = np.empty(x_BCHW.shape, np.uint8), colours_3B.T.contiguous().numpy()
         if self.jitters_last:
             moves.carry(x_BCHW, torch.from_numpy(between), self.bytes_2C)
