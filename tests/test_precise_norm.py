@@ -1,11 +1,13 @@
 """Population statistics: those of the whole set, whatever the batches; nothing else moves."""
 
 import copy
+import json
 
 import pytest
 import torch
 from torch import nn
 
+import snellen as sn
 from snellen.byhand.batch_norm import population_statistics
 from snellen.core.errors import UsageError
 from snellen.nn.precise_norm import recompute_statistics
@@ -92,3 +94,13 @@ def test_a_compiled_network_keeps_its_graphs_and_gets_no_others():
 
 def test_a_network_without_batch_norm_is_left_alone():
     assert recompute_statistics(nn.Linear(2, 2), [torch.zeros(1, 2)]) == 0
+
+
+@pytest.mark.parametrize("settles", [True, False])
+def test_the_doctor_knows_whether_a_training_settles_its_norms(settles, tmp_path):
+    x, y = torch.randint(256, (40, 3, 16, 16), dtype=torch.uint8), torch.arange(40) % 4
+    run = sn.train((x, y), model="resnet8_w32", epochs=1, precise_norm=settles, project=tmp_path,
+                   quiet=True, preflight="off")  # fmt: skip
+    events = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
+    told = [e["values"] for e in events if e["kind"] == "facts"]
+    assert [facts["settles_norms"] for facts in told if "settles_norms" in facts] == [settles]

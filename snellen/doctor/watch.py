@@ -104,6 +104,10 @@ class Doctor:
         if isinstance(train, DataLoader) and train.batch_size:
             self._facts["batch_size"] = train.batch_size
 
+    def know(self, **facts: Any) -> None:
+        """What only the loop knows that is watched."""
+        self._facts |= facts
+
     def __enter__(self) -> "Doctor":
         if self._stack is not None:
             raise UsageError("this doctor watches already; make another with sn.doctor(...)")

@@ -65,7 +65,9 @@ def accelerate(net: nn.Module, *, convolutions: bool = True, norms: bool = True)
     torch.Size([2, 10])
     """
     if not isinstance(net, nn.Module):
-        raise UsageError(f"sn.accelerate takes a network: an instance of nn.Module, not {net!r}")
+        raise UsageError(
+            f"sn.accelerate takes a network: an instance of nn.Module, not {net!r:.80}"
+        )
     before = _tables(net)
     quickest = before[0] if before else Quickest(machine_table(f"convolution{WAYS}"))
     for module in net.modules() if convolutions else ():

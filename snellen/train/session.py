@@ -201,7 +201,7 @@ class Session:
         job = self.job
         if not job.recipe.doctor:
             return nullcontext()
-        return doctor(
+        watching = doctor(
             self.loop.net,
             [optimiser for _, optimiser in self.loop.optimisers],
             train=items(job.source.train, job.task),
@@ -209,6 +209,8 @@ class Session:
             classes=len(job.task.spec.get("classes", ())) or None,
             sink=self.book.measured,
         )
+        watching.know(settles_norms=bool(job.recipe.precise_norm))
+        return watching
 
     def _log_epoch(self, row: dict[str, float], seconds: float) -> None:
         epoch, step = int(row["epoch"]), self._step()
