@@ -1,5 +1,7 @@
-"""What layers that choose between two ways share: where there is a choice, and its name."""
+"""What layers that choose between two ways share: where there is a choice, and how it is made."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -7,10 +9,13 @@ from torch import Tensor, nn
 
 from ._traced import is_traced
 from .im2col import Geometry, Pair
+from .quickest import Quickest
 
 FEW_CHANNELS = 16  # in, under which a product of windows is too thin
 LARGE_MAP = 256  # pixels above which the library's sums over windows that overlap always won
 TYPES = {torch.bfloat16, torch.float32}
+Way = Callable[[], Tensor]
+Ways = tuple[Way, Way | None]  # the library's, and the other where there is one
 
 
 def computed_in(x: Tensor) -> torch.dtype:
@@ -56,8 +61,69 @@ def library_gradient(
     return wanted
 
 
-def key_of(what: str, x: Tensor, weight: Tensor, geometry: Geometry) -> str:
-    """The name of a shape in the table of choices."""
-    sizes = "x".join(map(str, x.shape)), "x".join(map(str, weight.shape))
-    rest = ",".join(str(n) for pair in geometry[1:] for n in pair)
-    return f"{what} {sizes[0]} {sizes[1]} {rest} {str(x.dtype).removeprefix('torch.')}"
+class Sums(ABC):
+    """The three sums of a convolution, which `ByShape` computes: two ways for each, at most."""
+
+    geometry: Geometry
+    word: str  # before their names in the table of choices
+
+    @abstractmethod
+    def out(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Ways:
+        """x_BCHW -> the output (B, O, H', W')."""
+
+    @abstractmethod
+    def to_input(self, grad: Tensor, x: Tensor, weight: Tensor) -> Ways:
+        """The gradient at the output (B, O, H', W') -> that at x (B, C, H, W)."""
+
+    @abstractmethod
+    def to_weight(self, grad: Tensor, x: Tensor, weight: Tensor) -> Ways:
+        """The gradient at the output (B, O, H', W') -> that at the weight, in its shape."""
+
+    def key(self, what: str, x: Tensor, weight: Tensor) -> str:
+        """The name of a sum at these shapes in the table of choices."""
+        sizes = "x".join(map(str, x.shape)), "x".join(map(str, weight.shape))
+        rest = ",".join(str(n) for pair in self.geometry[1:] for n in pair)
+        return (
+            f"{self.word}{what} {sizes[0]} {sizes[1]} {rest} {str(x.dtype).removeprefix('torch.')}"
+        )
+
+
+class ByShape(torch.autograd.Function):
+    """The output and its gradients, each in its quicker way. The gradient at the bias is a sum of
+    its own.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, sums: Sums, quickest: Quickest
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.sums, ctx.quickest, ctx.has_bias = sums, quickest, bias is not None
+        out = _quicker(quickest, sums.key("out", x, weight), sums.out(x, weight, bias))
+        return out.detach()  # no view any more, which no in-place activation behind it could change
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        is_looked_at = is_traced(grad)
+        grad = grad if is_looked_at else grad.contiguous(memory_format=torch.channels_last)
+
+        def gradient(what: str, ways: Ways) -> Tensor:
+            library, _ = ways
+            key = ctx.sums.key(what, x, weight)
+            return library() if is_looked_at else _quicker(ctx.quickest, key, ways)
+
+        to_x = to_weight = to_bias = None
+        with torch.autocast("cpu", enabled=False):  # which somebody may call us in
+            if ctx.needs_input_grad[0]:
+                to_x = gradient("to input", ctx.sums.to_input(grad, x, weight))
+            if ctx.needs_input_grad[1]:
+                to_weight = gradient("to weight", ctx.sums.to_weight(grad, x, weight))
+            if ctx.has_bias and ctx.needs_input_grad[2]:
+                to_bias = grad.sum((0, 2, 3))
+        return to_x, to_weight, to_bias, None, None
+
+
+def _quicker(quickest: Quickest, key: str, ways: Ways) -> Tensor:
+    library, other = ways
+    return library() if other is None else quickest.of(key, library, other)

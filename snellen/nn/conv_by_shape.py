@@ -7,8 +7,8 @@ bench/levers.py` prints what a step gains). Which way is quicker is timed when a
 for the output and each gradient apart, and remembered per machine.
 """
 
-from collections.abc import Callable
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -19,14 +19,17 @@ from ..core.parts import Part
 from ._choosing import (
     FEW_CHANNELS,
     LARGE_MAP,
+    ByShape,
+    Sums,
+    Way,
+    Ways,
     computed_in,
     geometry_of,
-    key_of,
     library_gradient,
     may_choose,
 )
 from ._layout import channels_last
-from ._traced import as_plain, is_traced, unchosen
+from ._traced import as_plain, unchosen
 from .depthwise import lacking, roomy_gradient, spread_gradient
 from .im2col import Geometry, Pair, input_gradient, matrix_conv, weight_gradient
 from .norm_by_shape import InTurn, NormByShape, fuse_norms
@@ -128,9 +131,8 @@ class ConvByShape(nn.Conv2d):
             return cast(Tensor, unchosen(self, nn.Conv2d, x))
         dtype = computed_in(x)
         bias = None if self.bias is None else self.bias.to(dtype)
-        out: Tensor = _ByShape.apply(
-            x.to(dtype), self.weight.to(dtype), bias, geometry_of(self), self.groups, self.quickest
-        )
+        sums = Direct(geometry_of(self), self.groups)
+        out: Tensor = ByShape.apply(x.to(dtype), self.weight.to(dtype), bias, sums, self.quickest)
         return out
 
     def __prepare_scriptable__(self) -> nn.Module:
@@ -158,74 +160,45 @@ CHOOSING: dict[type[nn.Module], type[nn.Module]] = {
 }
 
 
-class _ByShape(torch.autograd.Function):
-    """The convolution and its gradients, each in its quicker way. With groups it is depthwise: its
-    output has no other way, its gradient at the weights only on maps smaller than the kernel.
+@dataclass(frozen=True)
+class Direct(Sums):
+    """A convolution's. With groups it is depthwise: its output has no other way, its gradient at
+    the weights only on maps smaller than the kernel.
     """
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        geometry: Geometry,
-        groups: int,
-        quickest: Quickest,
-    ) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.geometry, ctx.groups, ctx.quickest = geometry, groups, quickest
-        ctx.has_bias = bias is not None
-        _, stride, padding, dilation = geometry
+    geometry: Geometry
+    groups: int = 1
+    word = ""
+
+    def out(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Ways:
+        """x_BCHW -> (B, O, H', W')."""
+        geometry, groups = self.geometry, self.groups
 
         def library() -> Tensor:
-            return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
-
-        if groups > 1:
-            return library()
+            return F.conv2d(x, weight, bias, *geometry[1:], groups)
 
         def product() -> Tensor:
             return matrix_conv(x, weight, bias, geometry=geometry)
 
-        out = quickest.of(key_of("out", x, weight, geometry), library, product)
-        return out.detach()  # no view any more, which no in-place activation behind it could change
+        return library, product if groups == 1 else None
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        with torch.autocast("cpu", enabled=False):  # which somebody may call us in
-            return *_gradients(ctx, grad), None, None, None
+    def to_input(self, grad: Tensor, x: Tensor, weight: Tensor) -> Ways:
+        """The gradient at the output -> that at x."""
+        size: Pair = (x.shape[2], x.shape[3])
+        way = input_gradient if self.groups == 1 else spread_gradient
+        return self._library(0, grad, x, weight), lambda: way(
+            size, weight, grad, geometry=self.geometry
+        )
 
+    def to_weight(self, grad: Tensor, x: Tensor, weight: Tensor) -> Ways:
+        """The gradient at the output -> that at the weight."""
+        library = self._library(1, grad, x, weight)
+        if self.groups == 1:
+            return library, lambda: weight_gradient(x, grad, self.geometry)
+        if max(lacking((x.shape[2], x.shape[3]), self.geometry)) <= 0:
+            return library, None
+        return library, lambda: roomy_gradient(x, weight, grad, geometry=self.geometry)
 
-def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The gradients at x, weight and bias, where they are wanted."""
-    x, weight = ctx.saved_tensors
-    geometry, groups, is_looked_at = ctx.geometry, ctx.groups, is_traced(grad)
-    grad = grad if is_looked_at else grad.contiguous(memory_format=torch.channels_last)
-    size: Pair = (x.shape[2], x.shape[3])
-
-    def library(to: int) -> Tensor:
-        return library_gradient(to, grad, x, weight, geometry=geometry, groups=groups)
-
-    def to_input() -> Tensor:
-        way = input_gradient if groups == 1 else spread_gradient
-        return way(size, weight, grad, geometry=geometry)
-
-    def to_weights() -> Tensor:
-        if groups == 1:
-            return weight_gradient(x, grad, geometry)
-        return roomy_gradient(x, weight, grad, geometry=geometry)
-
-    def quicker(what: str, to: int, other: Callable[[], Tensor]) -> Tensor:
-        key = key_of(what, x, weight, geometry)
-        return library(to) if is_looked_at else ctx.quickest.of(key, lambda: library(to), other)
-
-    to_x = to_weight = to_bias = None
-    if ctx.needs_input_grad[0]:
-        to_x = quicker("to input", 0, to_input)
-    if ctx.needs_input_grad[1] and groups > 1 and max(lacking(size, geometry)) <= 0:
-        to_weight = library(1)
-    elif ctx.needs_input_grad[1]:
-        to_weight = quicker("to weight", 1, to_weights)
-    if ctx.has_bias and ctx.needs_input_grad[2]:
-        to_bias = grad.sum((0, 2, 3))
-    return to_x, to_weight, to_bias
+    def _library(self, to: int, grad: Tensor, x: Tensor, weight: Tensor) -> Way:
+        geometry, groups = self.geometry, self.groups
+        return lambda: library_gradient(to, grad, x, weight, geometry=geometry, groups=groups)

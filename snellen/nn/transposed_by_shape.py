@@ -3,11 +3,11 @@
 What a transposed convolution gives is the gradient of a convolution at its input, and its gradients
 are that convolution and its gradient at the weights: the products of im2col.py with the parts
 changed over. Where windows do not overlap, as in the 2x2 steps upwards of a U-Net, the output is
-one product whose pixels are sorted. The gradient at the bias is a sum of its own.
+one product whose pixels are sorted.
 """
 
-from collections.abc import Callable
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +17,16 @@ from ..core.parts import Part
 from ._choosing import (
     FEW_CHANNELS,
     LARGE_MAP,
+    ByShape,
+    Sums,
+    Way,
+    Ways,
     computed_in,
     geometry_of,
-    key_of,
     library_gradient,
     may_choose,
 )
-from ._traced import as_plain, is_traced, unchosen
+from ._traced import as_plain, unchosen
 from .im2col import Geometry, Pair, input_gradient, matrix_conv, weight_gradient
 from .quickest import Quickest
 
@@ -56,10 +59,8 @@ class TransposedByShape(nn.ConvTranspose2d):
             return cast(Tensor, unchosen(self, nn.ConvTranspose2d, x, *more))
         dtype = computed_in(x)
         bias = None if self.bias is None else self.bias.to(dtype)
-        out: Tensor = _Transposed.apply(
-            x.to(dtype), self.weight.to(dtype), bias, geometry_of(self), self._beyond(),
-            self.quickest,
-        )  # fmt: skip
+        sums = Transposed(geometry_of(self), self._beyond())
+        out: Tensor = ByShape.apply(x.to(dtype), self.weight.to(dtype), bias, sums, self.quickest)
         return out
 
     def __prepare_scriptable__(self) -> nn.Module:
@@ -79,22 +80,19 @@ class TransposedByShape(nn.ConvTranspose2d):
         return int(self.output_padding[0]), int(self.output_padding[1])
 
 
-class _Transposed(torch.autograd.Function):
-    """The transposed convolution and its gradients, each in its quicker way."""
+@dataclass(frozen=True)
+class Transposed(Sums):
+    """A transposed convolution's; `beyond` are the rows and columns of `output_padding`. On large
+    maps, where windows overlap, the library always wins.
+    """
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        geometry: Geometry,
-        beyond: Pair,
-        quickest: Quickest,
-    ) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.geometry, ctx.beyond, ctx.quickest = geometry, beyond, quickest
-        ctx.has_bias = bias is not None
+    geometry: Geometry
+    beyond: Pair = (0, 0)
+    word = "transposed "
+
+    def out(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Ways:
+        """x_BCHW -> (B, O, H', W')."""
+        geometry, beyond = self.geometry, self.beyond
         _, stride, padding, dilation = geometry
 
         def library() -> Tensor:
@@ -105,55 +103,33 @@ class _Transposed(torch.autograd.Function):
             out = input_gradient(size, weight, x, geometry=geometry)
             return out if bias is None else out.add_(bias[:, None, None])
 
-        out = _quicker(quickest, "output", x, weight, geometry, library, product)
-        return out.detach()  # no view any more, which no in-place activation behind it could change
+        return library, self._unless_large(x, product)
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        with torch.autocast("cpu", enabled=False):  # which somebody may call us in
-            return *_gradients(ctx, grad), None, None, None
+    def to_input(self, grad: Tensor, x: Tensor, weight: Tensor) -> Ways:
+        """The gradient at the output -> that at x."""
 
+        def product() -> Tensor:
+            return matrix_conv(grad, weight, None, geometry=self.geometry)
 
-def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The gradients at x, weight and bias, where they are wanted."""
-    x, weight = ctx.saved_tensors
-    geometry, is_looked_at = ctx.geometry, is_traced(grad)
-    grad = grad if is_looked_at else grad.contiguous(memory_format=torch.channels_last)
+        return self._library(0, grad, x, weight), self._unless_large(x, product)
 
-    def quicker(to: int, other: Callable[[], Tensor]) -> Tensor:
-        def library() -> Tensor:
-            return library_gradient(
-                to, grad, x, weight, geometry=geometry, transposed=True, beyond=ctx.beyond
-            )
+    def to_weight(self, grad: Tensor, x: Tensor, weight: Tensor) -> Ways:
+        """The gradient at the output -> that at the weight."""
 
-        what = ("to input", "to weight")[to]
-        return library() if is_looked_at else _quicker(
-            ctx.quickest, what, x, weight, geometry, library, other
-        )  # fmt: skip
+        def product() -> Tensor:
+            return weight_gradient(grad, x, self.geometry)
 
-    to_x = to_weight = to_bias = None
-    if ctx.needs_input_grad[0]:
-        to_x = quicker(0, lambda: matrix_conv(grad, weight, None, geometry=geometry))
-    if ctx.needs_input_grad[1]:
-        to_weight = quicker(1, lambda: weight_gradient(grad, x, geometry))
-    if ctx.has_bias and ctx.needs_input_grad[2]:
-        to_bias = grad.sum((0, 2, 3))
-    return to_x, to_weight, to_bias
+        return self._library(1, grad, x, weight), self._unless_large(x, product)
 
+    def _library(self, to: int, grad: Tensor, x: Tensor, weight: Tensor) -> Way:
+        geometry, beyond = self.geometry, self.beyond
+        return lambda: library_gradient(
+            to, grad, x, weight, geometry=geometry, transposed=True, beyond=beyond
+        )
 
-def _quicker(
-    quickest: Quickest,
-    what: str,
-    x: Tensor,
-    weight: Tensor,
-    geometry: Geometry,
-    library: Callable[[], Tensor],
-    product: Callable[[], Tensor],
-) -> Tensor:
-    """What the quicker way gives; nothing is timed where the library always wins."""
-    if not geometry.is_apart() and x.shape[2] * x.shape[3] > LARGE_MAP:
-        return library()
-    return quickest.of(key_of(f"transposed {what}", x, weight, geometry), library, product)
+    def _unless_large(self, x: Tensor, other: Way) -> Way | None:
+        is_large = x.shape[2] * x.shape[3] > LARGE_MAP
+        return None if is_large and not self.geometry.is_apart() else other
 
 
 def _grown(size: Pair, geometry: Geometry, beyond: Pair) -> Pair:
