@@ -15,7 +15,7 @@ from torch.utils.data import (
 )
 
 import snellen as sn
-from snellen.core.errors import DataError
+from snellen.core.errors import DataError, UsageError
 from snellen.data.open import both, open_data
 
 X = torch.rand(30, 3, 8, 8)
@@ -178,6 +178,11 @@ def test_val_may_be_in_memory(word, tmp_path, val):
     run = sn.train(classes(), **{word: val}, **how)
     count = len(val) if isinstance(val, TensorDataset) else 9
     assert run.config["samples"] == {"train": 30, "val": count}
+    other = "val" if word == "val_data" else "val_data"
+    again = sn.train(classes(), **{other: None, word: val}, **how)  # None says nothing
+    assert again.config["samples"] == run.config["samples"]
+    with pytest.raises(UsageError, match="val is said twice"):
+        sn.train(classes(), **{other: "some/path", word: val}, **how)
     with pytest.raises(DataError, match="leave one out"):
         sn.train((classes(), classes()), val=val, **how)
 

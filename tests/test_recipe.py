@@ -82,7 +82,7 @@ def test_text_is_read_as_the_settings_own_type(name, text, value):
      ("compile", "perhaps", "yes or no"), ("speed", "fast", "auto, off"),
      ("epochs", "nan", "epochs"), ("epochs", "inf", "whole number"),
      ("seed", "auto", "a whole number"), ("seed", None, "no automatic value"),
-     ("batch", [1], "a whole number")],
+     ("batch", [1], "a whole number"), ("val", "", "has no value"), ("lr", "", "has no value")],
 )  # fmt: skip
 def test_what_cannot_be_read_says_what_would_do(name, text, wanted):
     with pytest.raises(UsageError, match=rf"{name}=.*{wanted}") as caught:

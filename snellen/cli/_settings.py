@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args, get_type_hints
 
 from ..core.errors import UnknownName, UsageError, nearest
-from ..train.recipe import Recipe, aliases, parse, resolve_name, settings
+from ..train.recipe import Recipe, aliases, parse, refuse_empty, resolve_name, settings
 from ..train.values import SWITCH, WORDS
 from ._verbs import KEY
 
@@ -122,8 +122,7 @@ def _types(name: str) -> tuple[Any, ...]:
 
 def _take(typed: Typed, name: str, value: Any) -> None:
     """Note a setting; typed twice with different values is an error that shows both."""
-    if value == "":
-        raise UsageError(f"{name}= has no value; leave the word out where Snellen shall choose")
+    refuse_empty(name, value)
     read = str(value) if name in OWN else parse(name, value)
     if name in typed.settings and typed.settings[name] != read:
         raise UsageError(

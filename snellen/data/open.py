@@ -100,8 +100,8 @@ def both(data: Any, val: Any) -> tuple[Any, Any]:
     for name, one in (("data", data), ("val", val)):
         if not _is_whole(one):
             raise DataError(
-                f"{name} is a {type(one).__name__} where val= is no path; each is to be a path, "
-                "(x, y) arrays or a torch Dataset: sn.train((train, val))"
+                f"{name} is a {type(one).__name__}; a path, (x, y) arrays or a torch Dataset is "
+                "wanted, as in sn.train((train, val))"
             )
     return data, val
 

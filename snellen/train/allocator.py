@@ -1,9 +1,10 @@
 """glibc's malloc told to keep what it has: a training asks for the same large blocks each step.
 
 By default glibc maps every large tensor afresh and gives it back, and each page is zeroed by the
-kernel again; keeping the pages is 5 to 35 % of a step (docs/performance.md). Pages of 2 MiB, where
-the kernel gives such to whoever asks, are looked up in less time than 512 small ones. Linux with
-glibc only; anywhere else nothing happens. Only while a training runs, and never at import.
+kernel again (`python bench/levers.py` prints what a step gains by keeping them). Pages are of
+2 MiB where the kernel gives such to whoever asks: one entry for the processor to look up instead of
+512. Linux with glibc only; anywhere else nothing happens. Only while a training runs, and never at
+import.
 """
 
 import ctypes

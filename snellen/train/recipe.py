@@ -229,11 +229,12 @@ def parse(name: str, value: Any) -> Any:
     spec = {f.name: f for f in settings()}.get(name)
     if spec is None:
         raise UnknownName(name, [f.name for f in settings()], "settings")
+    refuse_empty(name, value)
     hint = get_type_hints(Recipe)[name]
     options = get_args(hint) or (hint,)
     kind = options[0]
     if value is None or (
-        isinstance(value, str) and value.lower() in ("none", "auto", "") and type(None) in options
+        isinstance(value, str) and value.lower() in ("none", "auto") and type(None) in options
     ):
         if type(None) not in options:
             raise UsageError(f"{name}={value!r} has no automatic value; give {_wanted(kind, spec)}")
@@ -246,6 +247,15 @@ def parse(name: str, value: Any) -> Any:
         raise UsageError(f"{name}={value!r} is not one of {', '.join(choices)}{hint}")
     check_range(name, result)
     return result
+
+
+def refuse_empty(name: str, value: Any) -> None:
+    """A word that was begun and got no value.
+
+    >>> refuse_empty("epochs", "5")
+    """
+    if isinstance(value, str) and value == "":
+        raise UsageError(f"{name}= has no value; leave the word out where Snellen shall choose")
 
 
 def _convert(name: str, value: Any, kind: type, spec: Field[Any]) -> Any:

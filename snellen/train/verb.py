@@ -46,8 +46,8 @@ def train(data: Any, own: nn.Module | None, settings: Mapping[str, Any]) -> Path
         words.pop("recipe", None),
         words.pop("quiet", False),
     )
-    said = [word for word in words if aliases().get(word, word) == "val"]
-    for word in [word for word in said if not isinstance(words[word], str | Path | None)]:
+    said = [w for w in words if aliases().get(w, w) == "val" and words[w] is not None]
+    for word in [word for word in said if not isinstance(words[word], str | Path)]:
         if len(said) > 1:
             raise UsageError(f"val is said twice: as {said[0]}= and as {said[1]}=")
         data = both(data, words.pop(word))
@@ -91,9 +91,10 @@ def read_settings(words: Mapping[str, Any]) -> dict[str, Any]:
     typed: dict[str, Any] = {}
     for word, value in words.items():
         name, _ = resolve_name(word)
-        if name in typed and typed[name] != parse(name, value):
-            raise UsageError(f"{name} is said twice: {typed[name]} and {value} ({word})")
-        typed[name] = parse(name, value)
+        parsed, said = parse(name, value), typed.get(name)
+        if None not in (said, value) and said != parsed:
+            raise UsageError(f"{name} is said twice: {said} and {value} ({word})")
+        typed[name] = said if value is None else parsed
     return typed
 
 
