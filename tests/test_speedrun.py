@@ -88,10 +88,14 @@ def test_six_views_are_three_places_and_their_mirror_images():
     torch.testing.assert_close(shares, torch.full((2, 3), 1 / 3))
 
 
-def test_it_learns_without_a_gpu_and_writes_down_what_it_measured(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("has_bf16", [True, False])
+def test_it_learns_without_a_gpu_and_writes_down_what_it_measured(
+    has_bf16, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(speedrun, "has_fast_bf16", lambda: has_bf16)
     monkeypatch.setattr(speedrun, "SMALL", TINY)
-    monkeypatch.setattr(speedrun, "load", lambda path, device: LOAD(path, device, count=400))
+    monkeypatch.setattr(speedrun, "load", lambda path, compute: LOAD(path, compute, count=400))
     monkeypatch.setattr(sys, "argv", ["speedrun.py", "--runs", "1", "--peer", str(table(tmp_path))])
     monkeypatch.setattr(sys, "path", [*sys.path])
     sys.path.insert(0, str(Path(speedrun.__file__).parents[1]))

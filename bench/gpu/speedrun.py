@@ -59,7 +59,7 @@ SMALL = Plan(widths=(16, 32, 32), epochs=4, batch=100)
 
 @dataclass(frozen=True)
 class Data:
-    """Both parts on the device: normalised, of 16 bit, channels last."""
+    """Both parts on the device: normalised, channels last, of 16 bit under autocast."""
 
     x_NCHW: Tensor
     label_N: Tensor
@@ -75,16 +75,16 @@ def here() -> Compute:
     return Compute(torch.device("cpu"), amp, channels_last=True)
 
 
-def load(path: str | None, device: torch.device, count: int = 2_000) -> Data:
+def load(path: str | None, compute: Compute, count: int = 2_000) -> Data:
     """A data set, or generated pictures where none is named."""
     given = path or (generated(count, 0), generated(count // 4, 1))
     source = open_data(given)  # type: ignore[arg-type]
     task = Classify.from_source(source)
 
     def on_device(part: SampleSet) -> tuple[Tensor, Tensor]:
-        rows = Held(part, task, device=device, targets=False).whole()
-        x = task.inputs().prepare(rows.x).half()
-        return x.contiguous(memory_format=torch.channels_last), rows.y["label"]
+        rows = Held(part, task, device=compute.device, targets=False).whole()
+        x = task.inputs().prepare(rows.x, torch.channels_last)
+        return x if compute.amp is None else x.half(), rows.y["label"]
 
     judged = source.test or source.val
     assert judged is not None  # open_data holds a part out
@@ -222,7 +222,7 @@ def main() -> None:
     words = said.parse_args()
     compute = here()
     is_full = compute.device.type == "cuda" and words.data is not None
-    data = load(words.data, compute.device)
+    data = load(words.data, compute)
     scores, seconds = race(data, Plan() if is_full else SMALL, compute, words.runs)
     wanted = 0.94 if is_full else 0.9
     what = "test pictures" if words.data else "generated pictures"
