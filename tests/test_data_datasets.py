@@ -178,9 +178,11 @@ def test_val_may_be_in_memory(word, tmp_path, val):
     run = sn.train(classes(), **{word: val}, **how)
     count = len(val) if isinstance(val, TensorDataset) else 9
     assert run.config["samples"] == {"train": 30, "val": count}
+    assert "split=" not in (run.path / "log.txt").read_text()
     other = "val" if word == "val_data" else "val_data"
-    again = sn.train(classes(), **{other: None, word: val}, **how)  # None says nothing
+    again = sn.train(classes(), **{other: None, word: val}, split=0.3, **how)  # None says nothing
     assert again.config["samples"] == run.config["samples"]
+    assert "split=0.3 is not used" in (again.path / "log.txt").read_text()
     with pytest.raises(UsageError, match="val is said twice"):
         sn.train(classes(), **{other: "some/path", word: val}, **how)
     with pytest.raises(DataError, match="leave one out"):

@@ -78,6 +78,8 @@ def prepare(
     seed_everything(recipe.seed)
     counts_from = (given.get("spec") or {}).get("counts_from")
     source = read_source(recipe, given.get("data"), note, counts_from)
+    if typed.get("split") and source.val is not None and "split" not in source.facts:
+        note(f"split={typed['split']} is not used: there are validation data")
     task = make_task(recipe, source, given.get("spec"))
     if before is not None:  # a class may be named no more, or in another place
         source = numbered_by(source, task.spec.get("classes", source.classes))
