@@ -85,6 +85,7 @@ MORE: dict[str, tuple[tuple[str, ...], Callable[[], Any]]] = {
     "optimizer of the last layer": (
         ("optim-missing-params", "weights-not-updating"), lambda: partly(slice(4, 6))
     ),
+    "channels last half-way, fused": (("optim-state-layout",), lambda: turned(40)),
     "data copied": (
         ("params-no-grad", "graph-detached", "weights-not-updating"), lambda: on(Copied(), digits())
     ),
@@ -194,6 +195,18 @@ def dead_functional() -> nn.Module:
 def partly(which: slice) -> Any:
     net = mlp(64, 64, 64, 10)
     return fit(net, torch.optim.Adam(list(net.parameters())[which], 2e-3), digits())
+
+
+def turned(at: int) -> Any:
+    """A network that is put channels last before step `at` of a fused optimiser."""
+    net, steps = cnn(), iter(range(1000))
+
+    def wrap(x: Tensor) -> Tensor:
+        if next(steps) == at:
+            net.to(memory_format=torch.channels_last)
+        return x
+
+    return fit(net, torch.optim.Adam(net.parameters(), 2e-3, fused=True), images(), wrap=wrap)
 
 
 class Copied(nn.Module):

@@ -19,6 +19,11 @@ MORE: dict[str, Callable[[], Any]] = {
         mlp(64, 64, 10), digits(), lambda n: torch.optim.Adagrad(n.parameters(), 0.02)
     ),
     "nesterov": lambda: on(cnn(), images(), lambda n: sgd(n, 0.02, nesterov=True)),
+    "channels last, fused": lambda: on(
+        cnn().to(memory_format=torch.channels_last),
+        images(),
+        lambda n: torch.optim.AdamW(n.parameters(), 2e-3, fused=True),
+    ),
     "batches of 1": lambda: on(mlp(64, 64, 10), digits(), lambda n: sgd(n, 0.003), batch=1),
     "to convergence": lambda: on(mlp(64, 64, 10), few(), steps=500),
     "lr steps down by ten": lambda: on(

@@ -23,7 +23,8 @@ param       facts {shape, module, kind, requires_grad, in_optimizer, optimizer (
             is_bias, is_norm, file};
             rows: weight_norm (before the step), grad_norm, grad_mean_abs, grad_none,
             update_norm, update_ratio, changed (bit by bit, over one optimiser step),
-            rows_identical, grad_rows_identical, lr
+            rows_identical, grad_rows_identical, lr; of a fused optimiser on the processor also
+            moments_apart (what it keeps of the weight lies in memory in another order)
 batch       min, max, mean, std, absmax, nonfinite_rows, whole_numbers, dtype, shape,
             constant_share (of features that are the same
             in all samples), train_mode, target_min, target_max, target_dtype, target_shape; of
