@@ -3,7 +3,8 @@
 Each contender has a process of its own and they take turns, a step each: plain PyTorch; bfloat16
 autocast and channels_last, as tutorials say; the same with `sn.accelerate`; and with malloc that
 keeps its memory and weights that the optimiser need not copy, which is what `speed=auto` does.
-ResNet-18 through all of `sn.train` is in resnet18.py.
+ResNet-18 through all of `sn.train` is in resnet18.py. Where the processor has no units for
+bfloat16, all is fp32, as `speed=auto` chooses there: figures are kept apart, and have no goals.
 
 python bench/levers.py [NET ...]      # of some: the rows of the others are kept
 """
@@ -19,8 +20,12 @@ from _timing import goals_of, paired, record_goals, table, take_turns
 from torch import nn
 from torch.nn import functional as F
 
+from snellen.train.speed import has_fast_bf16
+
 STEPS = 9
-LEVERS = ("plain fp32 eager", "bf16 + channels_last", "+ sn.accelerate", "+ malloc, optimiser")
+BF16 = has_fast_bf16()
+LEVERS = ("plain fp32 eager", "bf16 + channels_last" if BF16 else "channels_last",
+          "+ sn.accelerate", "+ malloc, optimiser")  # fmt: skip
 
 
 def airbench_like() -> nn.Module:
@@ -90,7 +95,7 @@ def contender(turn: Connection, name: str, level: int) -> None:
         while turn.recv():
             start = time.process_time()
             optimizer.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16, enabled=level >= 1):
+            with torch.autocast("cpu", torch.bfloat16, enabled=BF16 and level >= 1):
                 loss = F.cross_entropy(net(x), y)
             loss.backward()
             with order:
@@ -106,10 +111,11 @@ def main(wanted: list[str]) -> None:
         rows[name] = [row for row in paired(times, LEVERS[0]) if row.name != LEVERS[0]]
         rows[name] += [row for row in paired(times, LEVERS[1]) if row.name in LEVERS[2:]]
         print(table(f"{name}, {'x'.join(map(str, NETS[name][1]))}", rows[name]), flush=True)
-        reached = goals_of(rows[name], {(LEVERS[3], LEVERS[0]): 1 / GOALS[name]})
+        wanted_of = {(LEVERS[3], LEVERS[0]): 1 / GOALS[name]} if BF16 else {}
+        reached = goals_of(rows[name], wanted_of)
         goals |= {f"{name}: {what}": value for what, value in reached.items()}
     record_goals(
-        "levers",
+        "levers" if BF16 else "levers_fp32",
         goals,
         keep=bool(wanted),
         nets={k: [vars(row) for row in v] for k, v in rows.items()},
