@@ -144,6 +144,7 @@ def test_words_from_data_are_shown_and_not_obeyed(folder):
         findings=(Finding("x", "error", EVIL, paths=(EVIL,)),),
         mistakes=[(torch.zeros(1, 8, 8), EVIL, EVIL, 0.5, EVIL, 1.0)],
         best={EVIL: 0.5},
+        data_notes=[EVIL],
         command=EVIL,
         history=[{"epoch": 1, EVIL: 0.5, "other": 0.4, "loss": 1.0}],
     )
@@ -166,6 +167,10 @@ def test_a_section_with_nothing_to_show_is_left_out(folder):
     page = written(folder, report.ReportFacts(best={"accuracy": 0.5}))
     assert page.ids == ["summary"]
     assert list(folder.plots.iterdir()) == []
+    line = "left out of train: a.jpg: broken <file>"
+    page = written(folder, report.ReportFacts(data_notes=[line]))
+    assert "data" in page.ids
+    assert "a.jpg: broken &lt;file&gt;" in folder.report.read_text(encoding="utf-8")
 
 
 def test_a_section_that_fails_says_so_and_the_others_stand(folder):

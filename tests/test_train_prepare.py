@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 
+import snellen as sn
 from snellen.core.errors import DataError, UsageError
 from snellen.data.sample import VOID, Sample, Target
 from snellen.data.source import SampleSet, Source
@@ -177,3 +179,19 @@ def test_samples_that_change_are_read_each_time():
     assert home(source, task, Recipe(batch=4), machine(1 << 34)).value == "files"
     with pytest.raises(UsageError, match="residency=memory"):
         home(source, task, Recipe(batch=4, residency="memory"), machine(1 << 34))
+
+
+def test_what_was_left_out_and_what_was_not_used_stand_in_the_report(tmp_path):
+    for part in ("train", "val"):
+        for i in range(8):
+            path = tmp_path / "data" / part / "ab"[i % 2] / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            noise = torch.randint(0, 256, (16, 16, 3), dtype=torch.uint8)
+            Image.fromarray(noise.numpy()).save(path)
+    (tmp_path / "data" / "train" / "a" / "0.png").write_bytes(b"no picture")
+    how = {"model": "lenet5_bn", "epochs": 1, "quiet": True, "project": tmp_path / "runs"}
+    run = sn.train(tmp_path / "data", split=0.3, **how)
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "left out of train: " in page
+    assert "0.png" in page
+    assert "split=0.3 is not used" in page

@@ -47,4 +47,5 @@ class ReportFacts:
     environment: Mapping[str, Any] = field(default_factory=dict)
     class_counts: Mapping[str, int] = field(default_factory=dict)  # of the training part
     examples: Mapping[str, "Tensor"] = field(default_factory=dict)  # class -> image_CHW
+    data_notes: Sequence[str] = ()  # what was said when the data were read: what was left out, why
     command: str = ""  # how to repeat it; empty: the run folder's command.txt

@@ -92,6 +92,7 @@ def report_facts(
         environment=environment(plan.recipe.threads),
         class_counts=counts,
         examples=_examples(train, labels, classes),
+        data_notes=job.data_notes,
     )
 
 

@@ -54,6 +54,7 @@ class Job:
     train: Feed
     val: Feed | None
     data: Any = None  # what the user gave, where it was not a path
+    data_notes: Sequence[str] = ()  # what was said when they were read; grows while they are
 
     @property
     def recipe(self) -> Recipe:
@@ -74,12 +75,18 @@ def prepare(
     `before` is the plan of the run that goes on: who set what and why is kept, and the weights
     come from its checkpoint. Raises DataError or UsageError before anything is written.
     """
+    data_notes: list[str] = []
+
+    def of_data(line: str) -> None:
+        data_notes.append(line)
+        note(line)
+
     neighbours = Neighbours()
     seed_everything(recipe.seed)
     counts_from = (given.get("spec") or {}).get("counts_from")
-    source = read_source(recipe, given.get("data"), note, counts_from)
+    source = read_source(recipe, given.get("data"), of_data, counts_from)
     if typed.get("split") and source.val is not None and "split" not in source.facts:
-        note(f"split={typed['split']} is not used: there are validation data")
+        of_data(f"split={typed['split']} is not used: there are validation data")
     task = make_task(recipe, source, given.get("spec"))
     if before is not None:  # a class may be named no more, or in another place
         source = numbered_by(source, task.spec.get("classes", source.classes))
@@ -103,12 +110,12 @@ def prepare(
     plan = plan.filled([home(source, task, plan.recipe, machine)])
     done = plan.recipe
     compute = Compute.of(done.device, done.amp, done.channels_last)
-    train, val = make_feeds(source, task, done, Told(note))
+    train, val = make_feeds(source, task, done, Told(of_data))
     if lost := check_round_trip(task, source.train, source.problems):
-        note(f"data: {lost}")
+        of_data(f"data: {lost}")
     if own is not None:
         rehearse(net, task, train, compute)
-    return Job(source, task, net, how, plan, compute, train, val, given.get("data"))
+    return Job(source, task, net, how, plan, compute, train, val, given.get("data"), data_notes)
 
 
 def read_source(recipe: Recipe, data: Any, note: Note, counts_from: int | None = None) -> Source:

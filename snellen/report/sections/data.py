@@ -1,4 +1,6 @@
-"""What there was to learn from: how many of each class, and one image of each."""
+"""What there was to learn from: images of each class, how many, and what was left out."""
+
+from collections.abc import Sequence
 
 from ..facts import ReportFacts
 from ..picture import img
@@ -10,14 +12,16 @@ MOST = 40  # classes shown one by one
 def build(facts: ReportFacts) -> Piece | None:
     """An image of each class with its count; of many classes the largest and the smallest."""
     counts = dict(facts.class_counts)
-    if not counts and not facts.examples:
+    if not counts and not facts.examples and not facts.data_notes:
         return None
     names = list(facts.classes) or list(counts) or list(facts.examples)
     if facts.examples:
         html = _cards(names, counts, facts)
-    else:
+    elif counts:
         html = table(["class", "images"], [_row(n, counts) for n in names[:MOST]], "class counts")
-    return Piece(_sentence(counts) + html + _more(names))
+    else:
+        html = ""
+    return Piece(_sentence(counts) + html + _more(names) + _notes(facts.data_notes))
 
 
 def _sentence(counts: dict[str, int]) -> str:
@@ -54,6 +58,13 @@ def _bar(counts: dict[str, int], name: str) -> str:
 def _more(names: list[str]) -> str:
     more = len(names) - MOST
     return f'<p class="soft">and {more:,} more classes</p>' if more > 0 else ""
+
+
+def _notes(lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    shown = "".join(f"<li>{text(line)}</li>" for line in lines)
+    return f"<h3>When they were read</h3><ul>{shown}</ul>"
 
 
 SECTIONS = {"data": Section("Data", 80, build)}
