@@ -19,8 +19,8 @@ STAT = "cpu  0 0 0 0 0 0 0 0 0 0\n" + "".join(
 def told(monkeypatch, tmp_path):
     """Four processors whose counts the test writes, a hundred ticks a second."""
     monkeypatch.setattr(cores, "STAT", tmp_path / "stat")
-    monkeypatch.setattr(cores, "QUOTA", tmp_path / "max")
-    monkeypatch.setattr(cores, "USED", tmp_path / "used")
+    monkeypatch.setattr(cores.cgroups, "ROOT", tmp_path)
+    monkeypatch.setattr(cores.cgroups, "OWN", tmp_path / "own")
     monkeypatch.setattr(cores, "seen_cores", lambda: [0, 1, 2, 3])
     monkeypatch.setattr(cores, "LOOK", 0.0)
     monkeypatch.setattr(cores, "FRESH", 0.0)
@@ -39,10 +39,10 @@ def later(told, monkeypatch, *, work, stolen=0, own=0.0, paid=0):
     clock = iter([(10.0, 5.0), (11.0, 5.0 + own)])
     monkeypatch.setattr(Neighbours, "_now", staticmethod(lambda: (*next(clock), *now())))
     (told / "stat").write_text(STAT.format(1000, 9000, 0))
-    (told / "used").write_text("usage_usec 70\nuser_usec 60\n")
+    (told / "cpu.stat").write_text("usage_usec 70\nuser_usec 60\n")
     neighbours = Neighbours()
     (told / "stat").write_text(STAT.format(1000 + work, 9100 - work, stolen))
-    (told / "used").write_text(f"usage_usec {70 + paid}\nuser_usec 60\n")
+    (told / "cpu.stat").write_text(f"usage_usec {70 + paid}\nuser_usec 60\n")
     return neighbours.busy()
 
 
@@ -62,14 +62,14 @@ def test_what_was_seen_a_moment_ago_holds_on_the_same_cores(told, monkeypatch):
 
 
 def test_a_quota_counts_as_cores_and_what_lies_idle_beside_it_is_had(told, monkeypatch):
-    (told / "max").write_text("150000 100000\n")
+    (told / "cpu.max").write_text("150000 100000\n")
     assert usable_cores() == 2
     assert later(told, monkeypatch, work=25) == 0.0  # three of four are free, and two are ours
     assert later(told, monkeypatch, work=80) == pytest.approx(1.2)
     assert later(told, monkeypatch, work=50, paid=2_000_000) == 2.0  # two of four, but ours
     assert later(told, monkeypatch, work=50, own=1.5, paid=2_000_000) == pytest.approx(0.5)
     assert later(told, monkeypatch, work=80, paid=400_000) == pytest.approx(1.2)
-    (told / "max").write_text("max 100000\n")
+    (told / "cpu.max").write_text("max 100000\n")
     assert usable_cores() == 4
 
 

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "200000 100000": microseconds of work in each so many
-USED = Path("/sys/fs/cgroup/cpu.stat")  # "usage_usec 12345": of all in the container
+from . import cgroups
+
 STAT = Path("/proc/stat")
 IDLE = (3, 4)  # columns of a processor's line: idle, and idle until a disk answers
 LOOK = 0.3  # seconds that others are looked at, at least; the kernel counts in hundredths
@@ -32,17 +32,13 @@ def seen_cores() -> list[int]:
 
 
 def usable_cores() -> int:
-    """Of those it sees, as many as its container's quota pays for; at least one.
+    """Of those it sees, as many as the quota of its container or job pays for; at least one.
 
     >>> 1 <= usable_cores() <= len(seen_cores())
     True
     """
-    try:
-        work, each = QUOTA.read_text().split()
-        quota = math.ceil(int(work) / int(each))
-    except (OSError, ValueError):  # no container, or "max"
-        return len(seen_cores())
-    return max(1, min(quota, len(seen_cores())))
+    seen, limit = len(seen_cores()), cgroups.processors()
+    return seen if limit is None else max(1, min(math.ceil(limit[0]), seen))
 
 
 class Neighbours:
@@ -94,13 +90,8 @@ class Neighbours:
 
 def _paid() -> float | None:
     """Seconds of work that a container's quota has paid for; None without a quota."""
-    try:
-        if QUOTA.read_text().startswith("max"):
-            return None
-        facts = dict(line.split() for line in USED.read_text().splitlines())
-        return int(facts["usage_usec"]) / 1e6
-    except (OSError, ValueError, KeyError):
-        return None
+    limit = cgroups.processors()
+    return None if limit is None else cgroups.worked(limit[1])
 
 
 def _worked() -> float | None:

@@ -1,21 +1,19 @@
 """What fits in memory: asked before a file is unpacked, since a small one can claim much."""
 
-from pathlib import Path
-
+from . import cgroups
 from .errors import DataError
 
-CGROUP = Path("/sys/fs/cgroup")  # what a container may use, in version 2's files
 SHARE = 0.8  # of the free memory that one file may fill; the rest is for the training
 
 
 def free_memory() -> int:
-    """Bytes that can be had without swapping, of the machine and of the container that this runs
-    in; 2 GiB where the system does not say.
+    """Bytes that can be had without swapping, of the machine and of the container or job that
+    this runs in; 2 GiB where the system does not say.
 
     >>> free_memory() > 2**20
     True
     """
-    known = [free for free in (_free_of_machine(), _free_of_container()) if free is not None]
+    known = [free for free in (_free_of_machine(), cgroups.memory_left()) if free is not None]
     return min(known, default=2 << 30)
 
 
@@ -28,19 +26,6 @@ def _free_of_machine() -> int | None:
     except OSError:
         pass
     return None
-
-
-def _free_of_container() -> int | None:
-    """What its limit leaves; pages of files that nobody has read lately are given back at need."""
-    try:
-        limit, used = (int((CGROUP / f"memory.{n}").read_text()) for n in ("max", "current"))
-        lines = (CGROUP / "memory.stat").read_text().splitlines()
-        idle = next(
-            (int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0
-        )
-    except (OSError, ValueError):  # no container, or "max"
-        return None
-    return max(0, limit - used + idle)
 
 
 def demand(num_bytes: int, what: str) -> None:
