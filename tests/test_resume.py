@@ -213,6 +213,23 @@ def test_a_moved_run_goes_on(tmp_path):
     assert "changed: epochs 1 -> 2; so the result" in again.folder.log.read_text()
 
 
+def test_files_keep_the_names_that_were_typed_where_these_lead_to_them(tmp_path, monkeypatch):
+    for i in range(20):
+        path = tmp_path / "photos" / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8), 12 * i, np.uint8)).save(path)
+    monkeypatch.chdir(tmp_path)
+    run = sn.train("photos", model="lenet5_bn", epochs=1, project=tmp_path / "runs", quiet=True)
+    first = run.folder.predictions.read_text()
+    assert "\nphotos/" in first
+    sn.train(resume=run.path, epochs=2, quiet=True)
+    assert "\nphotos/" in run.folder.predictions.read_text()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    sn.train(resume=run.path, epochs=3, quiet=True)
+    assert f"\n{tmp_path}/photos/" in run.folder.predictions.read_text()
+
+
 def test_what_a_resumed_run_is_told_anew_is_said_once_and_on_the_page(tmp_path, capsys):
     config = {**DIGITS, "epochs": 1, "threads": 1}
     run = sn.train("digits", **config, project=tmp_path, quiet=True)

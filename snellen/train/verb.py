@@ -256,11 +256,16 @@ def run_name(recipe_name: str | None, recipe: Recipe, job: Job) -> str:
 
 
 def whereabouts(config: Mapping[str, Any], recipe: Recipe) -> Recipe:
-    """The recipe with its data where they lay when the run began; where they have moved, under the
-    path that was typed.
+    """The recipe with its data where they lay when the run began; where they have moved, or where
+    it leads there from here too, under the path that was typed.
     """
-    places = {k: v for k, v in config.get("places", {}).items() if v and Path(v).exists()}
-    return replace(recipe, **places)
+    kept = {k: Path(v) for k, v in config.get("places", {}).items() if v}
+    far: dict[str, Any] = {
+        k: str(path)
+        for k, path in kept.items()
+        if path.exists() and Path(getattr(recipe, k) or "").resolve() != path
+    }
+    return replace(recipe, **far)
 
 
 def part_to_judge(
