@@ -57,6 +57,13 @@ class Aux(Maps):
         return (logits, logits) if self.training else logits
 
 
+class Named(Maps):
+    """Answers by names, as torchvision's networks for maps do."""
+
+    def forward(self, x: torch.Tensor):
+        return {"aux": x, "out": super().forward(x)}
+
+
 class Narrow(Maps):
     """Fewer classes while it trains."""
 
@@ -106,7 +113,9 @@ def test_it_is_trained_and_predicts_whatever_it_keeps(build, tmp_path):
     ("net", "words"),
     [
         (Aux, r"gave a tuple for a batch of shape \(2, 1, 8, 8\) while training; 10 classes need"),
-        (Narrow, r"gave shape \(2, 3\) for a batch of shape \(2, 1, 8, 8\) while training"),
+        (Aux, r"let forward return \[0\] of it alone"),
+        (Named, r"let forward return \['out'\] of it alone"),
+        (Narrow, r"gave shape \(2, 3\) .* \(2, 1, 8, 8\) while training; .*mend its last layer"),
         (Detached, "nothing can learn in your module Detached"),
         (Failing, "raised on a batch of shape .* while training: ValueError: not now"),
         (lambda: Maps().requires_grad_(False), "nothing can learn in your module Maps"),

@@ -1,5 +1,6 @@
 """One forward pass before anything is written: a network that does not fit is said in one line."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -69,8 +70,18 @@ def _refuse_answer(net: nn.Module, out: Any, wanted: tuple[int, ...] | None, whe
     if wanted and _shape(out) != wanted:
         raise UsageError(
             f"your module {type(net).__name__} gave {_said(out)} for {where}; {wanted[1]} classes "
-            f"need logits of shape {wanted}: mend its last layer"
+            f"need logits of shape {wanted}: {_remedy(out, wanted)}"
         )
+
+
+def _remedy(out: Any, wanted: tuple[int, ...]) -> str:
+    """What to change in the user's network."""
+    is_map = isinstance(out, Mapping)
+    parts = out.items() if is_map else enumerate(out) if isinstance(out, tuple | list) else ()
+    fits = next((key for key, part in parts if _shape(part) == wanted), None)
+    if fits is None:
+        return "mend its last layer"
+    return f"let forward return [{fits!r}] of it alone (some networks have aux_logits=False)"
 
 
 def _how(compute: Compute) -> str:
