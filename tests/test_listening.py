@@ -1,5 +1,6 @@
 """The data as the doctor is told of them: the same items one by one and several at once."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,7 +10,7 @@ from snellen.core.events import read_events
 from snellen.data.open import open_data
 from snellen.data.source import Part
 from snellen.doctor.loader import items_of
-from snellen.train import listening
+from snellen.train import listening, residence
 from snellen.train.listening import items
 
 TASKS = registry.collect("snellen.tasks", "TASKS")
@@ -59,6 +60,20 @@ def skill(folder, monkeypatch, **patches):
         run = sn.train("digits", epochs=1, model="lenet5_bn", batch=64, seed=0, project=folder)
     events = [e for e in read_events(run.path / "events.jsonl") if e["kind"] == "exam"]
     return next(e["values"] for e in events if e["name"] == "skill"), len(read)
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+@pytest.mark.parametrize("split", [0.1, 0.4])
+def test_parts_are_compared_as_one_kind_of_numbers_however_much_is_read(
+    seconds, split, tmp_path, monkeypatch
+):
+    """In no time a chunk of each part is read: all of the one, and not of the other."""
+    monkeypatch.setattr(residence, "READ_AHEAD", seconds)
+    monkeypatch.setattr("snellen.train.held.at_once", lambda inputs: 200)
+    x_NHWC = np.random.RandomState(0).randint(0, 256, (1000, 12, 12, 3)).astype(np.uint8)
+    how = {"model": "lenet5_bn", "epochs": 0, "project": tmp_path, "quiet": True, "split": split}
+    run = sn.train((x_NHWC, np.arange(1000) % 10), **how)
+    assert "data-shift-train-val" not in {f.id for f in run.findings}
 
 
 def test_what_is_held_is_not_read_again_to_ask_the_network(tmp_path, monkeypatch):

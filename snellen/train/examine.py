@@ -14,7 +14,7 @@ from ..doctor.exams._case import Live
 from ..doctor.exams._part import Part, of_tensors, spread
 from ..doctor.report import text
 from ..doctor.watch import Doctor
-from .feed import Feed, Resident
+from .feed import Resident
 from .listening import Prepared, items
 from .prepare import Job
 
@@ -26,20 +26,29 @@ def examine(job: Job, net: nn.Module, doc: Doctor, say: Callable[[str], None]) -
     level = job.recipe.preflight
     if level == "off":
         return
-    sets = {"train": given(job, "train", job.source.train, job.train)}
-    if job.val is not None and job.source.val is not None:
-        sets["val"] = given(job, "val", job.source.val, job.val)
+    sets = sets_of(job)
     live = live_of_job(job, net) if level == "full" else None
     found = doc.preflight(level, sets=sets, live=live)
     if found:
         say("before the first step: " + text(found))
 
 
-def given(job: Job, name: str, samples: SampleSet, feed: Feed) -> Any:
-    """What lies in memory as it lies there; else the data set, to be read for a moment."""
-    dataset = items(samples, job.task)
-    if not isinstance(feed, Resident) or feed.held.missing:
-        return dataset
+def sets_of(job: Job) -> dict[str, Any]:
+    """The parts as they lie in memory where all of them do, else as they are read: numbers of the
+    one and the other way are not to be compared.
+    """
+    parts = {"train": (job.source.train, job.train), "val": (job.source.val, job.val)}
+    there = {name: (samples, feed) for name, (samples, feed) in parts.items()
+             if samples is not None and feed is not None}  # fmt: skip
+    lying = {name: held(job, name, samples, feed) for name, (samples, feed) in there.items()
+             if isinstance(feed, Resident) and not feed.held.missing}  # fmt: skip
+    if len(lying) == len(there):
+        return lying
+    return {name: items(samples, job.task) for name, (samples, _) in there.items()}
+
+
+def held(job: Job, name: str, samples: SampleSet, feed: Resident) -> Part:
+    """What lies in memory as it lies there."""
     data = feed.held.whole()
     places = spread(len(data), MOST[name])
     whole = len(places) == len(data)
@@ -47,7 +56,7 @@ def given(job: Job, name: str, samples: SampleSet, feed: Feed) -> Any:
     y = data.y.get("label")
     y = y[places] if isinstance(y, Tensor) and y.dim() == 1 else None
     part: Part = of_tensors(name, x, y, rows=innermost_rows(samples, places), places=places,
-                            total=len(data), dataset=dataset)  # fmt: skip
+                            total=len(data), dataset=items(samples, job.task))  # fmt: skip
     part.more["inputs"] = Prepared(data, job.task)
     return part
 
