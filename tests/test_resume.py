@@ -113,6 +113,33 @@ def test_resume_is_bit_identical_with_the_users_own_network_and_noisy_data(tmp_p
     same(whole, cut)
 
 
+class Columns(nn.Module):
+    """A weight that lies column by column, as torch.linalg.qr gives it."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.weight = nn.Parameter(torch.linalg.qr(torch.randn(192, 32)).Q)
+        self.out = nn.Linear(32, 4)
+
+    def forward(self, x):
+        return self.out(torch.relu(x.flatten(1) @ self.weight))
+
+
+@pytest.mark.parametrize("optim", ["adam", "momentum"])
+def test_moments_of_weights_in_any_order_go_on(optim, tmp_path):
+    assert not Columns().weight.is_contiguous()
+    x = torch.randint(0, 256, (64, 3, 8, 8), dtype=torch.uint8)
+    data = (x.numpy(), np.arange(64) % 4)
+    how = {"optim": optim, "lr": 1e-2, "schedule": "constant", "batch": 16, "quiet": True,
+           "fused": True, "preflight": "off"}  # fmt: skip
+    whole = sn.train(data, model=Columns(), epochs=2, project=tmp_path, **how)
+    half = sn.train(data, model=Columns(), epochs=1, project=tmp_path, **how)
+    again = sn.train(data, model=Columns(), resume=half.path, epochs=2, quiet=True)
+    first, second = (checkpoint.load(run.folder.weights)[0].weights for run in (whole, again))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 def boxes(folder, kinds):
     """Pictures with a box of kind 1 or 2 each, in COCO's form; kinds as (id, name, above)."""
     folder.mkdir(exist_ok=True)

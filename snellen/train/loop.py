@@ -248,12 +248,23 @@ class Loop:
         self.position = Position(**state["position"])
         for (_, optimiser), saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
+            _lay_as_weights(optimiser)
         self.generator.set_state(state["generator"])
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
         if "watch" in state:  # checkpoints of older versions have none
             self.watch.restore(state["watch"])
         set_rng_state(state["rng"])
+
+
+def _lay_as_weights(optimiser: Optimizer) -> None:
+    """What is kept of each weight into the order in memory that it has now: a fused step pairs them
+    by their places.
+    """
+    for p, kept in optimiser.state.items():
+        for name, value in kept.items():
+            if isinstance(value, Tensor) and value.shape == p.shape:
+                kept[name] = torch.empty_like(p, dtype=value.dtype).copy_(value)
 
 
 def total(parts: Any) -> Tensor:

@@ -23,8 +23,7 @@ param       facts {shape, module, kind, requires_grad, in_optimizer, optimizer (
             is_bias, is_norm, file};
             rows: weight_norm (before the step), grad_norm, grad_mean_abs, grad_none,
             update_norm, update_ratio, changed (bit by bit, over one optimiser step),
-            rows_identical, grad_rows_identical, lr; of a fused optimiser on the processor also
-            moments_apart (what it keeps of the weight lies in memory in another order)
+            rows_identical, grad_rows_identical, lr
 batch       min, max, mean, std, absmax, nonfinite_rows, whole_numbers, dtype, shape,
             constant_share (of features that are the same
             in all samples), train_mode, target_min, target_max, target_dtype, target_shape; of
@@ -44,6 +43,8 @@ probe       named, of a few steps and of the end; values besides last, network:
             horizon     module, kind, steps, ratio (first to largest), first, largest, sizes []
             effects     silent [], count, numel, effect, by_parameter {}
             received    agreement, mixed, samples
+            orders      apart [weights], of (so many), what (gradients | moments): those that a
+                        fused step on the processor pairs with others' numbers
             frozen      frozen, new [], share, held (layers with weights), head (the last of them)
             filters     rough, count, size
             strays      hidden [], lost, numel, anew, together, unmoved, parameters, adopted,

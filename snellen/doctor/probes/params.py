@@ -42,7 +42,6 @@ class Params(Probe):
         else:
             _weights(_norms(params, 2), rows)
         self._identical(stepper, rows)
-        _moments(stepper, rows)
         lrs = [g.get("lr") for g in stepper.optimizer.param_groups for _ in g["params"]]
         facts = self._facts(stepper) if step == 0 or stepper.names[0] not in self._known else {}
         for name, row, lr in zip(stepper.names, rows, lrs, strict=False):
@@ -111,25 +110,6 @@ def parameter_facts(eyes: Any) -> dict[str, dict[str, Any]]:
                 "is_bias": "bias" in name.rpartition(".")[2], "is_norm": isinstance(module, NORMS),
             }  # fmt: skip
     return found
-
-
-def _moments(stepper: Stepper, rows: list[dict[str, Any]]) -> None:
-    """Which weights a fused step on the processor pairs with moments that lie in another order."""
-    groups = stepper.optimizer.param_groups
-    fused = [bool(group.get("fused")) for group in groups for _ in group["params"]]
-    if not any(fused):
-        return
-    for row, p, is_fused in zip(rows, stepper.params, fused, strict=False):
-        if not is_fused or p.dim() < 2 or p.device.type != "cpu":
-            continue
-        kept = [v for v in stepper.optimizer.state.get(p, {}).values()
-                if isinstance(v, Tensor) and v.shape == p.shape]  # fmt: skip
-        row["moments_apart"] = any(_steps(v) != _steps(p) for v in kept)
-
-
-def _steps(x: Tensor) -> list[int]:
-    """From one value to the next in memory, along each axis that has two."""
-    return [step for size, step in zip(x.shape, x.stride(), strict=True) if size > 1]
 
 
 def _norms(tensors: list[Tensor], order: float) -> list[float]:
