@@ -1,12 +1,14 @@
 """The settings of `snellen train`: every spelling, every alias, and what a mistyped one is told."""
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from running import run_cli
 
 from snellen.cli._settings import name_of, read_words
 from snellen.cli._settings_help import settings_help
+from snellen.cli.train import command
 from snellen.core.errors import UsageError
 from snellen.train.recipe import aliases, settings
 
@@ -133,3 +135,16 @@ def test_mistyped_settings_say_what_would_do(words, wanted):
     with pytest.raises(UsageError) as caught:
         read_words(words.split())
     assert wanted in str(caught.value)
+
+
+def test_what_is_typed_to_be_chosen_is_no_word_left_out(monkeypatch):
+    """In Python None is; a recipe's own value would stand."""
+    told = {}
+
+    def train(**settings):
+        told.update(settings)
+        raise UsageError("enough")
+
+    monkeypatch.setattr("snellen.api.train", train)
+    CliRunner().invoke(command, ["recipe=digits_lenet", "lr=auto", "epochs=3"])
+    assert told == {"recipe": "digits_lenet", "lr": "auto", "epochs": 3}

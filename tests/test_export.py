@@ -488,6 +488,20 @@ def test_a_file_of_the_extra_says_the_same(run, format, precision, tmp_path):
 
 
 @needs_extra
+@pytest.mark.parametrize(("capabilities", "said"), [(["FP32", "BF16"], "bf16"), (["FP32"], "fp32")])
+def test_a_file_says_what_it_is_computed_in_here(capabilities, said, monkeypatch):
+    class Core:
+        def get_property(self, device, name):
+            return capabilities
+
+    openvino = formats.runtimes()["openvino"]
+    monkeypatch.setattr(f"{type(openvino).__module__}._core", Core)
+    assert openvino.computing("bf16").split()[0] == said
+    assert openvino.computing("int8") == "int8"
+    assert formats.runtimes()["torch"].computing("bf16") == "bf16"
+
+
+@needs_extra
 def test_openvino_keeps_convolutions_by_groups_in_float(tmp_path):
     """Its int8 ones are wrong; depthwise ones, which are right, stay int8."""
     torch.manual_seed(0)

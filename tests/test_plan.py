@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import snellen as sn
 from snellen.core import registry
 from snellen.core.errors import UsageError
 from snellen.nn._limits import Limits
@@ -283,3 +284,11 @@ def test_the_choice_of_decoding_is_what_is_done(kind):
         assert f"decoding=whole (task={kind.name} has targets in the pixels)" in done.lines()[-1]
         with pytest.raises(UsageError, match=f"decoding=near would do nothing: task={kind.name}"):
             idle.refuse_powerless(done.recipe, {"decoding": "near"}, facts)
+
+
+@pytest.mark.parametrize(("has_units", "amp"), [(True, "bf16"), (False, "bf16"), (False, "off")])
+def test_bf16_without_units_is_said_to_be_slower(has_units, amp, tmp_path, monkeypatch):
+    monkeypatch.setattr("snellen.train.speed.has_fast_bf16", lambda: has_units)
+    run = sn.train("digits", model="lenet5_bn", amp=amp, epochs=0, project=tmp_path, quiet=True)
+    is_slow = amp == "bf16" and not has_units
+    assert ("amp=bf16 is slower" in (run.path / "log.txt").read_text()) == is_slow

@@ -278,3 +278,26 @@ def test_more_threads_than_cores_are_told_and_far_more_are_refused(tmp_path, mon
     with pytest.raises(sn.UsageError, match=r"threads=9 is out of range; .* between 1 and 8,"):
         sn.train("digits", **words, threads=9)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_none_says_nothing_whatever_it_is_said_of(tmp_path):
+    """As of a value that a script hands on, where its own user gave none."""
+    x = np.random.RandomState(0).randint(0, 256, (60, 8, 8)).astype(np.uint8)
+    val = (x[:12], np.arange(12) % 3)
+    how = {"model": "lenet5_bn", "project": tmp_path, "quiet": True}
+    run = sn.train((x, np.arange(60) % 3), val=val, epochs=1, seed=None, split=None, **how)
+    kept = ("lr", "channels_last", "epochs", "val", "val_data", "amp", "name")
+    again = sn.train((x, np.arange(60) % 3), resume=run.path, quiet=True, val=val,
+                     **{word: None for word in kept if word != "val"})  # fmt: skip
+    assert again.config["samples"] == {"train": 60, "val": 12}
+    assert "changed" not in again.folder.log.read_text()
+    lent = sn.train(recipe="digits_lenet", lr=None, epochs=0, project=tmp_path, quiet=True)
+    assert lent.config["recipe"]["lr"] == 0.3
+    chosen = sn.train(recipe="digits_lenet", lr="auto", epochs=0, project=tmp_path, quiet=True)
+    assert chosen.config["recipe"]["lr"] != 0.3
+
+
+@pytest.mark.parametrize("words", [("lr", "learning_rate"), ("learning_rate", "lr")])
+def test_a_word_said_twice_is_refused_in_either_order(words, tmp_path):
+    with pytest.raises(sn.UsageError, match="lr is said twice"):
+        sn.train("digits", **dict(zip(words, ("auto", 0.1), strict=True)), project=tmp_path)

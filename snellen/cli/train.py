@@ -49,7 +49,9 @@ def command(words: tuple[str, ...]) -> None:
         click.echo(f"note: {note}", err=True)
     from ..api import train
 
-    run = train(**typed.settings)
+    # what was typed to be chosen; in Python None is a word that was not said
+    said = {name: "auto" if value is None else value for name, value in typed.settings.items()}
+    run = train(**said)
     click.echo(str(run.path))
     if run.status == "interrupted":
         raise Interrupted(f"interrupted; its checkpoint is saved: snellen train resume={run.path}")

@@ -79,6 +79,7 @@ class Exported:
     before: float  # of the network in fp32, whatever the run trains and evaluates in
     after: float
     scored: int
+    computed: str  # what it was computed in here
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -88,7 +89,7 @@ class Exported:
             f"largest difference {self.difference:.2g} of the largest output on {self.compared} "
             f"pictures ({self.tolerance:g} is allowed)\n"
             f"{self.score} {self.before:.4f} before in fp32, {self.after:.4f} after in "
-            f"{self.precision}, on {self.scored} pictures\n{self.path}"
+            f"{self.computed}, on {self.scored} pictures\n{self.path}"
         )
 
 
@@ -126,7 +127,8 @@ def export(
         put(runtime, made, path, keeps_record=wish.out is None or record(path).is_file())
     name = predictor.task.score
     return Exported(path, runtime.name, wish.precision, done, wish.allowed, len(looked), name,
-                    scores[0][name], scores[1][name], min(len(judged), SCORED))  # fmt: skip
+                    scores[0][name], scores[1][name], min(len(judged), SCORED),
+                    runtime.computing(wish.precision))  # fmt: skip
 
 
 def batch_size(word: int | str) -> int:

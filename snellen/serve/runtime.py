@@ -101,6 +101,10 @@ class Runtime(ABC):
     def open(self, path: Path, card: Card, threads: int) -> Run:
         """A file -> a function from pictures to raw outputs. May raise anything."""
 
+    def computing(self, precision: str) -> str:
+        """What a file of this precision is computed in on this machine."""
+        return precision
+
 
 def pick(name: str, precision: str = "fp32") -> Runtime:
     """Words as typed -> the runtime, all of whose needs are here; raises UsageError.

@@ -107,6 +107,8 @@ def prepare(
         facts = tried(facts, net, task, plan, machine)
     plan = plan.then(facts, machine)
     refuse_powerless(plan.recipe, typed, facts)
+    if plan.recipe.amp == "bf16" and not machine.multiplies_bf16(plan.recipe.device):
+        note("amp=bf16 is slower than amp=off here: no bf16 units")
     plan = plan.filled([home(source, task, plan.recipe, machine)])
     done = plan.recipe
     compute = Compute.of(done.device, done.amp, done.channels_last)

@@ -60,6 +60,10 @@ class Machine:
     numba: bool = False
     most_threads: int | None = None  # that the user's environment allows
 
+    def multiplies_bf16(self, device: str | None) -> bool:
+        """Whether the device has units for bfloat16."""
+        return self.bf16_gpu if (device or "cpu").startswith("cuda") else self.bf16
+
     @staticmethod
     def here(neighbours: Neighbours) -> "Machine":
         """Read off the machine at hand; what a platform does not tell counts as unknown."""
@@ -172,7 +176,7 @@ def _precision(device: str, tiny: bool, machine: Machine, facts: Facts) -> Choic
         return Choice("amp", "off", "a tiny network gains nothing from bf16")
     if facts.limits.fp32:
         return Choice("amp", "off", facts.limits.fp32)
-    if machine.bf16_gpu if device.startswith("cuda") else machine.bf16:
+    if machine.multiplies_bf16(device):
         return Choice("amp", "bf16", "matrix units for bf16; weights stay fp32")
     return Choice("amp", "off", "no bf16 units here")
 

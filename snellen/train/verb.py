@@ -40,13 +40,13 @@ THREADS_A_CORE = 8  # at most: with more, all that is done is taking turns
 
 def train(data: Any, own: nn.Module | None, settings: Mapping[str, Any]) -> Path:
     """Train -> the path of the run folder."""
-    words = dict(settings)
+    words = {word: value for word, value in settings.items() if value is not None}  # said at all
     resume, name, quiet = (
         words.pop("resume", None),
         words.pop("recipe", None),
         words.pop("quiet", False),
     )
-    said = [w for w in words if aliases().get(w, w) == "val" and words[w] is not None]
+    said = [word for word in words if aliases().get(word, word) == "val"]
     for word in [word for word in said if not isinstance(words[word], str | Path)]:
         if len(said) > 1:
             raise UsageError(f"val is said twice: as {said[0]}= and as {said[1]}=")
@@ -91,10 +91,9 @@ def read_settings(words: Mapping[str, Any]) -> dict[str, Any]:
     typed: dict[str, Any] = {}
     for word, value in words.items():
         name, _ = resolve_name(word)
-        parsed, said = parse(name, value), typed.get(name)
-        if None not in (said, value) and said != parsed:
-            raise UsageError(f"{name} is said twice: {said} and {value} ({word})")
-        typed[name] = said if value is None else parsed
+        if name in typed and typed[name] != parse(name, value):
+            raise UsageError(f"{name} is said twice: {typed[name]} and {value} ({word})")
+        typed[name] = parse(name, value)
     return typed
 
 

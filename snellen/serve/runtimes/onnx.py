@@ -19,8 +19,8 @@ class Onnx(Runtime):
     suffix = ".onnx"
     needs = ("onnx", "onnxscript", "onnxruntime")
     refused = {
-        "bf16": "onnxruntime computes in no bf16 on a processor (format=openvino does; int8 is "
-        "faster still)"
+        "bf16": "onnxruntime computes in no bf16 on a processor (format=openvino does where it has "
+        "units; int8 is faster still)"
     }
 
     def write(self, graph: Graph, path: Path) -> None:

@@ -47,6 +47,12 @@ class OpenVino(Runtime):
         model = _core().read_model(path)
         return model.get_rt_info([KEY, "card"]).value if model.has_rt_info([KEY, "card"]) else None
 
+    def computing(self, precision: str) -> str:
+        """In bf16 only where the processor has units for it."""
+        if precision == "bf16" and _hint(_core(), precision) != "bf16":
+            return "fp32 (weights of 16 bits; no bf16 units here)"
+        return precision
+
     def open(self, path: Path, card: Card, threads: int) -> Run:
         """Compiled for the least time of one batch."""
         import openvino
