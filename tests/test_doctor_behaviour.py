@@ -294,3 +294,33 @@ def test_a_slow_network_is_asked_within_the_budget(monkeypatch):
     monkeypatch.setenv("SNELLEN_PATIENCE", "1000")
     probe._ask(last=True)
     assert asked == [1]
+
+
+def test_ids_in_one_line_are_compared_as_samples():
+    """One number is a sample: no examination stops."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Embedding(20, 8), nn.Linear(8, 3))
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    with doctor(net, optimizer) as doc:
+        for _ in range(30):
+            x = torch.randint(0, 20, (64,))
+            optimizer.zero_grad()
+            F.cross_entropy(net(x), x % 3).backward()
+            optimizer.step()
+    assert doc.notes == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_complex_maps_are_measured_by_their_size():
+    torch.manual_seed(0)
+    lifted, net = nn.Linear(6, 4, dtype=torch.cfloat), nn.Linear(4, 3)
+    both = nn.ModuleList([lifted, net])
+    both.forward = lambda x: net(lifted(x.to(torch.cfloat)).abs())
+    optimizer = torch.optim.Adam(both.parameters(), 1e-2)
+    with doctor(both, optimizer) as doc:
+        for _ in range(25):
+            optimizer.zero_grad()
+            F.cross_entropy(both(torch.randn(16, 6)), torch.arange(16) % 3).backward()
+            optimizer.step()
+    assert doc.notes == []
+    assert doc.chart.layers["0"].column("grad_norm")[0] > 0

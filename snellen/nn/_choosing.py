@@ -99,7 +99,7 @@ class ByShape(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.sums, ctx.quickest, ctx.has_bias = sums, quickest, bias is not None
-        out = _quicker(quickest, sums.key("out", x, weight), sums.out(x, weight, bias))
+        out = _quicker(quickest, sums, "out", sums.out(x, weight, bias), (x, weight))
         return out.detach()  # no view any more, which no in-place activation behind it could change
 
     @staticmethod
@@ -109,9 +109,9 @@ class ByShape(torch.autograd.Function):
         grad = grad if is_looked_at else grad.contiguous(memory_format=torch.channels_last)
 
         def gradient(what: str, ways: Ways) -> Tensor:
-            library, _ = ways
-            key = ctx.sums.key(what, x, weight)
-            return library() if is_looked_at else _quicker(ctx.quickest, key, ways)
+            library, other = ways
+            ways = library, None if is_looked_at else other
+            return _quicker(ctx.quickest, ctx.sums, what, ways, (x, weight))
 
         to_x = to_weight = to_bias = None
         with torch.autocast("cpu", enabled=False):  # which somebody may call us in
@@ -124,6 +124,8 @@ class ByShape(torch.autograd.Function):
         return to_x, to_weight, to_bias, None, None
 
 
-def _quicker(quickest: Quickest, key: str, ways: Ways) -> Tensor:
+def _quicker(
+    quickest: Quickest, sums: Sums, what: str, ways: Ways, shapes: tuple[Tensor, Tensor]
+) -> Tensor:
     library, other = ways
-    return library() if other is None else quickest.of(key, library, other)
+    return library() if other is None else quickest.of(sums.key(what, *shapes), library, other)

@@ -140,8 +140,8 @@ class Activations(Probe):
     def _gradient(self, values: dict[str, Any], grad: Tensor) -> None:
         try:
             grad = grad.detach()
-            norm = torch.linalg.vector_norm(grad.float() if grad.dtype != torch.float64 else grad)
-            values["grad_norm"] = norm.item()
+            is_wide = grad.is_complex() or grad.dtype == torch.float64
+            values["grad_norm"] = torch.linalg.vector_norm(grad if is_wide else grad.float()).item()
             values["grad_mean_abs"] = grad.abs().float().mean().item()
         except Exception as error:
             self.eyes.fail(self, error)

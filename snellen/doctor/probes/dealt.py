@@ -117,7 +117,7 @@ def pairs_of(probe: DealtSets) -> tuple[Tensor, Tensor] | None:
     if len(shapes) != 1:
         return None
     x, y = (torch.cat(parts) for parts in zip(*probe.pairs, strict=True))
-    _, back = torch.unique(x.flatten(1), dim=0, return_inverse=True)
+    _, back = torch.unique(x.reshape(len(x), -1), dim=0, return_inverse=True)
     first = torch.full((int(back.max()) + 1,), len(x)).scatter_reduce(
         0, back, torch.arange(len(x)), "amin"
     )
