@@ -298,3 +298,36 @@ def test_what_a_plain_network_can_an_accelerated_one_can(use, products):
     wanted, found = use(plain, x), use(fast, x)
     assert found.dtype == wanted.dtype
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "moved", "asked"),
+    [("weight", True, {"out", "to input"}), ("none", False, {"out", "to weight"}),
+     ("none", True, {"out", "to input", "to weight"}), ("bias", True,
+                                                        {"out", "to input", "to weight"})],
+)  # fmt: skip
+def test_only_gradients_that_are_wanted_are_computed(frozen, moved, asked):
+    net = sn.accelerate(nn.Sequential(nn.Conv2d(32, 32, 3, padding=1)))
+    net[0].quickest = Quickest()
+    if frozen != "none":
+        getattr(net[0], frozen).requires_grad_(False)
+    x = torch.randn(2, 32, 4, 4).contiguous(memory_format=torch.channels_last)
+    net(x.requires_grad_(moved)).sum().backward()
+    assert {key.split(" 2x32")[0] for key in net[0].quickest.table} == asked
+    grads = (x.grad, net[0].weight.grad, net[0].bias.grad)
+    wanted = (moved, frozen != "weight", frozen != "bias")
+    assert tuple(grad is not None for grad in grads) == wanted
+
+
+def test_shapes_are_told_apart_by_type_and_by_how_windows_lie():
+    x = torch.randn(2, 32, 4, 4).contiguous(memory_format=torch.channels_last)
+    keys = set()
+    for how in ({"padding": 1}, {"padding": 2, "dilation": 2}, {"padding": 1, "stride": 2}):
+        net = sn.accelerate(nn.Sequential(nn.Conv2d(32, 32, 3, **how)))
+        for dtype in (torch.float32, torch.bfloat16):
+            net[0].quickest = Quickest()
+            with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+                net(x)
+            (key,) = net[0].quickest.table
+            keys.add(key)
+    assert len(keys) == 6

@@ -104,7 +104,7 @@ def test_it_learns_without_a_gpu_and_writes_down_what_it_measured(
     monkeypatch.setattr(_timing, "RESULTS", tmp_path)
     speedrun.main()
     found = json.loads((tmp_path / "speedrun_cpu.json").read_text())
-    assert found["device"] == "cpu"
+    assert found["device"] == ("cpu, bfloat16" if has_bf16 else "cpu, float32")
     assert found["scores"][0] > 0.3  # of ten classes in equal parts: always one is 0.1
     assert found["peer_seconds"] == [2.5]
     assert found["goals"][1]["measured"] == found["seconds"][0] / 2.5

@@ -239,8 +239,9 @@ def main() -> None:
 
 
 def describe(compute: Compute) -> str:
-    """The device's name."""
-    return torch.cuda.get_device_name() if compute.device.type == "cuda" else "cpu"
+    """The device's name, and what it computes in."""
+    name = torch.cuda.get_device_name() if compute.device.type == "cuda" else "cpu"
+    return f"{name}, {'float32' if compute.amp is None else 'bfloat16'}"
 
 
 if __name__ == "__main__":

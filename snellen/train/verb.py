@@ -146,6 +146,12 @@ def resumed(run: str | Path, typed: dict[str, Any], given: dict[str, Any], say: 
     saved, refused = checkpoint.load(folder.weights)
     for line in refused:
         say(line)
+    done, wanted = saved.meta["epoch"], typed.get("epochs")
+    if wanted is not None and wanted < done:
+        raise UsageError(
+            f"{folder} has {done} epochs, and epochs={wanted} takes none back; more than {done} "
+            f"goes on with it, and a new training with epochs={wanted} is shorter"
+        )
     recipe = whereabouts(config, plan.recipe).change(**typed)
     _need_what_python_gave(folder, recipe, config, given)
     job = prepare(recipe, typed, {**given, "spec": saved.meta["spec"]}, say, before=plan)
@@ -153,12 +159,12 @@ def resumed(run: str | Path, typed: dict[str, Any], given: dict[str, Any], say: 
     _refuse_other_data(folder, config, _what(job))
     cut_back(folder, saved.meta["step"])
     changed |= {text.split()[0]: text for text in write_surroundings(folder, job.recipe.threads)}
-    where = f"epoch {saved.meta['epoch']}, step {saved.meta['step']}"
+    where = f"epoch {done}, step {saved.meta['step']}"
     say(f"resumed {folder} at {where}" + (
         f"; changed: {', '.join(changed.values())}; so the result will differ from an unbroken run"
         if changed else ""))  # fmt: skip
-    if saved.meta["epoch"] >= (job.recipe.epochs or 0):
-        say(f"it is finished; epochs={2 * saved.meta['epoch'] or 1} would go on")
+    if done >= (job.recipe.epochs or 0):
+        say(f"it is finished; epochs={2 * done or 1} would go on")
     if typed:
         write_config(folder, job.plan, _what(job))
     events = list(read_events(folder.events)) if folder.events.exists() else []
