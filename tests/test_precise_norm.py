@@ -97,10 +97,11 @@ def test_a_network_without_batch_norm_is_left_alone():
 
 
 @pytest.mark.parametrize("settles", [True, False])
-def test_the_doctor_knows_whether_a_training_settles_its_norms(settles, tmp_path):
+def test_the_doctor_knows_whether_a_training_settles_its_norms_and_augments(settles, tmp_path):
     x, y = torch.randint(256, (40, 3, 16, 16), dtype=torch.uint8), torch.arange(40) % 4
     run = sn.train((x, y), model="resnet8_w32", epochs=1, precise_norm=settles, project=tmp_path,
-                   quiet=True, preflight="off")  # fmt: skip
+                   quiet=True, preflight="off", augment="crop" if settles else "off")  # fmt: skip
     events = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
     told = [e["values"] for e in events if e["kind"] == "facts"]
     assert [facts["settles_norms"] for facts in told if "settles_norms" in facts] == [settles]
+    assert [facts["augments"] for facts in told if "augments" in facts] == [settles]

@@ -209,7 +209,8 @@ class Session:
             classes=len(job.task.spec.get("classes", ())) or None,
             sink=self.book.measured,
         )
-        watching.know(settles_norms=bool(job.recipe.precise_norm))
+        watching.know(settles_norms=bool(job.recipe.precise_norm),
+                      augments=bool(compose(job.recipe.augment).steps))  # fmt: skip
         return watching
 
     def _log_epoch(self, row: dict[str, float], seconds: float) -> None:

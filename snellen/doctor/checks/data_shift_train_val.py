@@ -76,7 +76,11 @@ class ShiftTrainVal(Check):
 
 
 def _is_augmented(chart: Chart) -> bool:
-    """Whether training inputs are changed on their way: read twice, a batch beside its loader's."""
+    """Whether training inputs are changed on their way: by the loop's own word, or read twice, a
+    batch beside its loader's.
+    """
+    if chart.facts.get("augments"):
+        return True
     rows = chart.batches.get("train", ())
     anew = (chart.exams.get("moments") or {}).get("augmented")
     return bool(anew) or any(row.get("altered") for row in rows)
@@ -125,6 +129,8 @@ def healthy() -> list[Chart]:
     """
     noisy = _validated(mean=0.0, std=0.45)
     noisy.record(examined("moments", augmented=True))
+    cropped = _validated(mean=0.6, std=0.9)
+    cropped.record({"kind": "facts", "step": 0, "values": {"augments": True}})
     later = _validated(mean=1.2, std=0.9, target_mean=1.3, target_std=0.8)
     for row in later.batches["train"]:
         row |= {"target_mean": 0.0, "target_std": 0.8}
@@ -133,6 +139,7 @@ def healthy() -> list[Chart]:
         row["mean"] = 0.7 if i % 2 else -0.6
     return [
         noisy,
+        cropped,
         later,
         lit,
         _validated(mean=0.02, std=1.01),
