@@ -42,13 +42,17 @@ class Orders(Probe):
 def _moved(stepper: Stepper) -> list[tuple[Tensor, Tensor]]:
     """Weights and gradients of a step that is PyTorch's own, fused, and on the processor."""
     optimiser: Any = stepper.optimizer
-    own = getattr(type(optimiser).step, "__module__", "").startswith("torch.optim")
-    if not (own and isinstance(optimiser, FUSED)):
+    if not isinstance(optimiser, FUSED) or not _is_own_step(optimiser):
         return []
     fused = [group.get("fused") for group in optimiser.param_groups for _ in group["params"]]
     rows = zip(stepper.params, stepper.gradients(), fused, strict=False)
     return [(p, g) for p, g, is_fused in rows if is_fused and g is not None and not g.is_sparse
             and p.device.type == "cpu" and g.shape == p.shape]  # fmt: skip
+
+
+def _is_own_step(optimiser: optim.Optimizer) -> bool:
+    """Whether the class has the step that PyTorch gave it."""
+    return type(optimiser).step.__module__.startswith("torch.optim")
 
 
 def _moments(stepper: Stepper) -> list[tuple[Tensor, str, Tensor]]:
