@@ -1,8 +1,9 @@
 """Training steps with one lever of speed after another, against plain fp32 eager; one thread.
 
 Each contender has a process of its own and they take turns, a step each: plain PyTorch; bfloat16
-autocast and channels_last, as tutorials say; the same with `sn.accelerate`; and with malloc that
-keeps its memory and weights that the optimiser need not copy, which is what `speed=auto` does.
+autocast, channels_last and a fused optimiser, as tutorials say; the same with `sn.accelerate`; and
+with malloc that keeps its memory and weights that the optimiser need not copy, which is what
+`speed=auto` does.
 ResNet-18 through all of `sn.train` is in resnet18.py. Where the processor has no units for
 bfloat16, all is fp32, as `speed=auto` chooses there: figures are kept apart, and have no goals.
 

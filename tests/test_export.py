@@ -436,6 +436,7 @@ def save(run: Path, path: Path, row: int) -> Path:
 
 def test_bench_measures_all_that_is_here(run, numbers, tmp_path, monkeypatch):
     numbers.refused = {"bf16": "no", "int8": "no"}
+    numbers.computing = lambda precision: "whole numbers"
     for name in ("onnx", "openvino"):
         monkeypatch.setattr(formats.runtimes()[name], "needs", ("not_there_at_all",))
     assert_well_said(run_cli("bench", run, "seconds=nan"), 2, ["nan is not a number"])
@@ -451,7 +452,8 @@ def test_bench_measures_all_that_is_here(run, numbers, tmp_path, monkeypatch):
     assert rows["torch fp32"]["difference"] < 1e-5 < rows["torch bf16"]["difference"]
     exported = sn.load(run).export("torch", precision="bf16", out=tmp_path / "bf16.pt2")
     assert rows["torch bf16"]["difference"] == pytest.approx(exported.difference, rel=1e-3)
-    assert [note.split(":")[0] for note in found["notes"]] == ["onnx", "openvino"]
+    assert [note.split(":")[0] for note in found["notes"][:2]] == ["onnx", "openvino"]
+    assert found["notes"][2:] == ["numbers fp32: computed in whole numbers"]
     assert "pip install 'snellen[export]'" in done.out
     assert left(run) == []
 

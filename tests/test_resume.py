@@ -227,7 +227,7 @@ def test_resume_refuses_what_would_compute_something_else(tmp_path):
         sn.train(resume=run.path, lr=0.5)
     with pytest.raises(sn.UsageError, match="workers=2 and readers=2 both read the data"):
         sn.train(resume=run.path, workers=2, readers=2)
-    with pytest.raises(sn.UsageError, match="has 1 epochs, and epochs=0 takes none back"):
+    with pytest.raises(sn.UsageError, match="stands at epoch 1, and epochs=0 takes none"):
         sn.train(resume=run.path, epochs=0)
     with pytest.raises(sn.DataError, match="no run at"):
         sn.train(resume=tmp_path / "nothing")

@@ -83,9 +83,8 @@ class Sums(ABC):
         """The name of a sum at these shapes in the table of choices."""
         sizes = "x".join(map(str, x.shape)), "x".join(map(str, weight.shape))
         rest = ",".join(str(n) for pair in self.geometry[1:] for n in pair)
-        return (
-            f"{self.word}{what} {sizes[0]} {sizes[1]} {rest} {str(x.dtype).removeprefix('torch.')}"
-        )
+        dtype = str(x.dtype).removeprefix("torch.")
+        return f"{self.word}{what} {sizes[0]} {sizes[1]} {rest} {dtype}"
 
 
 class ByShape(torch.autograd.Function):

@@ -106,6 +106,8 @@ def contenders(
         try:
             runtimes()[name].write(graph_of(predictor, Wish(name, precision), "", samples), path)
             asks[f"{name} {precision}"] = open_file(runtimes()[name], path, threads=1)
+            if (computed := runtimes()[name].computing(precision)) != precision:
+                notes.append(f"{name} {precision}: computed in {computed}")
         except UsageError as error:
             notes.append(f"{name} {precision}: {error}")
     return asks, notes

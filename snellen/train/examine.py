@@ -40,16 +40,15 @@ def sets_of(job: Job) -> dict[str, Any]:
     parts = {"train": (job.source.train, job.train), "val": (job.source.val, job.val)}
     there = {name: (samples, feed) for name, (samples, feed) in parts.items()
              if samples is not None and feed is not None}  # fmt: skip
-    lying = {name: held(job, name, samples, feed) for name, (samples, feed) in there.items()
+    lying = {name: (samples, feed.held.whole()) for name, (samples, feed) in there.items()
              if isinstance(feed, Resident) and not feed.held.missing}  # fmt: skip
-    if len(lying) == len(there):
-        return lying
-    return {name: items(samples, job.task) for name, (samples, _) in there.items()}
+    if len(lying) < len(there):
+        return {name: items(samples, job.task) for name, (samples, _) in there.items()}
+    return {name: held(job, name, samples, data) for name, (samples, data) in lying.items()}
 
 
-def held(job: Job, name: str, samples: SampleSet, feed: Resident) -> Part:
+def held(job: Job, name: str, samples: SampleSet, data: Batch) -> Part:
     """What lies in memory as it lies there."""
-    data = feed.held.whole()
     places = spread(len(data), MOST[name])
     whole = len(places) == len(data)
     x = data.x if whole else data.x[places]

@@ -149,8 +149,8 @@ def resumed(run: str | Path, typed: dict[str, Any], given: dict[str, Any], say: 
     done, wanted = saved.meta["epoch"], typed.get("epochs")
     if wanted is not None and wanted < done:
         raise UsageError(
-            f"{folder} has {done} epochs, and epochs={wanted} takes none back; more than {done} "
-            f"goes on with it, and a new training with epochs={wanted} is shorter"
+            f"{folder} stands at epoch {done}, and epochs={wanted} takes none back; with more than "
+            f"{done} it goes on, and a new training with epochs={wanted} is shorter"
         )
     recipe = whereabouts(config, plan.recipe).change(**typed)
     _need_what_python_gave(folder, recipe, config, given)
