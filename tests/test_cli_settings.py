@@ -19,6 +19,7 @@ TEXTS = {  # a value that each type of setting takes, as it is typed
     "schedule": "cosine", "speed": "off", "malloc": "keep", "doctor": "no", "compile": "yes",
     "channels_last": "no", "precise_norm": "no", "preflight": "full", "momentum_end": "0.99",
     "half_life": "5", "l1": "1e-4", "max_norm": "3", "clip": "1", "loss": "hinge", "bins": "8",
+    "scale": "3", "noise": "25",
     "convolution": "library", "preparing": "torch", "readers": "2", "decoding": "whole",
     "residency": "files", "fused": "no",
     "norm": "library",

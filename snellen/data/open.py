@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from ..core import registry
 from ..core.errors import DataError
 from ._unknown import of_runs, unknown
+from .answers import ALONE, alone
 from .arrays import from_arrays, from_numbers
 from .classes import has_things, match_classes
 from .columns import ordered
@@ -46,7 +47,7 @@ def open_data(
         if val is not None:
             raise DataError(TWICE)
         data, val = data
-    source = _open(data, task).of(task)
+    source = _told(data, task)
     if counts_from is not None:
         (source,) = counted_alike({"": source}, counts_from)
     if split:
@@ -57,7 +58,7 @@ def open_data(
             f"{source.name} has one class, {source.classes[0]!r}; two are the least to tell apart"
         )
     if val is not None:
-        other = _open(val, task).of(task)
+        other = _told(val, task)
         need_labels(other)
         source, other = counted_alike({"train": source, "val": other}, counts_from)
         return _with_val(source, other, task)
@@ -114,6 +115,12 @@ def _is_whole(data: Any) -> bool:
         return False
     dims = [getattr(part, "ndim", None) for part in data]
     return dims[0] is not None and dims[0] >= 2 and dims[1] in (None, 1, 2, 3)
+
+
+def _told(data: Any, task: str) -> Source:
+    """Data -> what they are for a task."""
+    source = _open(data, task).of(task)
+    return alone(source) if task in ALONE else source
 
 
 def _open(data: Any, task: str) -> Source:

@@ -162,5 +162,6 @@ WORLDS: dict[str, Callable[[], Source]] = {  # task -> its data where `shapes` i
     "tag": lambda: world_source(World(most=3), ATTRIBUTES),
     "regress": lambda: world_source(World(), ()),
     "pose": _people,
+    "restore": lambda: world_source(World(height=48, width=48, noise=0.0), ()),
     "track": _videos,
 }  # fmt: skip

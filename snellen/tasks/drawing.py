@@ -32,8 +32,7 @@ def draw_lines(
     >>> draw_lines(torch.zeros(1, 8, 8, dtype=torch.uint8), ["a", "b"]).size
     (128, 158)
     """
-    hwc = as_pixels(image_CHW).permute(1, 2, 0).numpy()
-    picture = Image.fromarray(hwc[..., 0] if hwc.shape[2] == 1 else hwc[..., :3]).convert("RGB")
+    picture = picture_of(image_CHW).convert("RGB")
     least = least if boxes_N4 is None else ROOMY
     scale = max(1, -(-least // max(picture.width, 1)))
     big = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
@@ -51,6 +50,16 @@ def draw_lines(
             pen.rectangle((x1, y1, *end), outline=colours[i], width=2)
             _tag(pen, (x1, y1), words[i] if words else "", colours[i])
     return canvas
+
+
+def picture_of(image_CHW: Tensor) -> Image.Image:
+    """image_CHW -> the picture itself, gray or in its first three channels.
+
+    >>> picture_of(torch.zeros(1, 8, 6, dtype=torch.uint8)).size
+    (6, 8)
+    """
+    hwc = as_pixels(image_CHW).permute(1, 2, 0).numpy()
+    return Image.fromarray(hwc[..., 0] if hwc.shape[2] == 1 else hwc[..., :3])
 
 
 def _tag(pen: ImageDraw.ImageDraw, corner: tuple[float, float], word: str, colour: str) -> None:

@@ -19,7 +19,8 @@ def objects(found: Prediction, names: Sequence[str]) -> list[dict[str, Any]]:
     [x1, y1, x2, y2] for each box, "segmentation" (COCO's run lengths) for each mask and "keypoints"
     [[x, y, visibility], ...] for each person;
     {"label", "score"} of every attribute, held or not; {"label", "value"} of every number;
-    {"label", "score", "share"} of every class that a map has, with its share of the pixels.
+    {"label", "score", "share"} of every class that a map has, with its share of the pixels;
+    {"label"}, width x height, of a picture.
 
     >>> objects(Prediction(label=1, score=0.75), ["cat", "dog"])
     [{'label': 'dog', 'score': 0.75}]
@@ -40,6 +41,8 @@ def objects(found: Prediction, names: Sequence[str]) -> list[dict[str, Any]]:
         return _named("value", found.values_V.tolist(), names)
     if found.attributes_A is not None and found.scores_K is not None:
         return _named("score", found.scores_K.tolist(), names)
+    if found.image_CHW is not None:
+        return [{"label": "x".join(str(side) for side in reversed(found.image_CHW.shape[-2:]))}]
     if found.label is None:
         return []
     said: dict[str, Any] = {"label": names[found.label], "score": round(found.score or 0.0, 6)}

@@ -175,7 +175,7 @@ def make_task(recipe: Recipe, source: Source, spec: dict[str, Any] | None) -> Ta
     task = kind.from_source(source, recipe.imgsz)
     if source.counts_from is not None:
         task.spec["counts_from"] = source.counts_from  # so that other data are read alike
-    for name in ("loss", "label_smoothing", "bins"):
+    for name in ("loss", "label_smoothing", "bins", "scale", "noise"):
         value = getattr(recipe, name)
         if not value:
             continue

@@ -88,6 +88,8 @@ class Recipe:
     bins: int | None = setting(
         None, "task=regress: learn each number as a choice among so many bins", ("num_bins",)
     )
+    scale: int | None = setting(None, "task=restore: how many times larger pictures become; 2")
+    noise: float = setting(0.0, "task=restore: the noise to be taken off, in levels of 255")
     label_smoothing: float = setting(
         0.0, "share of each label spread over the classes", ("smoothing",)
     )

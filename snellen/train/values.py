@@ -35,6 +35,8 @@ RANGES: Mapping[str, tuple[float, float, str]] = {
     "clip": (1e-9, float("inf"), "above 0"),
     "weight_decay": (0.0, float("inf"), "0 or more"),
     "bins": (2, 1000, "between 2 and 1000"),
+    "scale": (1, 16, "between 1 and 16"),
+    "noise": (0.0, 255.0, "between 0 and 255"),
     "label_smoothing": (0.0, 1.0, "between 0 and 1"),
     "workers": (0, 1024, "between 0 and 1024"),
     "readers": (0, 1024, "between 0 and 1024"),
