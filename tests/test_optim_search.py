@@ -164,6 +164,14 @@ def test_lbfgs_reaches_the_bottom_of_rosenbrocks_valley_where_gradient_descent_d
     assert rosenbrock(newton) < 1e-10
 
 
+@pytest.mark.parametrize("search", [
+    sn.optim.newton, sn.optim.quasi_newton,
+    lambda *given: sn.optim.follow_numerical_gradient(*given, 1, lr=0.1).x,
+])  # fmt: skip
+def test_a_start_that_learns_gives_a_point_without_a_graph(search):
+    assert not search(rosenbrock, torch.zeros(2, dtype=DOUBLE, requires_grad=True)).requires_grad
+
+
 def test_newton_says_that_a_flat_direction_has_no_step():
     with pytest.raises(sn.UsageError, match="no inverse"):
         sn.optim.newton(lambda x: x[0] ** 2 + 0 * x[1], torch.ones(2))

@@ -204,6 +204,18 @@ def test_first_step_of_almost_adam_is_too_large_by_a_known_factor(b1, b2):
                                rtol=1e-5, atol=0)  # fmt: skip
 
 
+def test_a_complex_weight_steps_as_its_two_parts():
+    start, gradient = (torch.randn(3, dtype=torch.complex128) for _ in range(2))
+    for kind in (sn.optim.CaffeSGD, sn.optim.AlmostAdam):
+        w = nn.Parameter(start.clone())
+        parts = nn.Parameter(torch.view_as_real(start).clone())
+        one, other = kind([w], lr=0.1), kind([parts], lr=0.1)
+        w.grad, parts.grad = gradient, torch.view_as_real(gradient)
+        for optimizer in (one, other, one, other):
+            optimizer.step()
+        same(torch.view_as_real(w.detach()), parts.detach())
+
+
 def test_own_optimisers_call_the_closure_go_on_from_a_state_and_refuse_nonsense():
     for kind in (sn.optim.CaffeSGD, sn.optim.AlmostAdam):
         w = nn.Parameter(torch.ones(2))

@@ -309,6 +309,8 @@ def square(x):
         (lambda: compose(3), "augment=3"),
         (lambda: sn.nn.PadSame(2.5), "kernel=2.5"),
         (lambda: sn.nn.conv_size(9, 3, stride=2.5), "stride=2.5"),
+        (lambda: sn.nn.conv_size(7, 3, padding=1.5), "padding=1.5"),
+        (lambda: sn.nn.largest_piece(SCORES, 2.0), "pieces=2.0"),
         (lambda: sn.nn.response_norm_of("paper", alpha=NAN), "alpha=nan"),
         (lambda: sn.nn.Maxout(-1, 4), "in_features=-1"),
         (lambda: sn.nn.AdditiveAttention(3, 4, 2.5), "hidden_size=2.5"),

@@ -24,13 +24,14 @@ def largest_piece(x: Tensor, pieces: int = 2, dim: int = 1) -> Tensor:
     """x_BCHW -> (B, C / pieces, H, W): the largest of each few neighbours along `dim`.
 
     Maxout without its maps: behind a convolution it makes a convolutional maxout layer. Raises
-    UsageError where the channels are no multiple of the pieces.
+    UsageError where the channels are no multiple of the pieces, or these no whole number from 1 up.
 
     >>> import torch
     >>> largest_piece(torch.tensor([[1.0, 5.0, 3.0, 2.0]]))
     tensor([[5., 3.]])
     """
-    if pieces < 1 or x.shape[dim] % pieces:
+    check_counts(pieces=pieces)
+    if x.shape[dim] % pieces:
         raise UsageError(
             f"{pieces} pieces of {x.shape[dim]} channels; a divisor of {x.shape[dim]} is wanted"
         )

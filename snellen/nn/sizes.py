@@ -5,7 +5,7 @@ is refused, as the notes ask.
 """
 
 from ..core.errors import UsageError
-from ..core.numbers import check_counts
+from ..core.numbers import check_counts, check_naturals
 from ..core.parts import Part
 
 PARTS = {
@@ -23,7 +23,8 @@ def conv_size(
 ) -> int:
     """The side W1 of the input -> the side W2 of the output.
 
-    Raises UsageError where the kernel does not fit in, or a part of the input would be left over.
+    Raises UsageError where the kernel does not fit in, a part of the input would be left over, or
+    a number is not whole.
 
     >>> conv_size(227, 11, 4), conv_size(7, 3, padding=1)
     (55, 7)
@@ -34,6 +35,7 @@ def conv_size(
             f"{dilation}: padding must be 0 or more, the others 1 or more"
         )
     check_counts(size=size, kernel=kernel, stride=stride, dilation=dilation)
+    check_naturals(padding=padding)
     room = size + 2 * padding - dilation * (kernel - 1) - 1
     said = f"a side of {size} with kernel {kernel}, stride {stride}, padding {padding}"
     if room < 0:

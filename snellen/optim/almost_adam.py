@@ -63,6 +63,8 @@ class AlmostAdam(Optimizer):
         if gradient.is_sparse:
             raise UsageError("a sparse gradient, whose moments are not; use torch.optim.SparseAdam")
         state = self.state[param]
+        if param.is_complex():  # two numbers each, as in torch.optim.Adam: a square of i is -1
+            param, gradient = torch.view_as_real(param), torch.view_as_real(gradient)
         if not state:
             state["first"], state["second"] = torch.zeros_like(param), torch.zeros_like(param)
         beta1, beta2 = group["betas"]

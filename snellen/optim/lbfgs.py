@@ -3,7 +3,8 @@ point along each way.
 
 The last steps and what the gradient changed over them stand for the inverse Hessian. Each length is
 searched by the secant of the slope, which on a quadratic finds it at once: n + 1 steps solve one of
-n axes. torch.optim.LBFGS takes lengths that are good enough, and more steps.
+n axes, where `history` holds as many (with fewer, rounding costs more steps). torch.optim.LBFGS
+takes lengths that are good enough, and more steps.
 """
 
 import math
@@ -23,7 +24,7 @@ PARTS = {
     "L-BFGS": Part(
         "Optimisers", "sn.optim.quasi_newton, torch.optim.LBFGS",
         "the inverse Hessian out of the last gradients, for the loss of all data; here to the "
-        "lowest point of each way: a quadratic of n axes in n + 1 steps",
+        "lowest point of each way: a quadratic of n axes in n + 1 steps, with a history of n",
         "003",
     ),
 }  # fmt: skip

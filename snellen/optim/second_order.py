@@ -31,7 +31,7 @@ def newton(loss: Loss, start: Tensor, num_steps: int = 1) -> Tensor:
     """
     check_start(start)
     check_naturals(num_steps=num_steps)
-    x = start
+    x = start.detach()
     for step in range(num_steps):
         if not one_number(value := loss(x)).isfinite():
             raise UsageError(
