@@ -148,6 +148,21 @@ def test_a_watch_speaks_pytorchs_words():
     assert watch.share == 0.3
 
 
+def test_a_loss_below_zero_rests_and_falls_as_one_above():
+    watch = sn.optim.LossWatch()
+    assert [watch.see(-1.0) for _ in range(5)] == [1.0] * 3 + [0.1] * 2
+    falling = sn.optim.LossWatch()
+    assert {falling.see(-1.0 - 0.02 * t) for t in range(40)} == {1.0}
+    crossing = sn.optim.LossWatch()
+    assert {crossing.see(1.0 - 0.1 * t) for t in range(40)} == {1.0}
+
+
+@pytest.mark.parametrize("factor", [0.0, 1.0, -0.1, float("nan"), "a tenth", None])
+def test_a_watch_refuses_what_is_no_share_of_a_rate(factor):
+    with pytest.raises(sn.UsageError, match="factor="):
+        sn.optim.LossWatch(factor=factor)
+
+
 def test_a_watch_goes_on_from_its_state_as_if_nothing_had_been():
     losses = [2.0, 1.0, 1.0, 1.0, 1.0, 0.9, 0.9, 0.9, 0.9]
     whole = sn.optim.LossWatch()

@@ -3,6 +3,7 @@
 When to decay is a hyper-parameter of second order; this reads it off the training instead.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -25,8 +26,10 @@ PARTS = {
 class LossWatch:
     """Losses of epochs -> `share` of the learning rate that is left, by torch's ReduceLROnPlateau.
 
-    It falls by `factor` once more than `patience` epochs in a row are not `threshold` (a share)
-    better than the best. `see` is the verb; `state` and `restore` carry it through a checkpoint.
+    It falls by `factor` once more than `patience` epochs in a row are not `threshold` (a share of
+    the best's size) better than the best. Below zero too, where PyTorch's own share takes a loss
+    that rests for one that falls. `see` is the verb; `state` and `restore` carry it through a
+    checkpoint. Raises UsageError for settings out of their range.
 
     >>> watch = LossWatch(patience=1)
     >>> [watch.see(loss) for loss in (2.0, 1.0, 1.0, 1.0, 0.5)]
@@ -34,12 +37,13 @@ class LossWatch:
     """
 
     def __init__(self, factor: float = 0.1, patience: int = 2, threshold: float = 0.01) -> None:
-        check_rates(patience=patience, threshold=threshold)
+        check_rates(factor=factor, patience=patience, threshold=threshold)
         if not 0 < factor < 1:
             raise UsageError(f"factor={factor} on the learning rate; 0 < factor < 1 is wanted")
+        self.threshold = threshold
         self._lr = torch.optim.SGD([torch.zeros(1)], lr=1.0)
         self._scheduler = ReduceLROnPlateau(
-            self._lr, factor=factor, patience=patience, threshold=threshold
+            self._lr, factor=factor, patience=patience, threshold_mode="abs"
         )
 
     @property
@@ -49,6 +53,8 @@ class LossWatch:
 
     def see(self, loss: float) -> float:
         """The loss of one more epoch -> the share from now on."""
+        best = self._scheduler.best
+        self._scheduler.threshold = self.threshold * abs(best) if math.isfinite(best) else 0.0
         self._scheduler.step(loss)
         return self.share
 
