@@ -92,6 +92,40 @@ def test_nan_and_nothing_are_refused():
             fit(x[:0])
 
 
+def test_samples_of_one_number_each_are_samples():
+    x = torch.tensor([1.0, 2.0, 6.0])
+    assert standardise(x)(x).mean().abs() < 1e-6
+    x[1] = float("nan")
+    with pytest.raises(DataError, match="1 of 3 training samples"):
+        standardise(x)
+    with pytest.raises(UsageError, match="channels"):
+        standardise(x.nan_to_num(), per="channel")
+
+
+@pytest.mark.parametrize("fit", [*FITS.values(), unit_rows, principal])
+def test_arrays_are_refused_in_words_and_statistics_carry_no_gradient(fit):
+    with pytest.raises(UsageError, match=r"torch\.as_tensor"):
+        fit(np.ones((3, 2)))
+    found = fit(numbers(9, 2).requires_grad_())
+    values = [] if isinstance(found, torch.Tensor) else vars(found).values()
+    assert not any(v.requires_grad for v in values if isinstance(v, torch.Tensor))
+
+
+def test_statistics_do_not_depend_on_the_order_of_memory():
+    x = torch.randn(5, 3, 4, 6)
+    one, other = (standardise(v, "channel") for v in (x, x.to(memory_format=torch.channels_last)))
+    torch.testing.assert_close(one.shift, other.shift)
+
+
+@pytest.mark.parametrize("per", ["feature", "channel", "all"])
+def test_samples_without_numbers_are_refused(per):
+    for fit in FITS.values():
+        with pytest.raises(DataError, match="no training samples"):
+            fit(torch.zeros(3, 0), per)
+        with pytest.raises(UsageError, match="single number"):
+            fit(torch.tensor(1.0), per)
+
+
 # ---------------------------------------------------------------- nothing is learnt from held-out
 
 
@@ -198,6 +232,12 @@ def test_pca_refuses_what_it_cannot_do():
         principal(torch.tensor([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]]), keep=5)
     with pytest.raises(UsageError, match=r"x\.flatten\(1\)"):
         principal(torch.zeros(4, 2, 2))
+    with pytest.raises(UsageError, match=r"keep=1\.5; a whole number"):
+        principal(numbers(9, 2), keep=1.5)
+    with pytest.raises(UsageError, match="epsilon=-1"):
+        principal(numbers(9, 2)).whiten(numbers(9, 2), -1)
+    with pytest.raises(DataError, match="1 of 2 training samples"):
+        principal(torch.tensor([[1.0, 2.0], [float("nan"), 0.0]]))
 
 
 # -------------------------------------------------------------------------- splits and balance

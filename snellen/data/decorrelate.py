@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..core.errors import DataError, UsageError
+from ..core.errors import UsageError
+from ..core.numbers import check_counts, check_rates
 from ..core.parts import Part
+from .finite import check_tensor, finite_samples
 
 PARTS = {
     "PCA": Part(
@@ -68,13 +70,14 @@ class Principal:
 
     def whiten(self, x_ND: Tensor, epsilon: float = 0.0) -> Tensor:
         """x_ND -> x_NK of covariance I on the training part; `epsilon` is added to the variances,
-        which keeps directions of little variance, mostly noise, small.
+        which keeps directions of little variance, mostly noise, small; UsageError below 0.
 
         >>> x = torch.tensor([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
         >>> principal(x).whiten(x).T.cov().round(decimals=3).abs()
         tensor([[1., 0.],
                 [0., 1.]])
         """
+        check_rates(epsilon=epsilon)
         apart_ND = x_ND.double() - self.mean_D
         scale_K = (self.variances_K + epsilon).rsqrt()
         return (apart_ND @ self.directions_KD.T * scale_K).to(_kind(x_ND))
@@ -100,24 +103,21 @@ def principal(train_ND: Tensor, keep: int | None = None) -> Principal:
     >>> principal(torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])).directions_KD
     tensor([[0.7071, 0.7071]], dtype=torch.float64)
     """
+    check_tensor(train_ND)
     if train_ND.ndim != 2 or len(train_ND) < 2:
         raise UsageError(
             f"x of shape {tuple(train_ND.shape)}; two or more rows of features are wanted: "
             "x.flatten(1) makes rows of pictures"
         )
-    x_ND = train_ND.double()
-    bad = (~x_ND.isfinite()).any(1).nonzero()[:, 0].tolist()
-    if bad:
-        raise DataError(
-            f"{len(bad)} of {len(x_ND)} training samples hold NaN or Inf, the first is sample "
-            f"{bad[0]}; repair or remove them first"
-        )
+    x_ND = finite_samples(train_ND)
     mean_D = x_ND.mean(0)
     _, root_K, directions_KD = torch.linalg.svd(x_ND - mean_D, full_matrices=False)
     variances_K = root_K.square() / (len(x_ND) - 1)
     tolerance = x_ND.norm() * max(x_ND.shape) * torch.finfo(torch.float64).eps  # of the mean too
     rank = int((root_K > tolerance).sum())
-    if keep is not None and not 0 < keep <= rank:
+    if keep is not None:
+        check_counts(keep=keep)
+    if keep is not None and keep > rank:
         raise UsageError(f"keep={keep}; the training part varies in {rank} directions")
     count = rank if keep is None else keep
     largest_K1 = directions_KD.gather(1, directions_KD.abs().argmax(1, keepdim=True))

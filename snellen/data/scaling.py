@@ -13,8 +13,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..core.errors import DataError, UsageError
+from ..core.errors import UsageError
 from ..core.parts import Part
+from .finite import check_tensor, finite_samples
 
 Per = Literal["feature", "channel", "all"]
 
@@ -79,7 +80,7 @@ def centre(train: Tensor, per: Per = "feature") -> Scaling:
     >>> centre(torch.tensor([[0.0, 1.0], [2.0, 5.0]])).shift
     tensor([[1., 3.]], dtype=torch.float64)
     """
-    x = _numbers(train)
+    x = finite_samples(train)
     mean = x.mean(_axes(x, per), keepdim=True)
     return Scaling(mean, torch.ones_like(mean))
 
@@ -94,7 +95,7 @@ def standardise(train: Tensor, per: Per = "feature") -> Scaling:
     >>> standardise(torch.tensor([[0.0, 7.0], [2.0, 7.0]]))(torch.tensor([[4.0, 7.0]]))
     tensor([[3., 0.]])
     """
-    x = _numbers(train)
+    x = finite_samples(train)
     axes = _axes(x, per)
     mean = x.mean(axes, keepdim=True)
     std = (x - mean).square().mean(axes, keepdim=True).sqrt()
@@ -112,7 +113,7 @@ def to_range(train: Tensor, per: Per = "feature") -> Scaling:
     >>> to_range(torch.tensor([[0], [255]]))(torch.tensor([[0], [51], [255]])).T
     tensor([[-1.0000, -0.6000,  1.0000]])
     """
-    x = _numbers(train)
+    x = finite_samples(train)
     axes = _axes(x, per)
     low, high = x.amin(axes, keepdim=True), x.amax(axes, keepdim=True)
     middle = (high + low) / 2
@@ -127,7 +128,7 @@ def centre_to_range(train: Tensor, per: Per = "feature") -> Scaling:
     >>> centre_to_range(torch.tensor([[0.0], [0.0], [3.0]]))(torch.tensor([[0.0], [3.0]])).T
     tensor([[-0.5000,  1.0000]])
     """
-    x = _numbers(train)
+    x = finite_samples(train)
     axes = _axes(x, per)
     mean = x.mean(axes, keepdim=True)
     return Scaling(mean, _safe((x - mean).abs().amax(axes, keepdim=True), mean))
@@ -142,6 +143,7 @@ def unit_rows(x: Tensor) -> Tensor:
     tensor([[0.6000, 0.8000],
             [0.0000, 0.0000]])
     """
+    check_tensor(x)
     if x.ndim < 2:
         raise UsageError(f"x of shape {tuple(x.shape)}; (samples, numbers ...) is wanted")
     length = torch.linalg.vector_norm(x.double(), dim=tuple(range(1, x.ndim)), keepdim=True)
@@ -149,25 +151,14 @@ def unit_rows(x: Tensor) -> Tensor:
     return (x / torch.where(length > 0, length, 1.0)).to(kind)
 
 
-def _numbers(train: Tensor) -> Tensor:
-    """The training part in float64; statistics of NaN would spoil every sample."""
-    if not isinstance(train, Tensor):
-        raise UsageError(f"samples as a {type(train).__name__}; torch.as_tensor(x) makes a tensor")
-    if not len(train):
-        raise DataError("no training samples to take statistics of")
-    bad = (~train.isfinite()).flatten(1).any(1).nonzero()[:, 0].tolist()
-    if bad:
-        raise DataError(
-            f"{len(bad)} of {len(train)} training samples hold NaN or Inf, the first is sample "
-            f"{bad[0]}; repair or remove them before statistics are taken"
-        )
-    return train.double()
-
-
 def _axes(x: Tensor, per: Per) -> tuple[int, ...]:
     if per == "feature":
         return (0,)
     if per == "channel":
+        if x.ndim < 2:
+            raise UsageError(
+                f"per={per!r} of shape {tuple(x.shape)}; (samples, channels ...) is wanted"
+            )
         return tuple(i for i in range(x.ndim) if i != 1)
     if per == "all":
         return tuple(range(x.ndim))
