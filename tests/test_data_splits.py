@@ -9,7 +9,13 @@ from PIL import Image
 
 from snellen.core.errors import UsageError
 from snellen.data.sets import ArraySet, FileSet
-from snellen.data.splits import k_fold, random_split, stratified_split
+from snellen.data.splits import (
+    k_fold,
+    random_split,
+    split_three,
+    stratified_k_fold,
+    stratified_split,
+)
 from snellen.data.statistics import channel_statistics
 
 
@@ -60,6 +66,21 @@ def test_impossible_splits_are_refused():
         k_fold(3, 4, 0)
     with pytest.raises(UsageError, match="1 sample"):
         stratified_split(torch.zeros(1), 0.5, 0)
+
+
+@pytest.mark.parametrize(("split", "words"), [
+    (lambda: stratified_k_fold([0, 1] * 5, 3.0, 0), r"k=3\.0"),
+    (lambda: k_fold(10, "3", 0), "k='3'"),
+    (lambda: random_split(10, "a fifth", 0), "split='a fifth'"),
+    (lambda: split_three([0] * 9, None, 0.1, 0), "val=None"),
+    (lambda: random_split(10, 0.2, -1), "seed=-1"),
+    (lambda: stratified_split(torch.eye(4), 0.5, 0), r"shape \(4, 4\); one for each sample"),
+    (lambda: stratified_k_fold(torch.eye(4), 2, 0), r"argmax\(1\)"),
+    (lambda: split_three(np.eye(4), 0.2, 0.2, 0), "one for each sample"),
+])  # fmt: skip
+def test_what_is_no_share_no_seed_and_no_label_is_refused_in_words(split, words):
+    with pytest.raises(UsageError, match=words):
+        split()
 
 
 @pytest.mark.parametrize("kind", [torch.uint8, torch.float32])

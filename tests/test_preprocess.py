@@ -306,6 +306,12 @@ def test_class_weights_equal_scikit_learn_and_balanced_rows_are_balanced():
         class_weights(labels, 4)
     with pytest.raises(DataError, match="label 2 of 2 classes"):
         class_weights(labels, 2)
+    for as_given in (labels.tolist(), labels.numpy()):
+        assert torch.equal(class_weights(as_given, 3), class_weights(labels, 3))
+        assert balanced_rows(as_given, 3, seed=2) == rows
+    for wrong in (torch.eye(3).long(), labels.float()):
+        with pytest.raises(DataError, match="a whole number for each sample"):
+            class_weights(wrong, 3)
 
 
 # ------------------------------------------------------------------------------- smaller pictures

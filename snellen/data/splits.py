@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import UsageError
+from ..core.numbers import check_counts, check_finite, check_naturals
 from ..core.parts import Part
 
 PARTS = {
@@ -35,14 +36,14 @@ def stratified_split(labels_N: Labels, share: float, seed: int) -> tuple[list[in
 
     A class with one sample stays in training. At least one sample is held out if there are two.
 
-    Raises UsageError for a share outside 0 .. 1 and for fewer than two samples.
+    Raises UsageError for a share outside 0 .. 1, for fewer than two samples and for one-hot rows.
 
     >>> train, val = stratified_split(torch.tensor([0] * 8 + [1] * 2), 0.5, seed=0)
     >>> len(val), sum(row >= 8 for row in val)
     (5, 1)
     """
-    _check(share, len(labels_N))
-    labels = np.asarray(labels_N)
+    labels = _one_each(labels_N)
+    _check(share, len(labels))
     kinds, counts = np.unique(labels, return_counts=True)
     random = generator(seed)
     val: list[int] = []
@@ -93,7 +94,7 @@ def stratified_k_fold(labels_N: Labels, k: int, seed: int) -> list[tuple[list[in
     >>> [sorted(int(row >= 6) for row in val) for _, val in folds]
     [[0, 0, 1], [0, 0, 1], [0, 0, 1]]
     """
-    labels = np.asarray(labels_N)
+    labels = _one_each(labels_N)
     _check_folds(k, len(labels))
     shuffled = generator(seed).permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
@@ -114,20 +115,33 @@ def split_three(
     >>> [len(rows) for rows in split_three(torch.arange(40) % 4, 0.2, 0.1, seed=0)]
     [28, 8, 4]
     """
+    check_finite(val=val, test=test)
     for name, share in (("val", val), ("test", test)):
         if not 0 <= share < 1:
             raise UsageError(f"{name}={share:g} is out of range; a share in [0, 1) is wanted")
     if not val + test < 1:
         raise UsageError(f"val={val:g} and test={test:g} leave nothing to learn from; shrink them")
-    labels = np.asarray(labels_N)
+    labels = _one_each(labels_N)
     rest, held = _part(labels, test, seed)
     learn, choose = _part(labels[rest], val / (1 - test), seed + 1)
     return [rest[i] for i in learn], [rest[i] for i in choose], held
 
 
 def generator(seed: int) -> np.random.RandomState:
-    """A frozen stream for any seed of up to 64 bits and more."""
+    """A frozen stream for any seed from 0 up, of 64 bits and more; else UsageError."""
+    check_naturals(seed=seed)
     return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
+
+
+def _one_each(labels_N: Labels) -> np.ndarray:
+    labels = labels_N.detach().cpu() if isinstance(labels_N, Tensor) else labels_N
+    labels = np.asarray(labels)
+    if labels.ndim != 1:
+        raise UsageError(
+            f"labels of shape {labels.shape}; one for each sample is wanted: "
+            "argmax(1) of one-hot rows"
+        )
+    return labels
 
 
 def _part(labels: np.ndarray, share: float, seed: int) -> tuple[list[int], list[int]]:
@@ -135,7 +149,8 @@ def _part(labels: np.ndarray, share: float, seed: int) -> tuple[list[int], list[
 
 
 def _check_folds(k: int, count: int) -> None:
-    if not 2 <= k <= count or k != int(k):
+    check_counts(k=k)
+    if not 2 <= k <= count:
         raise UsageError(
             f"{k} folds of {count} samples; a whole number between 2 and {count} is possible"
         )
@@ -161,6 +176,7 @@ def _rest(count: int, val: list[int]) -> list[int]:
 
 
 def _check(share: float, count: int) -> None:
+    check_finite(split=share)
     if not 0 < share < 1:
         raise UsageError(f"split={share} is out of range; a share between 0 and 1 is wanted")
     if count < 2:
