@@ -240,6 +240,25 @@ def test_what_is_odd_about_a_table_is_said(tmp_path, text, odd):
     assert harmless & {BLANKS, "label-bom", "label-crlf", "label-commas"} == odd
 
 
+@pytest.mark.parametrize(("sizes", "said"), [
+    ([(16, 16)] * 29 + [(16, 24)], ["16 x 16 is usual"]),
+    ([(24, 16)] * 29 + [(16, 24)], ["16 x 24 is usual"]),
+    ([(16, 16)] * 30, []),
+    ([(16, 16)] * 15 + [(16, 24)] * 15, []),
+    ([(16, 16 + i % 9) for i in range(30)], []),
+    ([(16, 16)] * 5 + [(16, 24)], []),
+])  # fmt: skip
+def test_another_size_than_that_of_nearly_all_is_worth_a_word(tmp_path, sizes, said):
+    random = np.random.RandomState(0)
+    for i, (height, width) in enumerate(sizes):
+        (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+        pixels = random.randint(0, 256, (height, width, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "ab"[i % 2] / f"{i}.png")
+    found = [p for p in audit(tmp_path) if p.id == "image-odd-size"]
+    assert [p.harm for p in found] == ["harmless"] * len(said)
+    assert all(words in p.message for words, p in zip(said, found, strict=True))
+
+
 def test_all_the_same_picture_is_one_problem():
     (problem,) = harmful(audit((np.full((30, 8, 8), 9, np.uint8), np.arange(30) % 2)))
     assert problem.id == "data-constant-input"

@@ -10,6 +10,7 @@ from ._album import Album
 TINY = 2  # a side of so many pixels shows nothing
 FAR = 20.0  # robust z of FAULTS' data-outlier
 SIDE_RATIO, ASPECT_RATIO = 3.0, 2.5  # a picture this unlike the middle one is odd
+ALIKE = 0.9  # where so many share one size, any other is worth a word
 
 
 def look(albums: Sequence[Album], classes: Sequence[str]) -> Iterator[Problem]:
@@ -56,6 +57,9 @@ def _scale(album: Album) -> Iterator[Problem]:
 
 
 def _sizes(album: Album) -> Iterator[Problem]:
+    """Far from the middle one; or another than that of nearly all, which resizing mends (note 000:
+    of one size).
+    """
     usable = np.flatnonzero(album.readable_N)
     if not len(usable):
         return
@@ -64,12 +68,14 @@ def _sizes(album: Album) -> Iterator[Problem]:
     aspect = np.log(sizes[:, 1] / sizes[:, 0])
     odd = _far(side, np.log(SIDE_RATIO)) | _far(aspect, np.log(ASPECT_RATIO))
     height, width = np.median(sizes, 0).astype(int)
+    other = (sizes != (height, width)).any(1)
+    is_told = other & (other.mean() <= 1 - ALIKE)
     for i, row in enumerate(usable.tolist()):
         is_tiny = sizes[i].min() <= TINY
-        if is_tiny or (odd[i] and len(usable) >= 8):
+        if is_tiny or ((odd[i] or is_told[i]) and len(usable) >= 8):
             size = f"{int(sizes[i, 1])} x {int(sizes[i, 0])} pixels (W x H)"
             message = f"has {size} where {width} x {height} is usual"
-            harm = "harmful" if is_tiny else "suspect"
+            harm = "harmful" if is_tiny else "suspect" if odd[i] else "harmless"
             id = "image-tiny" if is_tiny else "image-odd-size"
             yield album.problem(id, message, row, harm=harm, do="look whether it shows anything")
 
