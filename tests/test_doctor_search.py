@@ -3,6 +3,7 @@
 import math
 import textwrap
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -56,3 +57,18 @@ def test_trials_that_a_search_of_ones_own_tells(beyond):
         score = -abs(math.log10(lr) - (-1 if beyond else -4))
         doc.trial(score, {"lr": lr, "width": 64}, {"lr": (1e-5, 1e-3, True), "width": (64, 64)})
     assert [f.id for f in doc.findings] == ["search-optimum-at-boundary"] * beyond
+
+
+@pytest.mark.parametrize("number", [np.float32, torch.tensor])
+def test_numbers_of_numpy_and_tensors_are_numbers(number, tmp_path):
+    doc = sn.doctor(nn.Linear(2, 1))
+    for k in range(10):
+        lr, ends = number(10 ** (-5 + 2 * k / 9)), (number(1e-5), number(1e-3), True)
+        doc.trial(number(k / 10), {"lr": lr}, {"lr": ends})
+    assert [f.id for f in doc.findings] == ["search-optimum-at-boundary"]
+    doc.to_json(tmp_path / "findings.json")
+
+
+def test_a_range_without_two_ends_is_refused():
+    with pytest.raises(sn.UsageError, match="the range of lr"):
+        sn.doctor(nn.Linear(2, 1)).trial(0.5, {"lr": 0.1}, {"lr": (0.1,)})

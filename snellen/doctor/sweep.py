@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.errors import UsageError
 from .chart import Chart
 from .checks._readings import ends, finite, losses, rates
 
@@ -39,6 +40,28 @@ def trials(charts: Sequence[Chart]) -> Chart:
         values = {"settings": chosen, "ranges": ranges, "score": score}
         found.record({"kind": "trial", "step": 0, "values": values})
     return found
+
+
+def told(score: Any, settings: dict[str, Any], ranges: dict[str, Any]) -> dict[str, Any]:
+    """A trial in the words of its user -> the values of its event; NumPy's numbers and tensors of
+    one number become Python's. Raises UsageError for a range without two ends.
+
+    >>> import torch
+    >>> told(torch.tensor(0.5), {"lr": 0.1}, {"lr": (0.01, 1)})
+    {'score': 0.5, 'settings': {'lr': 0.1}, 'ranges': {'lr': [0.01, 1]}}
+    """
+    for name, span in ranges.items():
+        if len(span) not in (2, 3):
+            raise UsageError(f"the range of {name} is {span!r}; (low, high[, is_log]) is wanted")
+    return {
+        "score": _plain(score),
+        "settings": {name: _plain(value) for name, value in settings.items()},
+        "ranges": {name: [_plain(end) for end in span] for name, span in ranges.items()},
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
 
 
 def _last(chart: Chart) -> float:

@@ -25,6 +25,7 @@ from .hung import Hook, after_forward, before_forward, uncopied
 from .loader import Record, dataset_of, innermost, length_of
 from .parts import Parts
 from .patient import Handles, Patient, named
+from .sweep import told
 
 
 def doctor(
@@ -218,10 +219,11 @@ class Doctor:
     def trial(
         self, score: float, settings: dict[str, float], ranges: dict[str, tuple[float, ...]]
     ) -> None:
-        """One trial of a search: score (higher is better), settings, ranges (low, high, is_log)."""
-        searched = {name: list(range) for name, range in ranges.items()}
-        values = {"score": score, "settings": settings, "ranges": searched}
-        self.engine.emit("trial", self.engine.step, values=values)
+        """One trial of a search: score (higher is better), settings, ranges (low, high, is_log).
+
+        Raises UsageError for a range without two ends.
+        """
+        self.engine.emit("trial", self.engine.step, values=told(score, settings, ranges))
 
     def continue_from(self, events: Iterable[dict[str, Any]], step: int) -> None:
         """Go on with a training that was broken off after `step`: what was measured until then."""
