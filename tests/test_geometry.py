@@ -85,9 +85,15 @@ def test_degenerate_boxes_overlap_with_nothing_and_never_give_nan():
         assert points.grad.isfinite().all()
 
 
-def test_iou_takes_integers_that_would_overflow():
-    big = torch.tensor([[0, 0, 200, 200]], dtype=torch.uint8)
-    assert iou.box_iou(big, big).item() == 1.0
+@pytest.mark.parametrize(
+    ("side", "kind"),
+    [(200, torch.uint8), (300, torch.int16), (60_000, torch.int32), (300, torch.float16)],
+)
+def test_overlap_takes_kinds_in_which_areas_overflow(side, kind):
+    big = torch.tensor([[0, 0, side, side]], dtype=kind)
+    assert iou.box_area(big).item() == side**2
+    for overlap in (iou.box_iou, iou.aligned_iou, iou.aligned_giou):
+        assert overlap(big, big).item() == 1.0
 
 
 BOX, MASK = torch.zeros(2, 4), torch.zeros(2, 3, 3, dtype=torch.bool)

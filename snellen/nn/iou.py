@@ -31,6 +31,7 @@ def box_area(boxes_N4: Tensor) -> Tensor:
     [6.0, 0.0]
     """
     _check_boxes(boxes_N4, getattr(boxes_N4, "ndim", 0))
+    boxes_N4 = _floats(boxes_N4)
     sides = (boxes_N4[..., 2:] - boxes_N4[..., :2]).clamp(min=0)
     return torch.nan_to_num(sides[..., 0] * sides[..., 1], nan=0.0, posinf=torch.inf)
 
@@ -59,7 +60,7 @@ def aligned_iou(boxes_N4: Tensor, others_N4: Tensor) -> Tensor:
     >>> aligned_iou(torch.tensor([[0.0, 0, 2, 2]]), torch.tensor([[1.0, 0, 3, 2]]))
     tensor([0.3333])
     """
-    _check_aligned(boxes_N4, others_N4)
+    boxes_N4, others_N4 = _aligned(boxes_N4, others_N4)
     low = torch.maximum(boxes_N4[:, :2], others_N4[:, :2])
     high = torch.minimum(boxes_N4[:, 2:], others_N4[:, 2:])
     shared_N = (high - low).clamp(min=0).prod(1)
@@ -74,7 +75,7 @@ def aligned_giou(boxes_N4: Tensor, others_N4: Tensor) -> Tensor:
     >>> aligned_giou(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([[3.0, 0, 4, 1]]))
     tensor([-0.5000])
     """
-    _check_aligned(boxes_N4, others_N4)
+    boxes_N4, others_N4 = _aligned(boxes_N4, others_N4)
     low = torch.minimum(boxes_N4[:, :2], others_N4[:, :2])
     high = torch.maximum(boxes_N4[:, 2:], others_N4[:, 2:])
     hull_N = (high - low).clamp(min=0).prod(1)
@@ -113,11 +114,13 @@ def _said(given: Any) -> str:
     return f"type {type(given).__name__}"
 
 
-def _check_aligned(boxes_N4: Tensor, others_N4: Tensor) -> None:
+def _aligned(boxes_N4: Tensor, others_N4: Tensor) -> tuple[Tensor, Tensor]:
+    """Both, sound and as floats."""
     _check_boxes(boxes_N4, 2)
     _check_boxes(others_N4, 2)
     if len(boxes_N4) != len(others_N4):
         raise UsageError(f"{len(boxes_N4)} boxes and {len(others_N4)} others; rows are paired")
+    return _floats(boxes_N4), _floats(others_N4)
 
 
 def _ratio(shared: Tensor, area: Tensor, other: Tensor, crowd: Tensor | None = None) -> Tensor:
