@@ -286,6 +286,11 @@ def test_attention_looks_only_where_there_is_something():
     context.sum().backward()
     assert keys.grad.isfinite().all()
     assert (keys.grad[~mask] == 0).all()
+    layer.zero_grad()
+    again, _ = layer(query, keys, mask, projected=layer.key(keys))
+    same(again, context)
+    again.sum().backward()
+    assert layer.query.weight.grad.isfinite().all()
 
 
 def test_attention_finds_the_key_that_is_asked_for():

@@ -244,6 +244,10 @@ def sparse_step(make):
     make(table.parameters()).step()
 
 
+def attend(*given, **more):
+    return sn.nn.AdditiveAttention(3, 4, 5)(torch.zeros(2, 3), torch.zeros(2, 6, 4), *given, **more)
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
@@ -256,6 +260,9 @@ def sparse_step(make):
         (lambda: sn.nn.CoupledLSTMCell(2, 3)(torch.zeros(1, 2), (torch.zeros(1, 3),)), "a tuple"),
         (lambda: sn.nn.ResetBeforeGRUCell(2, 3)(torch.zeros(1, 2), (torch.zeros(1, 3),)), "h is w"),
         (lambda: sn.nn.AdditiveAttention(3, 4, 5)(torch.zeros(2, 3), torch.zeros(2, 6, 3)), "T, 4"),
+        (lambda: attend(torch.ones(1, 6).bool()), r"mask of shape \(1, 6\)"),
+        (lambda: attend(torch.ones(2, 6)), "torch.float32 for keys"),
+        (lambda: attend(projected=torch.zeros(1, 6, 5)), r"projected of shape \(1, 6, 5\)"),
         (lambda: scaling.unit_rows(torch.ones(3)), r"\(3,\)"),
         (lambda: scaling.standardise(MAPS.numpy()), "ndarray"),
         (lambda: sparse_step(sn.optim.AlmostAdam), "sparse"),

@@ -60,8 +60,16 @@ class AdditiveAttention(nn.Module):
                 f"(B, {self.query.in_features}) and (B, T, {self.key.in_features}) are wanted"
             )
         if mask is not None:
+            _check_mask(mask, keys)
             keys = keys.masked_fill(~mask[..., None], 0)  # padding may hold anything
         projected_BTH = self.key(keys) if projected is None else projected
+        if projected_BTH.shape != (*keys.shape[:2], self.key.out_features):
+            raise UsageError(
+                f"projected of shape {tuple(projected_BTH.shape)} for keys of shape "
+                f"{tuple(keys.shape)}; what self.key gives of them is wanted"
+            )
+        if mask is not None:
+            projected_BTH = projected_BTH.masked_fill(~mask[..., None], 0)  # also in the gradient
         scores_BT = self.score(torch.tanh(self.query(query)[:, None] + projected_BTH))[..., 0]
         if mask is not None:
             # the lowest finite number, not -inf: a row without keys would be NaN
@@ -70,3 +78,12 @@ class AdditiveAttention(nn.Module):
         if mask is not None:
             weights_BT = weights_BT * mask
         return (weights_BT[:, None] @ keys)[:, 0], weights_BT
+
+
+def _check_mask(mask: Tensor, keys_BTK: Tensor) -> None:
+    """A mask of one row would serve every row."""
+    if mask.shape != keys_BTK.shape[:2] or mask.dtype is not torch.bool:
+        raise UsageError(
+            f"mask of shape {tuple(mask.shape)} and {mask.dtype} for keys of shape "
+            f"{tuple(keys_BTK.shape)}; {tuple(keys_BTK.shape[:2])} of torch.bool is wanted"
+        )
