@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import UsageError
+from ..core.numbers import check_counts
 from ..core.parts import Part
 
 SEEING = "Detection and segmentation"
@@ -46,6 +47,9 @@ def kmeans_anchors(sizes_N2: Tensor, count: int, *, seed: int = 0) -> tuple[Tens
     >>> kmeans_anchors(sizes, 2)[0].tolist()
     [[11.0, 10.0], [50.0, 80.0]]
     """
+    check_counts(count=count)
+    if sizes_N2.ndim != 2 or sizes_N2.shape[1] != 2:
+        raise UsageError(f"sizes of shape {tuple(sizes_N2.shape)}; (N, 2) is wanted: width, height")
     sizes = sizes_N2[(sizes_N2 > 0).all(1) & sizes_N2.isfinite().all(1)].double()
     distinct = len(sizes.unique(dim=0))
     if distinct < count:

@@ -30,7 +30,7 @@ def box_area(boxes_N4: Tensor) -> Tensor:
     >>> box_area(torch.tensor([[1.0, 1, 3, 4], [3, 3, 1, 9]])).tolist()
     [6.0, 0.0]
     """
-    _check_boxes(boxes_N4, getattr(boxes_N4, "ndim", 0))
+    check_boxes(boxes_N4, getattr(boxes_N4, "ndim", 0))
     boxes_N4 = _floats(boxes_N4)
     sides = (boxes_N4[..., 2:] - boxes_N4[..., :2]).clamp(min=0)
     return torch.nan_to_num(sides[..., 0] * sides[..., 1], nan=0.0, posinf=torch.inf)
@@ -45,8 +45,8 @@ def box_iou(boxes_N4: Tensor, others_M4: Tensor, crowd_M: Tensor | None = None) 
     >>> box_iou(torch.tensor([[0.0, 0, 2, 2]]), torch.tensor([[1.0, 0, 3, 2], [0, 0, 2, 2]]))
     tensor([[0.3333, 1.0000]])
     """
-    _check_boxes(boxes_N4, 2)
-    _check_boxes(others_M4, 2)
+    check_boxes(boxes_N4, 2)
+    check_boxes(others_M4, 2)
     boxes_N4, others_M4 = _floats(boxes_N4), _floats(others_M4)
     (x, y, X, Y), (u, v, U, V) = boxes_N4[:, None].unbind(2), others_M4[None].unbind(2)
     wide_NM = (torch.minimum(X, U) - torch.maximum(x, u)).clamp(min=0)
@@ -102,7 +102,8 @@ def mask_iou(masks_NHW: Tensor, others_MHW: Tensor, crowd_M: Tensor | None = Non
     return _ratio(one @ other.T, one.sum(1)[:, None], other.sum(1)[None], crowd_M)
 
 
-def _check_boxes(boxes: Tensor, axes: int) -> None:
+def check_boxes(boxes: Tensor, axes: int) -> None:
+    """A tensor of so many axes whose last has four numbers, else UsageError."""
     if not isinstance(boxes, Tensor) or boxes.ndim != axes or not axes or boxes.shape[-1] != 4:
         raise UsageError(f"boxes of {_said(boxes)}; a tensor (N, 4) is wanted, each x1, y1, x2, y2")
 
@@ -116,8 +117,8 @@ def _said(given: Any) -> str:
 
 def _aligned(boxes_N4: Tensor, others_N4: Tensor) -> tuple[Tensor, Tensor]:
     """Both, sound and as floats."""
-    _check_boxes(boxes_N4, 2)
-    _check_boxes(others_N4, 2)
+    check_boxes(boxes_N4, 2)
+    check_boxes(others_N4, 2)
     if len(boxes_N4) != len(others_N4):
         raise UsageError(f"{len(boxes_N4)} boxes and {len(others_N4)} others; rows are paired")
     return _floats(boxes_N4), _floats(others_N4)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..core.errors import UsageError
 from ..core.numbers import check_positive, check_rates, check_shares
 from ..core.parts import Part
-from .iou import box_iou
+from .iou import box_iou, check_boxes
 
 PARTS = {
     "Non-maximum suppression": Part(
@@ -115,9 +115,8 @@ def _survivors(over_NN: Tensor) -> Tensor:
 
 
 def _refuse_misfits(boxes_N4: Tensor, scores_N: Tensor, labels_N: Tensor | None) -> None:
+    check_boxes(boxes_N4, 2)
     count = len(boxes_N4)
-    if boxes_N4.ndim != 2 or boxes_N4.shape[1] != 4:
-        raise UsageError(f"boxes of shape {tuple(boxes_N4.shape)}; (N, 4) is wanted: x1 y1 x2 y2")
     for name, values in (("scores", scores_N), ("labels", labels_N)):
         if values is not None and values.shape != (count,):
             raise UsageError(f"{name} of shape {tuple(values.shape)} for {count} boxes; "

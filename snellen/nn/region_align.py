@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..core.numbers import check_counts, check_positive
 from ..core.parts import Part
+from ._regions import check_regions
 
 SEEING = "Detection and segmentation"
 PARTS = {
@@ -40,7 +42,7 @@ def roi_align(
 
     `aligned` puts a cell's value in its middle, half a cell from its corner; without it a box has
     at least one cell a side (the first programs). Points outside are 0, and so is a box that is not
-    finite.
+    finite. Raises UsageError where there are not boxes for each image.
 
     >>> x = torch.arange(16.0).view(1, 1, 4, 4)
     >>> roi_align(x, torch.tensor([[[1.0, 1, 3, 3]]]), 2)[0, 0, 0].tolist()
@@ -86,6 +88,10 @@ def pyramid_align(
     >>> pyramid_align(maps, torch.tensor([[[0.0, 0, 16, 16]]]), 3, strides=[4, 8]).sum()
     tensor(18.)
     """
+    check_counts(size=size, samples=samples)
+    for m, stride in zip(maps, strides, strict=True):
+        check_positive(stride=stride)
+        check_regions(m, boxes_BP4)
     level_BP = pyramid_level(boxes_BP4, strides) if level_BP is None else level_BP
     kind = torch.promote_types(maps[0].dtype, torch.float32)
     boxes = torch.where(boxes_BP4.isfinite().all(-1, keepdim=True), boxes_BP4, torch.inf).to(kind)

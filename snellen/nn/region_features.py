@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..core.numbers import check_counts
 from ..core.parts import Part
+from ._regions import check_regions
 from .region_pool import roi_pools
 
 SEEING = "Detection and segmentation"
@@ -31,11 +33,14 @@ def warp_regions(x_BCHW: Tensor, boxes_BP4: Tensor, size: int) -> Tensor:
     """Pictures and boxes -> each region bent to size x size, (B * P, C, size, size).
 
     A pixel is interpolated from those around it; where a region shrinks, from as many more, so that
-    none is passed over. Nothing outside of the picture counts.
+    none is passed over. Nothing outside of the picture counts. Raises UsageError where there are
+    not boxes for each picture.
 
     >>> warp_regions(torch.zeros(2, 3, 40, 40), torch.tensor([[[0.0, 0, 9, 30]]] * 2), 16).shape
     torch.Size([2, 3, 16, 16])
     """
+    check_counts(size=size)
+    check_regions(x_BCHW, boxes_BP4)
     images, channels, height, width = x_BCHW.shape
     x_BHE = x_BCHW.float().transpose(1, 2).flatten(2)  # E is channels and columns
     each = images * size * (channels * (size + width) + height + width)  # numbers of one region

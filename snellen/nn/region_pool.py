@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..core.numbers import check_counts, check_positive
 from ..core.parts import Part
+from ._regions import check_regions
 
 PARTS = {
     "RoI pooling": Part(
@@ -26,7 +27,7 @@ def roi_pool(x_BCHW: Tensor, boxes_BP4: Tensor, size: int = 7, *, stride: float 
     """x_BCHW and boxes of each image in pixels (a cell has `stride`) -> (B, P, C, size, size).
 
     Bins without a cell are 0, and so is a box that is not finite. Gradients go to the largest cell,
-    of equals to one of them.
+    of equals to one of them. Raises UsageError where there are not boxes for each image.
 
     >>> x = torch.arange(16.0).view(1, 1, 4, 4)
     >>> roi_pool(x, torch.tensor([[[0.0, 0, 2, 3]]]), 2)[0, 0, 0].tolist()
@@ -47,6 +48,7 @@ def roi_pools(
     for size in sizes:
         check_counts(size=size)
     check_positive(stride=stride)
+    check_regions(x_BCHW, boxes_BP4)
     ends_BP4 = boxes_BP4.detach() / stride
     far = 4.0 * max(sizes) * max(x_BCHW.shape[2:])  # what lies farther out is out as well
     cells_BP4 = torch.nan_to_num(ends_BP4).clamp(-far, far)
