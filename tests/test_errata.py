@@ -152,6 +152,22 @@ def _():
     assert shapes == [(1, 512)]  # 7x7 maps became one mean each
 
 
+@row("GoogLeNet and ResNet")
+def _():
+    for name, inputs in (("inception_v1_nobn", 1024), ("resnet18", 512), ("resnet50", 2048)):
+        with torch.device("meta"):
+            net = sn.model(name)
+        layers = [m for m in net.modules() if isinstance(m, torch.nn.Linear)]
+        assert [(m.in_features, m.out_features) for m in layers] == [(inputs, 1000)]
+
+
+@row("GoogLeNet has 5")
+def _():
+    for name, params in (("inception_v1_nobn", 6_998_552), ("inception_v1_nobn_aux", 13_378_280)):
+        with torch.device("meta"):
+            assert sn.nn.count_params(sn.model(name)) == params
+
+
 @row("VGG-19")
 def _():
     assert kinds("vgg19").count("Conv2d") - kinds("vgg16").count("Conv2d") == 3
@@ -190,6 +206,31 @@ def _():
     assert p**0 * (1 - p ** (1 - 0)) == 1 - p  # printed: right for y = 0 ...
     assert p**1 * (1 - p) ** (1 - 1) == p
     assert p**1 * (1 - p ** (1 - 1)) == 0  # ... and 0 for y = 1
+
+
+@row("logistic regression")
+def _():
+    w, x, b = 1.5, 0.4, 0.3
+    right = torch.sigmoid(torch.tensor(w * x + b)).item()
+    assert 1 / (1 + math.exp(-(w * x + b))) == pytest.approx(right)
+    assert 1 / (1 + math.exp(-w * x + b)) < 1 / (1 + math.exp(-w * x)) < right
+
+
+@row("batch norm does")
+def _():
+    x_BC = 5 + 3 * torch.randn(64, 1, generator=torch.Generator().manual_seed(0))
+    mean, deviation = x_BC.mean(0), x_BC.var(0, correction=0).sqrt()
+    still = F.batch_norm(x_BC, None, None, deviation, mean, training=True, eps=1e-12)
+    torch.testing.assert_close(still, x_BC)
+    printed = F.batch_norm(x_BC, None, None, mean, deviation, training=True, eps=1e-12)
+    assert (printed - x_BC).abs().max() > 1
+
+
+@row("softmax: `exp")
+def _():
+    scores = torch.tensor([3.0, 1.0, -2.0])
+    assert same(scores.exp() / scores.exp().sum(), scores.softmax(0))
+    assert (scores.exp() / scores.exp().cumsum(0)).sum() > 1.1
 
 
 @row("softmax, shifted")
