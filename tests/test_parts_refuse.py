@@ -323,6 +323,7 @@ def square(x):
         (lambda: sn.nn.AdditiveAttention(3, 4, 2.5), "hidden_size=2.5"),
         (lambda: sn.nn.PresenceHead(4, 3, share=NAN), "share=nan"),
         (lambda: sn.nn.BilinearUp(0), "channels=0"),
+        (lambda: sn.nn.bed_of_nails(MAPS, 1.5), "stride=1.5"),
         (lambda: sn.nn.roi_pool(MAPS, BOXES[None], stride=-1.0), "stride=-1.0"),
         (lambda: sn.nn.roi_align(MAPS, BOXES[None], stride=0.0), "stride=0.0"),
         (lambda: sn.nn.roi_align(MAPS, BOXES[None], 0), "size=0"),

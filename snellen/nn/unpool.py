@@ -8,6 +8,7 @@ stride 2) one of the values wins by chance, and what is right is their sum, pool
 from torch import Tensor
 
 from ..core.errors import UsageError
+from ..core.numbers import check_counts
 from ..core.parts import Part
 from ._labels import holds
 
@@ -30,15 +31,14 @@ PARTS = {
 def bed_of_nails(x: Tensor, stride: int = 2) -> Tensor:
     """x_BCHW -> (B, C, H * stride, W * stride): out[..., ::stride, ::stride] is x, the rest 0.
 
-    Raises UsageError where the stride is not positive.
+    Raises UsageError where the stride is no whole number from 1 up.
 
     >>> import torch
     >>> bed_of_nails(torch.ones(1, 1, 1, 2))[0, 0]
     tensor([[1., 0., 1., 0.],
             [0., 0., 0., 0.]])
     """
-    if stride < 1:
-        raise UsageError(f"bed of nails with stride {stride}; 1 or more is wanted")
+    check_counts(stride=stride)
     out = x.new_zeros(*x.shape[:-2], x.shape[-2] * stride, x.shape[-1] * stride)
     out[..., ::stride, ::stride] = x
     return out
