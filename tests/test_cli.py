@@ -15,6 +15,7 @@ import snellen
 import snellen.cli
 from snellen.cli import _errors
 from snellen.core.errors import DataError, Diverged, Interrupted, SnellenError, UsageError
+from snellen.core.events import read_events
 from snellen.data.source import Problem
 
 VERBS = sorted(p.stem for p in Path(snellen.cli.__path__[0]).glob("[!_]*.py"))
@@ -221,6 +222,18 @@ def test_check_says_what_harms_and_where(tmp_path):
     assert finding["where"] == {"file": str(broken)}
     assert finding["paths"] == [str(broken)]
     assert run_cli("check", tmp_path / "pets", "fail_on=never").code == 0
+
+
+def test_data_whose_path_is_not_utf8_are_trained_on_and_resumed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pets(tmp_path)
+    Path("pets").rename("p\udcffts")  # the byte 255
+    words = ("model=lenet5_bn", "imgsz=16", "epochs=1", "name=odd")
+    trained = run_cli("train", "data=p\udcffts", *words)
+    assert trained.code == 0, trained.err
+    assert next(read_events(Path("runs/odd-1/events.jsonl")))["recipe"]["data"] == "p\udcffts"
+    assert run_cli("train", "resume=runs/odd-1", "epochs=2").code == 0
+    assert json.loads(run_cli("eval", "runs/odd-1").last)["accuracy"] <= 1
 
 
 def test_the_whole_way_of_a_run(tmp_path, monkeypatch):

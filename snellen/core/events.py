@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import DataError, UnknownName
+from .files import appended
 
 KINDS: dict[str, tuple[str, ...]] = {
     "start": ("command", "recipe", "set_by"),
@@ -54,7 +55,7 @@ class EventLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         _cut_half_line(path)
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
+        self._file = appended(path)
 
     def write(self, kind: str, step: int, **fields: Any) -> None:
         """Append one event; a kind or a field that KINDS does not list is an error."""

@@ -12,10 +12,12 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from .errors import DataError
 
+# A file name need not be UTF-8; \udce9 is how JSON itself writes what stands for such a byte.
+ODD_NAMES = "backslashreplace"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # EFBIG: a quota set with `ulimit -f`
 
 
@@ -81,8 +83,7 @@ def write_text(path: Path, text: str) -> None:
     ...     Path(folder, "a.txt").read_bytes()
     b'\\xc3\\xa9'
     """
-    # A file name need not be UTF-8; \udce9 is how JSON itself writes what stands for such a byte.
-    data = text.encode(errors="backslashreplace")
+    data = text.encode(errors=ODD_NAMES)
     write_atomically(path, lambda beside: _write_bytes(beside, data), len(data))
 
 
@@ -98,6 +99,20 @@ def write_json(path: Path, value: Any) -> None:
     }
     """
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def appended(path: Path) -> TextIO:
+    """A text file opened to append lines to, UTF-8.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.txt")
+    ...     with appended(path) as file:
+    ...         _ = file.write("caf\\udce9")
+    ...     path.read_bytes()
+    b'caf\\\\udce9'
+    """
+    return open(path, "a", newline="", encoding="utf-8", errors=ODD_NAMES)
 
 
 def link_over(source: Path, target: Path) -> None:

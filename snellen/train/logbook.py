@@ -20,7 +20,7 @@ import yaml
 
 from ..core.errors import DataError
 from ..core.events import plain, read_events
-from ..core.files import write_json, write_text
+from ..core.files import appended, write_json, write_text
 from ..core.runfolder import RunFolder
 from ..version import __version__
 from .plan import Plan
@@ -37,12 +37,12 @@ class Logbook:
         self.folder = folder
         new = not folder.metrics.exists()
         self.events = folder.open_events()
-        self._metrics = open(folder.metrics, "a", newline="", encoding="utf-8")  # noqa: SIM115
+        self._metrics = appended(folder.metrics)
         self._rows = csv.writer(self._metrics, lineterminator="\n")
         if new:
             self._rows.writerow(HEADER)
         self._doubling, self._seen = 0, set[int]()
-        self._log = open(folder.log, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
+        self._log = appended(folder.log)
 
     def metrics(self, step: int, epoch: int, split: str, values: Mapping[str, float]) -> None:
         """One line a value, in metrics.csv and in the event log."""
