@@ -331,7 +331,7 @@ def test_a_recorded_run_is_judged_as_it_was_live(name, tmp_path, capsys):
 
 
 AWKWARD = """
-import argparse, multiprocessing, sys
+import argparse, multiprocessing, os, sys
 import torch
 from parts.net import Net
 
@@ -345,6 +345,7 @@ def main():
     parser.add_argument("--json")
     parser.add_argument("--fail-on", default="nothing")
     args = parser.parse_args()
+    os.chdir("/")
     print("größer 训练", args.json, args.fail_on, sys.stdin.readline().strip())
     print(__file__, sys.argv[0], __name__)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -376,12 +377,14 @@ def test_a_script_with_words_stdin_processes_and_modules_of_its_own(tmp_path):
     )
     script = tmp_path / "awkward.py"
     script.write_text(AWKWARD, encoding="utf-8")
-    words = [str(script), "--json", "mine", "--fail-on=own"]
-    env = {**os.environ, "PYTHONIOENCODING": "utf-8", "OMP_NUM_THREADS": "1"}
+    words = [script.name, "--json", "mine", "--fail-on=own"]
+    env = {**os.environ, "PYTHONIOENCODING": "utf-8", "OMP_NUM_THREADS": "1",
+           "PYTHONPATH": str(Path(__file__).parents[1])}  # fmt: skip
 
     def run(*before):
         done = subprocess.run([sys.executable, *before, *words], input="a line\n", env=env,
-                              capture_output=True, text=True, encoding="utf-8")  # fmt: skip
+                              cwd=tmp_path, capture_output=True, text=True,
+                              encoding="utf-8")  # fmt: skip
         return done.returncode, done.stdout, done.stderr
 
     code, out, _ = run("-m", "snellen", "doctor", "--fail-on=never")

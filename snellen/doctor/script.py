@@ -7,6 +7,7 @@ else the script's own. fail_on="never" leaves it at the script's own.
 """
 
 import builtins
+import os
 import sys
 import types
 from collections.abc import Iterator, Sequence
@@ -166,7 +167,7 @@ def _run(doc: ScriptDoctor, source: bytes, name: str, argv: list[str]) -> tuple[
     """Run the script; its exit code, and whether it was interrupted."""
     try:
         with _as_main(name, argv) as namespace, doc:
-            exec(compile(source, name, "exec", dont_inherit=True), namespace)
+            _execute(source, namespace)
     except SystemExit as error:
         if error.code is None or isinstance(error.code, int):
             return error.code or 0, False
@@ -186,14 +187,19 @@ def _run(doc: ScriptDoctor, source: bytes, name: str, argv: list[str]) -> tuple[
 def run_as_main(script: str, argv: list[str]) -> None:
     """Run a script as python would, and let through whatever it raises."""
     with _as_main(script, argv) as namespace:
-        exec(compile(_read(Path(script)), script, "exec", dont_inherit=True), namespace)
+        _execute(_read(Path(script)), namespace)
+
+
+def _execute(source: bytes, namespace: dict[str, Any]) -> None:
+    exec(compile(source, namespace["__file__"], "exec", dont_inherit=True), namespace)
 
 
 @contextmanager
 def _as_main(name: str, argv: list[str]) -> Iterator[dict[str, Any]]:
     """The namespace of a fresh __main__; argv, path and the module before are put back."""
     main = types.ModuleType("__main__")
-    main.__dict__.update(__file__=name, __builtins__=builtins, __package__=None, __spec__=None)
+    file = os.path.abspath(name)  # as python has it: a script may change its folder
+    main.__dict__.update(__file__=file, __builtins__=builtins, __package__=None, __spec__=None)
     before = sys.argv, sys.path[:], sys.modules.get("__main__")
     sys.argv = [name, *argv]
     sys.path.insert(0, str(Path(name).resolve().parent))
