@@ -19,7 +19,7 @@ from .doctor.finding import Finding
 from .doctor.report import html as findings_html
 from .serve.bench import Row, bench
 from .serve.export import COMPARED, Exported, Tell, Wish, batch_size, export, spread
-from .serve.predict import Predictor, restore
+from .serve.predict import Predictor, need_module, restore
 from .serve.runtime import pick
 from .tasks.compute import Compute, is_here
 from .train import checkpoint, verb
@@ -205,5 +205,6 @@ def load(path: str | Path, model: nn.Module | None = None) -> Run:
     """A run folder -> Run. No pickle is read; a run of your own module needs `model`."""
     run = Run(path, model)
     if run.folder.best.exists():
-        checkpoint.load_weights(run.folder.best)  # a damaged file is refused here, by name
+        _, meta = checkpoint.load_weights(run.folder.best)  # a damaged file is refused, by name
+        need_module(run.path, meta, model)
     return run

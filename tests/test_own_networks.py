@@ -127,6 +127,14 @@ def test_what_goes_wrong_only_in_training_is_said_before_a_folder_is_made(net, w
     assert not list(tmp_path.iterdir())
 
 
+def test_a_run_of_it_is_loaded_with_it_alone(tmp_path):
+    _, run = train(Maps(), tmp_path)
+    with pytest.raises(UsageError, match=r"your own module Maps; give it: .*model=net"):
+        sn.load(run.path)
+    assert sn.Run(run.path).metrics == run.metrics
+    assert sn.load(run.path, model=Maps()).metrics == run.metrics
+
+
 @pytest.mark.parametrize("model", [Maps, "resnet18"])
 def test_a_run_wants_the_network_itself(model, tmp_path):
     x, run = train(Maps(), tmp_path)

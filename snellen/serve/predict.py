@@ -1,6 +1,6 @@
 """A trained network at work: from files, arrays or pictures to predictions."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -158,15 +158,21 @@ def restore(
     if "spec" not in meta:
         raise DataError(f"{path} holds weights only, no task; train with weights={path} instead")
     task: Task = registry.get("snellen.tasks", "TASKS", meta["task"])(meta["spec"])
+    need_module(path.parent.parent, meta, model)
     how = dict(meta["model"])
-    if model is None and how.get("name") is None:
-        raise UsageError(
-            f"{path.parent.parent} was trained with your own module {how.get('class')}; "
-            f"give it: sn.load({str(path.parent.parent)!r}, model=net)"
-        )
     net = task.build(build_model(**how) if model is None else own_copy(model, task))
     checkpoint.fit_into(net, weights)
     return Predictor(net, task, compute or Compute.of("cpu"), decoding=decoding)
+
+
+def need_module(run: Path, meta: Mapping[str, Any], model: nn.Module | None) -> None:
+    """Raise UsageError where a run's weights are of the user's own module, and it is not given."""
+    how = meta.get("model", {})
+    if model is None and how.get("name") is None:
+        raise UsageError(
+            f"{run} was trained with your own module {how.get('class')}; "
+            f"give it: sn.load({str(run)!r}, model=net); sn.Run({str(run)!r}) reads the rest"
+        )
 
 
 def as_images(images: Any, inputs: Inputs, read: Read) -> Iterator[Tensor]:
