@@ -28,6 +28,12 @@ def cnn():
                          nn.Dropout(0.3), nn.Flatten(), nn.Linear(8 * 36, 4))  # fmt: skip
 
 
+@pytest.mark.parametrize("ignore", [["lr-too-hihg"], "lr-too-high"])
+def test_ignoring_what_is_no_check_is_refused(ignore):
+    with pytest.raises(UsageError, match="lr-too-high"):
+        doctor(cnn(), ignore=ignore)
+
+
 def plain(watch, workers=0, optim=torch.optim.Adam):
     net = cnn()
     optimizer = optim(net.parameters(), 1e-3)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any, ClassVar
 
 from ..core import registry
+from ..core.errors import UnknownName, UsageError
 from .chart import Chart
 from .finding import Finding, fold
 from .places import located
@@ -41,6 +42,20 @@ class Check(ABC):
 def all_checks() -> dict[str, Check]:
     """Every check by its id, the user's own included."""
     return dict(sorted(registry.collect("snellen.doctor.checks", "CHECKS").items()))
+
+
+def must_be_checks(ids: Collection[str]) -> None:
+    """Raise where one of the ids to ignore is none: a slip would ignore nothing.
+
+    >>> must_be_checks(["arch-bottlenek"])
+    Traceback (most recent call last):
+    snellen.core.errors.UnknownName: no 'arch-bottlenek' in checks; did you mean arch-bottleneck?
+    """
+    if isinstance(ids, str):
+        raise UsageError(f"ignore={ids!r} is one word; give a list, ignore=[{ids!r}]")
+    for id in ids:
+        if id not in all_checks():
+            raise UnknownName(id, all_checks(), "checks")
 
 
 # Two sides of one quantity: never told together, neither as root and symptom nor side by side.

@@ -17,7 +17,7 @@ from ..core.errors import DoctorError, UsageError
 from ..core.files import write_json
 from . import autograd, preflight
 from .chart import Chart
-from .check import judge, silenced
+from .check import judge, must_be_checks, silenced
 from .culprit import Search
 from .engine import Engine
 from .finding import LEVELS, Finding, at_or_above
@@ -64,6 +64,7 @@ def doctor(
                 f"doctor(net, optimizer): {type(part).__name__} is no torch optimizer; "
                 "pass the one whose step() the loop calls, or leave it out"
             )
+    must_be_checks(ignore)
     doc = Doctor(nets, [o for o in optimizers if o is not None], tuple(ignore), sink)
     doc.tell(train=train, val=val, loss_fn=loss_fn, classes=classes)
     return doc
