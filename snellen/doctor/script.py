@@ -167,7 +167,7 @@ def _run(doc: ScriptDoctor, source: bytes, name: str, argv: list[str]) -> tuple[
     """Run the script; its exit code, and whether it was interrupted."""
     try:
         with _as_main(name, argv) as namespace, doc:
-            _execute(source, namespace)
+            exec(compile(source, name, "exec", dont_inherit=True), namespace)
     except SystemExit as error:
         if error.code is None or isinstance(error.code, int):
             return error.code or 0, False
@@ -187,11 +187,7 @@ def _run(doc: ScriptDoctor, source: bytes, name: str, argv: list[str]) -> tuple[
 def run_as_main(script: str, argv: list[str]) -> None:
     """Run a script as python would, and let through whatever it raises."""
     with _as_main(script, argv) as namespace:
-        _execute(_read(Path(script)), namespace)
-
-
-def _execute(source: bytes, namespace: dict[str, Any]) -> None:
-    exec(compile(source, namespace["__file__"], "exec", dont_inherit=True), namespace)
+        exec(compile(_read(Path(script)), script, "exec", dont_inherit=True), namespace)
 
 
 @contextmanager
