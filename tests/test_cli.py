@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 from little_data import folders, pets
-from running import run_cli, run_process
+from running import assert_well_said, run_cli, run_process
 
 import snellen
 import snellen.cli
@@ -255,5 +255,12 @@ def test_the_whole_way_of_a_run(tmp_path, monkeypatch):
     assert table[0].split()[:3] == ["run", "task", "model"]
     assert "runs/whole-1" in table[1]
     assert run_cli("verify", "runs/whole-1").out == "runs/whole-1: whole\n"
+    for file in [f for f in Path("runs/whole-1").rglob("*") if f.is_file()]:
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-2] + b" " + whole[-1:] if whole[-2:-1] != b" " else whole[:-1])
+        assert_well_said(run_cli("verify", "runs/whole-1"), 3, [file.name])
+        assert_well_said(run_cli("verify", file), 3, [file.name])
+        file.write_bytes(whole)
+    assert run_cli("verify", "runs/whole-1").code == 0
     assert run_cli("doctor", "runs/whole-1", "--json", "again.json").code == 0
     assert json.loads(Path("again.json").read_text())["version"] == 1

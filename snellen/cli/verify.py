@@ -14,8 +14,9 @@ SHOWN = 6  # damages named on the screen; a broken disk can have thousands
 def command(path: str) -> None:
     """Check that the files of a run are whole.
 
-    Recounts the checksums of a RUN's files, or of one FILE. Exits with 3 where one is wrong, with 2
-    where there is nothing to judge it by.
+    Recounts the checksums of a RUN's files, or of one FILE; of a RUN that was killed, its weights',
+    and reads the rest. Exits with 3 where one is wrong, with 2 where there is nothing to judge it
+    by.
     """
     there = existing(path)
     from ..train.checkpoint import verify

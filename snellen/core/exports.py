@@ -1,4 +1,6 @@
-"""A record beside an exported file: the SHA-256 of each of its files, sealed, for `verify`."""
+"""A record beside an exported file, or of the files that a training wrote: the SHA-256 of each,
+sealed, for `verify`.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,6 +10,7 @@ from .sealed import CHANGED, MISSING, Damage, json_bytes, read_json
 
 FOLDER = "export"  # of a run
 SUFFIX = ".sha256.json"  # after the name of the file
+RUN = f"run{SUFFIX}"  # the record of what a training wrote, in its run
 
 
 def record(path: Path) -> Path:
@@ -47,10 +50,27 @@ def exported_damages(file: Path) -> list[Damage] | None:
     >>> exported_damages(Path("absent.onnx")) is None
     True
     """
+    whole = _of_run(file)
+    if whole is not None:
+        return whole
     marks = [mark for mark in _records(file.parent)
              if mark.name in (file.name, record(file).name)
              or file.name in read_json(mark).facts.get("files", {})]  # fmt: skip
     return [damage for mark in marks for damage in _record_damages(mark)] if marks else None
+
+
+def _of_run(file: Path) -> list[Damage] | None:
+    """One file that a training wrote, by the record of its run; None if it is not named."""
+    for folder in (file.parent, file.parent.parent):
+        mark = folder / RUN
+        if mark.is_file() and _name(file, mark) in read_json(mark).facts.get("files", {}):
+            return [damage for damage in _record_damages(mark) if damage.file == file]
+    return None
+
+
+def _name(file: Path, mark: Path) -> str:
+    """What a record calls a file: its path from there."""
+    return file.relative_to(mark.parent).as_posix()
 
 
 def _records(folder: Path) -> list[Path]:
@@ -61,7 +81,7 @@ def _record_damages(mark: Path) -> list[Damage]:
     reading = read_json(mark)
     found = list(reading.damages)
     for name, digest in reading.facts.get("files", {}).items():
-        file = mark.with_name(name)
+        file = mark.parent / name
         if not file.is_file():
             found.append(Damage(file, None, MISSING))
         elif _digest(file) != digest:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .errors import DataError, UsageError
 from .events import EventLog
+from .exports import RUN
 
 MARK = "config.yaml"
 
@@ -33,6 +34,7 @@ class RunFolder:
         self.predictions = self.path / "predictions.csv"
         self.report = self.path / "report.html"
         self.log = self.path / "log.txt"
+        self.seals = self.path / RUN
 
     def open_events(self) -> EventLog:
         """The event log, for appending."""

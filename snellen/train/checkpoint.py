@@ -142,7 +142,9 @@ def verify(path: Path) -> list[Damage]:
         trios = {folder / f"{name}{part}" for name in NAMES for part in PARTS}
         for file in sorted(folder.glob("*")):
             damages += file_damages(file) if file.is_file() and file not in trios else []
-    damages += _best_damages(path) + export_damages(path) + export_damages(path / FOLDER)
+    damages += _best_damages(path) + export_damages(path / FOLDER)
+    named = {damage.file for damage in damages}
+    damages += [damage for damage in export_damages(path) if damage.file not in named]
     if (path / "weights").is_dir() and not (path / "config.yaml").is_file():
         damages.append(Damage(path / "config.yaml", None, "is missing"))
     if not damages and not any(can_judge(file) for file in path.glob("**/*")):

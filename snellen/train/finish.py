@@ -6,12 +6,16 @@ Each is written on its own; what fails is said and does not lose the others.
 import csv
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..core.errors import DataError
+from ..core.exports import record_text
 from ..core.files import write_text
+from ..core.runfolder import RunFolder
 from ..data.source import SampleSet
 from ..doctor import report as doctor_report
 from ..doctor.finding import Finding
@@ -44,6 +48,15 @@ def finish(session: Session, findings: tuple[Finding, ...], note: Callable[[str]
         write_report(folder, report_facts(session, findings, result))
     except Exception as error:  # nor a drawing
         note(f"report.html was not written: {type(error).__name__}: {error}")
+
+
+def seal(folder: RunFolder) -> None:
+    """Record the SHA-256 of all that a training wrote, but for the weights, which have seals."""
+    parts = [path for place in (folder.path, folder.plots) for path in sorted(place.glob("*"))]
+    files = {path.relative_to(folder.path).as_posix(): path for path in parts
+             if path.is_file() and path != folder.seals}  # fmt: skip
+    with suppress(DataError):  # on a full disk it is judged as a run that was killed
+        write_text(folder.seals, record_text(files).decode())
 
 
 def write_findings(session: Session, findings: tuple[Finding, ...]) -> None:

@@ -22,7 +22,7 @@ from ..data.source import SampleSet, Source
 from ..doctor.finding import Finding
 from ..doctor.report import text as findings_text
 from . import checkpoint
-from .finish import finish, write_findings
+from .finish import finish, seal, write_findings
 from .lent import lent
 from .logbook import Logbook, cut_back, plan_of, read_config, write_config, write_surroundings
 from .prepare import Job, Note, prepare, read_source, readable, task_kind
@@ -83,6 +83,7 @@ def _trained(
         raise
     finally:
         session.close()
+        seal(session.folder)
     return session.folder.path
 
 
@@ -157,6 +158,7 @@ def resumed(run: str | Path, typed: dict[str, Any], given: dict[str, Any], say: 
     job = prepare(recipe, typed, {**given, "spec": saved.meta["spec"]}, say, before=plan)
     changed = _changed(plan.recipe, job.recipe)
     _refuse_other_data(folder, config, _what(job))
+    folder.seals.unlink(missing_ok=True)  # what it names is written on
     cut_back(folder, saved.meta["step"])
     changed |= {text.split()[0]: text for text in write_surroundings(folder, job.recipe.threads)}
     where = f"epoch {done}, step {saved.meta['step']}"
