@@ -17,7 +17,9 @@ from .data.sample import Prediction
 from .data.source import SampleSet
 from .doctor.finding import Finding
 from .doctor.report import html as findings_html
+from .explain.look import Explanation
 from .serve.bench import Row, bench
+from .serve.explain import explain
 from .serve.export import COMPARED, Exported, Tell, Wish, batch_size, export, spread
 from .serve.predict import Predictor, need_module, restore
 from .serve.runtime import pick
@@ -123,6 +125,26 @@ class Run:
         wish = Wish(format, precision, out, size, **checks)
         pick(format, precision)  # before the data are read
         return export(self.predictor, wish, self.path, self.parts(data), tell)
+
+    def explain(
+        self,
+        image: Any,
+        method: str = "gradcam",
+        *,
+        target: int | str | None = None,
+        layer: str = "",
+        style: Any = None,
+        data: Any = None,
+        **settings: Any,
+    ) -> Explanation:
+        """What the network sees in a picture (path, PIL picture, array): `map` over the original
+        picture and `picture` of the answer `target`, a name or a number; by default the likeliest.
+
+        `layer` is one of the network's own; `style` is a second picture, `data` others than the
+        run's own; `settings` are the method's, and `tell` hears (done, of how many).
+        """
+        asked = {"target": target, "layer": layer, "style": style, **settings}
+        return explain(self.predictor, image, method, data=lambda: self.parts(data), **asked)
 
     def bench(self, *, data: Any = None, **how: Any) -> tuple[list[Row], list[str]]:
         """How fast the network answers in each runtime that is here, and notes on the others.

@@ -25,7 +25,7 @@ TABLE: dict[str, set[str]] = {
     "recipes": {"train"},
     "improve": {"train"},
     "live": {"tasks", "models", "train.checkpoint"},
-    "serve": {"tasks", "models", "train.checkpoint"},
+    "serve": {"tasks", "models", "explain", "train.checkpoint"},
 }
 # Above the rooms: these may import everything.
 FREE = {"api", "cli", "studio", "__main__"}

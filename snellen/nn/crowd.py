@@ -52,5 +52,9 @@ class PoseStyle(ABC):
         """Raw -> the people of each image."""
 
     @abstractmethod
+    def firmest(self, raw: Any) -> Tensor:
+        """Raw -> scores_BK: of each joint the highest value anywhere, with its gradient."""
+
+    @abstractmethod
     def oracle(self, truths: Sequence[Crowd], size: tuple[int, int]) -> Any:
         """The raw answer of a perfect network."""

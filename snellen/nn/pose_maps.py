@@ -92,6 +92,11 @@ class PoseMaps(PoseStyle):
             crowds.append(self._people(field.unflatten(0, (-1, 2)), found, pixels))
         return crowds
 
+    def firmest(self, raw: Sequence[Tensor]) -> Tensor:
+        """The peak of each confidence map."""
+        first = 2 * len(self.bones)
+        return raw[-1][:, first : first + self.joints].amax((2, 3))
+
     def _people(
         self, fields_L2HW: Tensor, found: tuple[Tensor, Tensor, Tensor], pixels: Tensor
     ) -> Crowd:

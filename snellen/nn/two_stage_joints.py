@@ -121,6 +121,12 @@ class JointedTwoStage(PoseStyle):
             crowds.append(Crowd(points, found, score, boxes_N4=box))
         return crowds
 
+    def firmest(self, raw: Any) -> Tensor:
+        """The best bin of each joint of the person with the highest score."""
+        asked_BD6, said = raw[-2:]
+        best_B = asked_BD6[..., 4].argmax(1)
+        return said[torch.arange(len(said), device=best_B.device), best_B].amax((2, 3))
+
     def oracle(self, truths: Sequence[Crowd], size: tuple[int, int]) -> list[Tensor]:
         """The true boxes are asked about, and the right bins are said."""
         heard = self.heard(truths)

@@ -69,7 +69,7 @@ class Predictor:
         picture, an array HW, HWC or CHW, a tensor CHW, a batch of those in one array, a list of any
         of them, or the pictures of a Dataset. `as_images` says which is which.
         """
-        found = as_images(images, self.task.inputs(), self._read)
+        found = as_images(images, self.task.inputs(), self.read)
         return list(self.samples(Sample(image, Target()) for image in found))
 
     def files(
@@ -79,13 +79,13 @@ class Predictor:
         its error.
         """
         for held in batched(pictures_in(paths), at_once(self.task.inputs())):
-            read = [_read_or_say(self._read, path) for path in held]
+            read = [_read_or_say(self.read, path) for path in held]
             found = self.samples(Sample(image, Target()) for image in read
                                  if not isinstance(image, DataError))  # fmt: skip
             for path, image in zip(held, read, strict=True):
                 yield path, image if isinstance(image, DataError) else next(found)
 
-    def _read(self, path: str | Path) -> Tensor:
+    def read(self, path: str | Path) -> Tensor:
         """image_CHW of a file; raises DataError that names it."""
         inputs = self.task.inputs()
         channels = 1 if inputs.channels == 1 else 3

@@ -13,6 +13,7 @@ from ..nn.box_code import clip_boxes
 from ..nn.detector import Found, Truth
 from ..nn.iou import box_area
 
+FAINT = 1e-6  # the score of a thing that is nowhere
 SHOWN = 0.3  # the least score that is drawn
 ROOM = 2  # times as many as the fullest picture holds, where that is more than is usual
 
@@ -107,3 +108,18 @@ def shown(target: Target, names: Sequence[str]) -> tuple[Tensor, list[str]]:
 
 def _word(label: int, names: Sequence[str]) -> str:
     return names[label] if 0 <= label < len(names) else f"class {label}"
+
+
+def best_of_each(found: Sequence[Found], count: int) -> Tensor:
+    """Candidates of B images -> log-odds_BK of the best of each class, of none those of FAINT.
+
+    >>> one = Found(torch.zeros(3, 4), torch.tensor([0.5, 0.9, 0.2]), torch.tensor([1, 1, 0]))
+    >>> best_of_each([one], 3).sigmoid()
+    tensor([[2.0000e-01, 9.0000e-01, 1.0000e-06]])
+    """
+    rows = []
+    for one in found:
+        least_K = one.scores_N.new_full((count,), FAINT).logit()
+        odds_N = one.scores_N.logit(eps=FAINT)
+        rows.append(least_K.scatter_reduce(0, one.labels_N, odds_N, "amax"))
+    return torch.stack(rows)

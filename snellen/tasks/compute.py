@@ -1,7 +1,6 @@
 """Where and in which precision a network runs: the same for training, evaluation, prediction."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -99,15 +98,3 @@ def is_here(word: str | None) -> bool:
     except UsageError:
         return False
     return True
-
-
-@contextmanager
-def evaluating(net: nn.Module) -> Iterator[None]:
-    """Eval mode inside, every module's own mode again after."""
-    modes = [(module, module.training) for module in net.modules()]
-    net.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -29,7 +29,15 @@ from ..nn.yolo_v3 import YoloV3
 from ._coco import CocoScores
 from ._framed import box_anchors, common_size, described, framed, frames_of, input_hw
 from ._spread import targets_of
-from ._things import in_picture, make_room, mean_boxes, most_told, of_known_classes, shown
+from ._things import (
+    best_of_each,
+    in_picture,
+    make_room,
+    mean_boxes,
+    most_told,
+    of_known_classes,
+    shown,
+)
 from .drawing import draw_lines
 from .task import Metric, Task
 
@@ -50,6 +58,7 @@ class Detect(Task):
     about = "a box, a class and a score for each thing in an image"
     score = "mAP50-95"
     default_model = "yolov3-small"
+    rivals = False
     trains = ("detect", "instances")  # of the latter no masks are asked
     usual = {"augment": "flip", "augment_often": "flip+affine", "samples": 30_000, "batch": 32,
              "lr": 3e-3, "clip": 10.0}  # fmt: skip
@@ -162,6 +171,11 @@ class Detect(Task):
         style, truths = self.style, _truths(batch)
         raw = net(batch.x, truths) if style.told and net.training else net(batch.x)
         return style.loss(raw, truths, input_hw(batch))
+
+    def evidence(self, out: Any, batch: Batch) -> tuple[Tensor, list[str]]:
+        """For each class the log-odds of the best of its things."""
+        found = self.style.decode(_floats(out), input_hw(batch), 0.0)
+        return best_of_each(found, len(self.classes)), self.names()
 
     def decode(self, out: Any, batch: Batch) -> list[Prediction]:
         """Raw maps -> the best boxes of each image, class by class without doubles."""

@@ -23,7 +23,7 @@ from ..nn.two_stage import TwoStage
 from ..nn.two_stage_masks import MaskedTwoStage
 from ._coco import CocoScores
 from ._framed import OneByOne, described, frames_of, input_hw, spread
-from ._things import in_picture, mean_boxes, of_known_classes, shown
+from ._things import best_of_each, in_picture, mean_boxes, of_known_classes, shown
 from .detect import Detect, with_slips
 from .drawing import COLOURS, as_pixels, draw_lines
 from .task import Metric, Task
@@ -42,6 +42,7 @@ class Instances(Task):
     about = "a box, a class and a mask for each thing in an image"
     score = "mAP50-95"
     default_model = "mask_rcnn-small"
+    rivals = False
     usual = {"augment": "flip", "samples": 12_000, "batch": 16, "lr": 3e-3, "clip": 10.0}
     ceiling = 0.9  # a mask is told on a grid of 28 x 28, and thin parts of large things are lost
 
@@ -107,6 +108,12 @@ class Instances(Task):
     def loss(self, net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """The style's parts."""
         return self.boxes.loss(net, batch)
+
+    def evidence(self, out: Any, batch: Batch) -> tuple[Tensor, list[str]]:
+        """As task=detect, of what the boxes say."""
+        style: Any = self.boxes.style
+        found = style.first.decode([value.float() for value in out[:-2]], input_hw(batch), 0.0)
+        return best_of_each(found, len(self.boxes.classes)), self.names()
 
     def decode(self, out: Any, batch: Batch) -> Sequence[Prediction]:
         """Raw -> the things of each image, masks in the picture's pixels."""

@@ -142,6 +142,10 @@ class Localise(Task):
             "box": torch.where(known_B, box_B, 0).sum() / count,
         }
 
+    def evidence(self, out: Tensor, batch: Batch) -> tuple[Tensor, list[str]]:
+        """The logits of the classes, without the edges of the box."""
+        return out[:, : len(self.classes)], self.names()
+
     def decode(self, out: Tensor, batch: Batch) -> list[Prediction]:
         """(B, K + 4) -> class with its probabilities, and the box in pixels of the original."""
         out = out.detach().float().cpu()

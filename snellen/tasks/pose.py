@@ -52,6 +52,7 @@ class Pose(Task):
     about = "people, and where each of their joints is"
     score = "mAP50-95"
     default_model = "openpose-small"
+    rivals = False
     usual = {"augment": "flip", "samples": 14_000, "batch": 32, "lr": 3e-3, "clip": 10.0}
     ceiling = 0.6  # joints of a kind within two cells are told as one: .98 of drawn people,
     # .77 where they may hide 60 % of one another; less is a sign of an input that is too small
@@ -202,6 +203,10 @@ class Pose(Task):
         told = style.told and net.training
         raw = net(batch.x, style.heard(crowds)) if told else net(batch.x)
         return style.loss(raw, crowds, input_hw(batch))
+
+    def evidence(self, out: Any, batch: Batch) -> tuple[Tensor, list[str]]:
+        """For each joint how firmly it is found where it is found best."""
+        return self.style.firmest(out), list(self.skeleton.joints)
 
     def decode(self, out: Any, batch: Batch) -> list[Prediction]:
         """Raw maps -> the best people of each image; a joint that was not found has visibility 0

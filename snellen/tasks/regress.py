@@ -42,6 +42,7 @@ class Regress(Task):
     score = "R2"
     default_model = "resnet8_w32"
     settings = ("loss", "bins")
+    rivals = False
     squashes = True
     usual = {"augment": "off", "samples": 40_000, "batch": 32}  # a shift may change a number
 
@@ -149,6 +150,14 @@ class Regress(Task):
             loss_BV = self._loss()(out, true_BV, reduction="none")
         total = torch.where(known_BV, loss_BV, 0).sum()
         return {"loss": total / known_BV.sum().clamp(min=1)}
+
+    def evidence(self, out: Tensor, batch: Batch) -> tuple[Tensor, list[str]]:
+        """The numbers, of bins their expectations, in units of their spread."""
+        if "bins" not in self.spec:
+            return out, self.names()
+        columns = zip(self._choices(out), self.points(), strict=True)
+        values_BV = torch.stack([c.softmax(1) @ points.to(c) for c, points in columns], 1)
+        return self._standardised(values_BV), self.names()
 
     def decode(self, out: Tensor, batch: Batch) -> list[Prediction]:
         """Raw numbers -> values_V in their own units."""

@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from ..core.errors import UsageError, shortlist
+from ..core.modes import evaluating
 from ..nn.count import device_of, dtype_of, unwatched_copy
-from .compute import evaluating
 from .task import Task
 
 ROWS = 2

@@ -43,6 +43,7 @@ class Tag(Task):
     score = "mAP"
     default_model = "resnet8_w32"
     settings = ("loss",)
+    rivals = False
     squashes = True
     usual = {"augment": "flip+crop", "samples": 60_000, "batch": 32}
 

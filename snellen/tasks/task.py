@@ -68,6 +68,7 @@ class Task(ABC):
     trains: ClassVar[tuple[str, ...]] = ()  # networks of which tasks; (): of the default model's
     ceiling: ClassVar[float] = 1.0  # what a perfect answer scores
     settings: ClassVar[tuple[str, ...]] = ()  # of the recipe's that go into `spec`
+    rivals: ClassVar[bool] = True  # of its answers one is told, which excludes the others
     squashes: ClassVar[bool] = False  # pictures come whole, and no target lies in their pixels
     # Settings (augment, batch ...) where none are typed; "samples" seen in all give the epochs,
     # "augment_often" stands in for augment where each is seen 30 times or more.
@@ -142,6 +143,12 @@ class Task(ABC):
     @abstractmethod
     def decode(self, out: Any, batch: Batch) -> Sequence[Prediction]:
         """Raw out -> predictions in pixels of the original image. Pure."""
+
+    def evidence(self, out: Any, batch: Batch) -> tuple[Tensor, list[str]]:
+        """Raw out -> scores_BK (or logits_BKHW) whose slopes explain the answer, and what each of
+        them is called.
+        """
+        return out, self.names()
 
     @abstractmethod
     def metric(self) -> Metric:

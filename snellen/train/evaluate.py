@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..core.modes import evaluating
 from ..data.sample import Batch, Prediction, Target
-from ..tasks.compute import Compute, evaluating
+from ..tasks.compute import Compute
 from ..tasks.task import Metric, Task
 from .feed import Feed
 

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import UsageError
+from ..core.modes import evaluating
 from ..core.seeds import untouched_rng
 from ..data.sample import Batch
 from ..nn.count import unwatched_copy
-from ..tasks.compute import Compute, evaluating
+from ..tasks.compute import Compute
 from ..tasks.settle import refused
 from ..tasks.task import Task
 from .feed import Feed
