@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .doctor.finding import Finding
     from .doctor.gradcheck import gradcheck
     from .doctor.watch import doctor
+    from .explain.look import explain
     from .models import model, models
     from .nn.conv_by_shape import accelerate
     from .train.recipe import Recipe
@@ -35,6 +36,7 @@ FACE = {  # name -> where it lives
     "Run": "snellen.api:Run",
     "doctor": "snellen.doctor.watch:doctor",
     "Finding": "snellen.doctor.finding:Finding",
+    "explain": "snellen.explain.look:explain",
     "gradcheck": "snellen.doctor.gradcheck:gradcheck",
     "accelerate": "snellen.nn.conv_by_shape:accelerate",
     "model": "snellen.models:model",
@@ -49,7 +51,7 @@ FACE = {  # name -> where it lives
 }
 
 __all__ = [  # noqa: RUF022 (in the order in which one meets them)
-    "train", "load", "Run", "doctor", "Finding", "gradcheck", "accelerate", "model", "models",
+    "train", "load", "Run", "doctor", "Finding", "explain", "gradcheck", "accelerate", "model", "models",
     "Recipe", "Sample", "Target", "Prediction", "Batch", "nn", "optim",
     "SnellenError", "UsageError", "DataError", "Diverged", "DoctorError", "__version__",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 import snellen as sn
 
 NAMES = (
-    "train", "load", "Run", "doctor", "Finding", "gradcheck", "accelerate", "model", "models",
+    "train", "load", "Run", "doctor", "Finding", "explain", "gradcheck", "accelerate", "model", "models",
     "Recipe", "Sample", "Target", "Prediction", "Batch", "nn", "optim",
     "SnellenError", "UsageError", "DataError", "Diverged", "DoctorError", "__version__",
 )  # fmt: skip
@@ -56,7 +56,7 @@ FORGET = (
 
 def test_a_room_is_a_verb_and_a_verb_is_a_room():
     """Whichever comes first, the name or the room, both go on working."""
-    inside = {"train": "recipe", "doctor": "finding", "models": "lenet"}
+    inside = {"train": "recipe", "doctor": "finding", "models": "lenet", "explain": "draw"}
     script, face = ["import sys"], "import snellen as sn"
     for room, file in inside.items():
         use = f"assert callable(sn.{room}); print(sn.{room}.__name__.rpartition('.')[2])"

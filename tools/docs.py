@@ -5,6 +5,7 @@ says who writes it. `python tools/docs.py` rewrites the pages; tests/test_docs.p
 """
 
 import contextlib
+import dataclasses
 import importlib
 import io
 import os
@@ -175,6 +176,15 @@ def parts() -> str:
     return "\n\n".join(said)
 
 
+def explanations() -> str:
+    """The ways to look into a network, with their settings."""
+    rows = []
+    for name, kind in _collect("snellen.explain.methods", "METHODS").items():
+        settings = [f"{field.name}={round(field.default, 4)}" for field in dataclasses.fields(kind)]
+        rows.append((f"`{name}`", kind.about, code(settings), kind.needs, kind.source))
+    return table(("method", "what it shows", "settings", "needs", "source"), rows)
+
+
 def augments() -> str:
     """The augmentations."""
     found = _collect("snellen.data.augment", "AUGMENTS")
@@ -229,6 +239,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "formats": formats,
     "parts": parts,
     "augments": augments,
+    "explanations": explanations,
     "tasks": tasks,
     "events": events,
     "exit-codes": exit_codes,

@@ -12,7 +12,7 @@ def descend(
     question: Question, start_1CHW: Tensor, loss: Callable[[Tensor], Tensor], steps: int
 ) -> Tensor:
     """x_1CHW from which `loss`, one number, does not fall any further, or after `steps` steps."""
-    made = start_1CHW.detach().clone().requires_grad_()
+    made = start_1CHW.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
     solver = torch.optim.LBFGS([made], max_iter=steps, line_search_fn="strong_wolfe")
     count = 0
 
@@ -21,7 +21,8 @@ def descend(
         count = min(count + 1, steps)
         question.tell(count, steps)
         value = loss(made)
-        (made.grad,) = torch.autograd.grad(value, [made])  # backward() would reach the weights'
+        (grad,) = torch.autograd.grad(value, [made])  # backward() would reach the weights'
+        made.grad = grad.contiguous()
         return value.detach()
 
     solver.step(cost)

@@ -64,8 +64,12 @@ def _drawn(places_N2: np.ndarray, kinds: list[int], question: Question) -> Image
     axes = figure.subplots()
     for k in sorted(set(kinds[1:])):
         rows = [i for i, kind in enumerate(kinds) if i and kind == k]
-        axes.scatter(places_N2[rows, 0], places_N2[rows, 1], s=14, label=question.name(k), color=f"C{k % 10}")
-    axes.scatter(places_N2[:1, 0], places_N2[:1, 1], marker="*", s=220, color="black", label="the picture")
+        axes.scatter(
+            places_N2[rows, 0], places_N2[rows, 1], s=14, label=question.name(k), color=f"C{k % 10}"
+        )
+    axes.scatter(
+        places_N2[:1, 0], places_N2[:1, 1], marker="*", s=220, color="black", label="the picture"
+    )
     axes.set_axis_off()
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     canvas = FigureCanvasAgg(figure)
