@@ -51,8 +51,8 @@ FACE = {  # name -> where it lives
 }
 
 __all__ = [  # noqa: RUF022 (in the order in which one meets them)
-    "train", "load", "Run", "doctor", "Finding", "explain", "gradcheck", "accelerate", "model", "models",
-    "Recipe", "Sample", "Target", "Prediction", "Batch", "nn", "optim",
+    "train", "load", "Run", "doctor", "Finding", "explain", "gradcheck", "accelerate", "model",
+    "models", "Recipe", "Sample", "Target", "Prediction", "Batch", "nn", "optim",
     "SnellenError", "UsageError", "DataError", "Diverged", "DoctorError", "__version__",
 ]  # fmt: skip
 

@@ -386,6 +386,8 @@ def test_answers_without_slopes_or_meaning_are_refused():
         explain(nn.MaxPool2d(2, return_indices=True), torch.rand(1, 8, 8))
     with pytest.raises(UsageError, match="the network has no ReLU"):
         explain(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), torch.rand(1, 8, 8), "deconvnet")
+    with pytest.raises(UsageError, match="the picture has NaN or Inf"):
+        explain(tiny(), torch.full((3, 8, 8), torch.nan))
     with pytest.raises(UsageError, match=r"x has shape \(8, 8\)"):
         explain(tiny(), torch.rand(8, 8))
 

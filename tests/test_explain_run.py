@@ -77,8 +77,8 @@ def test_the_command_writes_pictures_and_overwrites_nothing(run):
 
 def test_every_method_of_the_command_works_on_a_run(run, tmp_path):
     run, picture = run
-    ended = run_cli("explain", run.path, picture, "--method", "all", "--style", picture, "--set", "steps=3",
-                    "--out", tmp_path / "made")  # fmt: skip
+    words = ("--method", "all", "--style", picture, "--set", "steps=3", "--out", tmp_path / "made")
+    ended = run_cli("explain", run.path, picture, *words)
     assert ended.code == 0, ended.err
     assert "left out" not in ended.err
     names = {path.name for path in (tmp_path / "made").iterdir()}

@@ -16,6 +16,7 @@ Heard = list[tuple[str, Any]]
 def outputs(net: nn.Module, names: Collection[str] | None = None) -> Iterator[Heard]:
     """What the modules of these names (all, by default) give, in the order in which they finish.
 
+    >>> import torch
     >>> net = nn.Sequential(nn.Identity(), nn.ReLU())
     >>> with outputs(net) as heard:
     ...     _ = net(torch.ones(1))

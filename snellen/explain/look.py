@@ -178,6 +178,9 @@ def _asked(
 
     with torch.no_grad():
         raw = raw_of(x_1CHW)
+    for what, values in (("picture", x_1CHW), ("network's answer", raw)):
+        if not values.isfinite().all():
+            raise UsageError(f"the {what} has NaN or Inf, of which nothing can be explained")
     read = _columns(raw)
     scores_K = read(raw)[0]
     if target is None and raw.ndim == 4:
