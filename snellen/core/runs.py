@@ -1,0 +1,159 @@
+"""The runs of a folder as their files tell, for `snellen runs` and the studio.
+
+Only the files are read, and nothing is believed of them: a run may be half-written, damaged or
+still at work, and what its files do not tell is empty.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from .events import unplain
+from .runfolder import MARK, RunFolder
+
+TAIL = 4096  # bytes of the event log that surely hold its last line
+
+
+def run_folders(folder: str | Path) -> list[RunFolder]:
+    """A folder of runs, or a run itself -> the runs, by name.
+
+    >>> run_folders("snellen")
+    []
+    """
+    here = Path(folder)
+    return [RunFolder(path) for path in (here, *sorted(here.glob("*"))) if is_run(path)]
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a training wrote here: its settings or its log are there.
+
+    >>> is_run(Path("snellen"))
+    False
+    """
+    return any(os.path.isfile(folder / name) for name in (MARK, "events.jsonl"))
+
+
+def summary(folder: RunFolder) -> dict[str, Any]:
+    """One run in a row; a value that its files do not tell is empty.
+
+    >>> summary(RunFolder("absent"))["status"]
+    'no log'
+    """
+    began, end = _ends(folder.events)
+    recipe = _dict(_recipe(folder, began))
+    mark = _dict(read_json(folder.weights / "last.json").get("meta"))
+    metrics = {k: v for k, v in _dict(mark.get("metrics")).items() if isinstance(v, int | float)}
+    score = next((name for name in metrics if name != "loss"), None)
+    return {
+        "run": str(folder.path),
+        "task": mark.get("task") or recipe.get("task"),
+        "model": recipe.get("model"),
+        "data": recipe.get("data"),
+        "best": f"{score} {metrics[score]:.4f}" if score else "",
+        "epochs": f"{mark.get('epoch', 0)}/{recipe.get('epochs') or '?'}",
+        "status": _status(folder, end),
+        "started": _when(began),
+        "seconds": _seconds(began, end),
+        "metrics": metrics,
+    }
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A file -> the JSON object in it; empty where there is none, or it is damaged.
+
+    >>> read_json(Path("absent.json"))
+    {}
+    """
+    try:
+        return parsed(path.read_bytes())
+    except OSError:
+        return {}
+
+
+def parsed(line: bytes) -> dict[str, Any]:
+    """Bytes -> the JSON object that they are, else an empty one.
+
+    >>> parsed(b'{"kind": "end"}'), parsed(b'{"kind": "e')
+    ({'kind': 'end'}, {})
+    """
+    try:
+        value = unplain(json.loads(line))
+    except (ValueError, RecursionError):  # half a line: the process was killed while it wrote
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def read_settings(folder: RunFolder) -> dict[str, Any]:
+    """config.yaml as it stands; empty where there is none, or it is damaged.
+
+    >>> read_settings(RunFolder("absent"))
+    {}
+    """
+    try:
+        state = os.stat(folder.config)
+    except OSError:
+        return {}
+    return _settings(folder.config, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(1024)
+def _settings(path: Path, changed: int, size: int) -> dict[str, Any]:
+    """A version of a file is read once: YAML costs some 10 ms a run."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, seven times as fast
+    try:
+        config = yaml.load(path.read_text(encoding="utf-8"), loader)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def _recipe(folder: RunFolder, began: Mapping[str, Any]) -> Any:
+    """The first event has what config.yaml says, unless that was written anew by a resume."""
+    try:
+        is_newer = os.path.getmtime(folder.config) > began["time"]
+    except (OSError, KeyError, TypeError):
+        is_newer = True
+    return (is_newer and read_settings(folder).get("recipe")) or began.get("recipe")
+
+
+def _ends(events: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The first event of a log and the last one."""
+    try:
+        with open(events, "rb") as file:
+            first = file.readline()
+            file.seek(max(0, os.path.getsize(events) - TAIL))
+            last = file.read().rstrip().rpartition(b"\n")[2]
+    except OSError:
+        return {}, {}
+    return parsed(first), parsed(last)
+
+
+def _status(folder: RunFolder, end: Mapping[str, Any]) -> str:
+    if not os.path.isfile(folder.events):
+        return "no log"
+    return str(end.get("status", "")) if end.get("kind") == "end" else "running"
+
+
+def _when(event: Mapping[str, Any]) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event["time"]))
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return ""
+
+
+def _seconds(began: Mapping[str, Any], end: Mapping[str, Any]) -> float | None:
+    """How long it took, or has taken until its last sign of life."""
+    try:
+        return float(end["seconds"] if "seconds" in end else end["time"] - began["time"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

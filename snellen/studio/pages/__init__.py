@@ -1,0 +1,1 @@
+"""What the studio answers, one address or a few a file."""
