@@ -39,3 +39,26 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no real data: set SNELLEN_TEST_DATA to the folder that holds them")
     return folder
+
+
+@pytest.fixture(scope="session")
+def run_with_pictures(tmp_path_factory) -> Path:
+    """A folder with one real run, two epochs on 48 pictures of two classes."""
+    import numpy as np
+    from PIL import Image
+
+    import snellen as sn
+
+    root = tmp_path_factory.mktemp("studio")
+    rows = np.random.RandomState(0)
+    for i in range(48):
+        picture = root / "pets" / "cd"[i % 2] / f"{i}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        pixels = rows.randint(0, 100, (16, 16, 3)) + 150 * (i % 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(picture)
+    sn.train(root / "pets", model="lenet5_bn", imgsz=16, epochs=2, batch=8, quiet=True,
+             project=root / "runs")  # fmt: skip
+    for name in ("last", "previous"):  # large, and nothing that the studio reads
+        for weights in (root / "runs" / "pets-1" / "weights").glob(f"{name}.*safetensors"):
+            weights.unlink()
+    return root / "runs"

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 from ..core.events import spelled
 from ..report.section import text
 from ..version import __version__
+from .assets import address
 
 # No script or style but those of this server; whatever stands in a file's name can reach nothing.
 POLICY = (
@@ -55,9 +56,10 @@ def page(title: str, body: str, status: int = 200, head: str = "") -> Answer:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="color-scheme" content="light dark">\n<title>{text(title)} · Snellen</title>\n'
+        '<link rel="icon" href="data:,">\n'
         # plotly asks whether this id has this class before it writes styles into the page
         '<link rel="stylesheet" id="plotly.js-style-global" class="no-inline-styles"'
-        f' href="/static/studio.css?v={__version__}">\n{head}</head>\n<body>\n'
+        f' href="{address("studio.css")}">\n{head}</head>\n<body>\n'
         '<a class="skip" href="#main">To the content</a>\n'
         '<header><p class="brand"><a href="/">Snellen studio</a> · '
         f'<a href="/checks">What do I do when ...</a></p><h1>{text(title)}</h1></header>\n'
@@ -69,7 +71,7 @@ def page(title: str, body: str, status: int = 200, head: str = "") -> Answer:
 
 def scripts(*names: str) -> str:
     """The head of a page that draws."""
-    return "".join(f'<script defer src="/static/{n}?v={__version__}"></script>\n' for n in names)
+    return "".join(f'<script defer src="{address(name)}"></script>\n' for name in names)
 
 
 def as_json(value: Any) -> Answer:

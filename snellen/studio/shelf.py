@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..core.errors import DataError, nearest
 from ..core.runfolder import RunFolder
-from ..core.runs import run_folders
+from ..core.runs import is_run, run_folders
 
 
 class Shelf:
@@ -32,8 +32,12 @@ class Shelf:
 
     def find(self, name: str) -> RunFolder:
         """The run of that name, or DataError."""
+        for path in (self.folder, self.folder / name):  # without a look at all the others
+            run = RunFolder(path)
+            if path.name == name and name != ".." and is_run(path) and not self._strays(run):
+                return run
         shown, refused = self.look()
-        if name in shown:
+        if name in shown:  # a name that is no UTF-8
             return shown[name]
         near = nearest(name, shown)
         hint = f"did you mean {near[0]}?" if near else f"the folder is {self.folder}"

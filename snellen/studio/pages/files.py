@@ -1,18 +1,15 @@
 """Files: the report and the plots of a run, pictures of its data, and the studio's own."""
 
 import io
-from functools import cache
-from importlib.resources import files as of_package
 from pathlib import Path
 
 from ...core.errors import DataError
 from ...report.page import POLICY as REPORT
-from ...report.style import STYLE
 from ..answer import Answer, Asked
+from ..assets import KINDS, asset
 from ..recorded import Recorded
 from ..shelf import Shelf
 
-KINDS = {".css": "text/css", ".js": "text/javascript"}
 SIDE = 448  # of a picture of the data, in pixels
 DAY = 86_400
 
@@ -44,21 +41,7 @@ def picture(shelf: Shelf, asked: Asked) -> Answer:
 def static(shelf: Shelf, asked: Asked) -> Answer:
     """The studio's style and script, and plotly's."""
     name = asked.path["name"]
-    body = _static().get(name)
-    if body is None:
-        raise DataError(f"there is no {name!r} here")
-    return Answer(body, f"{KINDS[Path(name).suffix]}; charset=utf-8", seconds=DAY)
-
-
-@cache
-def _static() -> dict[str, bytes]:
-    own = of_package("snellen.studio") / "static"
-    plotly = of_package("plotly") / "package_data" / "plotly.min.js"
-    return {
-        "studio.css": STYLE.encode() + (own / "studio.css").read_bytes(),
-        "studio.js": (own / "studio.js").read_bytes(),
-        "plotly.js": plotly.read_bytes(),
-    }
+    return Answer(asset(name), f"{KINDS[Path(name).suffix]}; charset=utf-8", seconds=DAY)
 
 
 def _small(path: Path, box: str) -> bytes:

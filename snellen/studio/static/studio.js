@@ -55,9 +55,15 @@ async function ask(run) {
 function draw(box, runs, isLog) {
   const grid = box.querySelector(".panels") ?? box.appendChild(element("div", "panels"));
   const names = [...new Set(runs.flatMap((run) => Object.keys(run.panels)))];
-  names.sort((a, b) => (b === "loss") - (a === "loss"));
+  names.sort((a, b) => rank(a) - rank(b));
   const ink = getComputedStyle(document.documentElement);
-  for (const name of names) drawPanel(figure(grid, name), name, runs, isLog, (word) => ink.getPropertyValue(word).trim());
+  const places = names.map((name) => figure(grid, name)); // all, before any is measured to be drawn
+  places.forEach((place, i) => drawPanel(place, names[i], runs, isLog, (word) => ink.getPropertyValue(word).trim()));
+}
+
+/** The loss first, the scores, and last what is only there to explain them. */
+function rank(name) {
+  return { loss: 0, "learning rate": 2, "gradient norm": 3 }[name] ?? 1;
 }
 
 function drawPanel(place, name, runs, isLog, colour) {
@@ -69,7 +75,7 @@ function drawPanel(place, name, runs, isLog, colour) {
       line: { width: 1.6, color: colour(COLOURS[(runs.length > 1 ? i : j) % COLOURS.length]),
               dash: runs.length > 1 ? DASHES[split] ?? "dashdot" : "solid" },
     })));
-  const axis = { gridcolor: colour("--line"), zeroline: false, automargin: true };
+  const axis = { gridcolor: colour("--line"), zeroline: false, automargin: true, exponentformat: "e" };
   Plotly.react(place, lines, {
     margin: { l: 45, r: 8, t: 6, b: 36 }, paper_bgcolor: "transparent", plot_bgcolor: "transparent",
     font: { color: colour("--soft"), size: 12, family: "system-ui, sans-serif" },
