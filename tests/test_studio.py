@@ -390,9 +390,14 @@ def test_runs_sort_by_any_column(runs):
 
     assert order(by="run", down="0") == ["1", "2", "3"]
     assert order(by="run", down="1") == ["3", "2", "1"]
-    by_score = order(by="score", down="0")
+    by_score = order(by="best score", down="0")
     assert by_score.index("3") < by_score.index("2")
-    assert len(order(by="nonsense", down="x")) == 3
+    for number, level, count in ((1, "warning", 2), (2, "warning", 10), (3, "error", 1)):
+        findings = [Finding(f"f{i}", level, "") for i in range(count)]
+        report.write_json(runs / f"pets-{number}" / "findings.json", findings)
+    assert order(by="findings", down="1") == ["3", "2", "1"]
+    for column in ("nonsense", "epoch", "took", "status", "data"):
+        assert len(order(by=column, down="x")) == 3
 
 
 def test_checks_are_found_by_what_one_sees(runs):

@@ -37,7 +37,7 @@ class Site:
     def ask(self, path: str, method: str = "GET", **headers: str | None):
         """The answer with its body read; a header that is None is not sent."""
         sent = {"Host": f"{self.host}:{self.port}", "Cookie": self.cookie, **headers}
-        line = http.client.HTTPConnection(self.host, self.port, timeout=60)
+        line = http.client.HTTPConnection(self.host, self.port, timeout=300)
         with contextlib.closing(line):
             line.putrequest(method, path, skip_host=True)
             for name, value in sent.items():
@@ -56,7 +56,7 @@ def site(run_with_pictures) -> Iterator[Site]:
     thread.start()
     yield Site(studio.url)
     studio.stop()
-    thread.join(60)
+    thread.join(300)
     assert not thread.is_alive()
 
 
@@ -243,6 +243,6 @@ def test_the_command_says_where_it_is_and_ends_well_on_ctrl_c(run_with_pictures)
     site = Site(process.stdout.readline().strip())
     assert "pets-1" in site.ask("/").text
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, out) == (0, "")
     assert "Traceback" not in err

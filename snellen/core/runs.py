@@ -163,7 +163,7 @@ def _when(event: Mapping[str, Any]) -> str:
 def _seconds(began: Mapping[str, Any], end: Mapping[str, Any]) -> float | None:
     """How long it took, or has taken until its last sign of life."""
     try:
-        return float(end["seconds"] if "seconds" in end else end["time"] - began["time"])
+        return max(0.0, end["seconds"] if "seconds" in end else end["time"] - began["time"])
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -3,6 +3,7 @@
 import csv
 import heapq
 import os
+import time
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
@@ -11,9 +12,11 @@ from typing import Any
 
 from ..core.runfolder import RunFolder
 from ..core.runs import read_json, read_settings, summary
+from ..core.words import duration
 from ..doctor.finding import Finding
 from .shelf import is_within, key
 
+QUIET = 900.0  # seconds without a word; Snellen writes every minute
 ROWS = 200_000  # of predictions.csv that are looked through
 TAIL = 64 * 2**10  # bytes of a log or a table whose end is shown
 
@@ -53,12 +56,12 @@ class Recorded:
         return tuple(Finding.from_dict(one) for one in told)
 
     @cached_property
-    def silent(self) -> float:
-        """The time of the last sign of life, in seconds of the clock; 0 where there is none."""
-        try:
-            return os.path.getmtime(self.folder.events)
-        except OSError:
-            return 0.0
+    def status(self) -> str:
+        """How it ended; of a run without an end, whether it still gives signs of life."""
+        if self.row["status"] != "running":
+            return str(self.row["status"])
+        silent = time.time() - os.path.getmtime(self.folder.events)
+        return f"silent for {duration(silent)}: killed?" if silent > QUIET else "running"
 
     def tail(self, path: Path) -> list[str]:
         """The last lines of a text file of the run."""

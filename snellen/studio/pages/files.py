@@ -19,7 +19,7 @@ def report(shelf: Shelf, asked: Asked) -> Answer:
     path = shelf.find(asked.path["run"]).report
     if not path.is_file():
         raise DataError("there is no report.html; it is written when a training ends")
-    return Answer(path.read_bytes(), policy=f"{REPORT}; sandbox allow-same-origin")
+    return Answer(path.read_bytes(), policy=f"{REPORT}; sandbox")
 
 
 def plot(shelf: Shelf, asked: Asked) -> Answer:

@@ -16,14 +16,15 @@ def run(shelf: Shelf, asked: Asked) -> Answer:
     """The sections of a run under a line that says how it stands."""
     one = Recorded(shelf.find(asked.path["run"]))
     parts = [build(name, section, one) for name, section in all_sections().items()]
-    return page(one.key, f"{_standing(one)}{''.join(parts)}", head=scripts(*DRAWING))
+    mark = '<div data-fresh=".tiles #log"></div>' if one.row["status"] == "running" else ""
+    return page(one.key, f"{_standing(one)}{''.join(parts)}{mark}", head=scripts(*DRAWING))
 
 
 def _standing(one: Recorded) -> str:
     """What, how far, how well, how long; and the way to the report."""
     row = one.row
     facts = [
-        ("status", row["status"]),
+        ("status", one.status),
         ("best", row["best"]),
         ("epoch", row["epochs"]),
         ("model", row["model"]),

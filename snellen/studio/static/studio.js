@@ -11,24 +11,32 @@ document.querySelectorAll("[data-fresh]").forEach(refresh);
 
 /** A place on the page -> panels in it, drawn again whenever one of its runs has news. */
 async function watch(box) {
-  const runs = JSON.parse(box.dataset.runs).map(([name, url]) => ({ name, url, place: "", panels: {} }));
-  const log = tick("logarithmic", () => draw(box, runs, log.checked));
+  const told = JSON.parse(box.dataset.runs);
+  const runs = told.map(([name, url]) => ({ name, url, place: "", panels: {} }));
+  const show = () => draw(box, runs, log.checked);
+  const log = tick("logarithmic", show);
   const said = box.querySelector("[role=status]");
   box.prepend(log.parentElement);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(box, runs, log.checked));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
+  let wasRunning = false;
   for (;;) {
     let news = [];
     try {
       news = await Promise.all(runs.map(ask));
       const notes = news.map((one) => one.note).filter(Boolean);
-      said.textContent = notes.join(" ") || (Object.keys(runs[0].panels).length ? "" : "No numbers yet.");
+      const isEmpty = !runs.some((run) => Object.keys(run.panels).length);
+      said.textContent = notes.join(" ") || (isEmpty ? "No numbers yet." : "");
     } catch (error) {
       said.textContent = `${error.message}: is \`snellen studio\` still running?`;
       return;
     }
-    if (news.some((one) => one.anew || Object.keys(one.panels).length)) draw(box, runs, log.checked);
+    if (news.some((one) => one.anew || Object.keys(one.panels).length)) show();
     if (news.some((one) => one.more)) continue;
-    if (!news.some((one) => one.running)) return;
+    if (!news.some((one) => one.running)) {
+      if (wasRunning && runs.length === 1) location.reload(); // now it has findings and a report
+      return;
+    }
+    wasRunning = true;
     do await new Promise((done) => setTimeout(done, 1000 * SECONDS));
     while (document.hidden);
   }
@@ -56,9 +64,10 @@ function draw(box, runs, isLog) {
   const grid = box.querySelector(".panels") ?? box.appendChild(element("div", "panels"));
   const names = [...new Set(runs.flatMap((run) => Object.keys(run.panels)))];
   names.sort((a, b) => rank(a) - rank(b));
-  const ink = getComputedStyle(document.documentElement);
+  const style = getComputedStyle(document.documentElement);
+  const ink = (word) => style.getPropertyValue(word).trim();
   const places = names.map((name) => figure(grid, name)); // all, before any is measured to be drawn
-  places.forEach((place, i) => drawPanel(place, names[i], runs, isLog, (word) => ink.getPropertyValue(word).trim()));
+  places.forEach((place, i) => drawPanel(place, names[i], runs, isLog, ink));
 }
 
 /** The loss first, the scores, and last what is only there to explain them. */
@@ -75,7 +84,10 @@ function drawPanel(place, name, runs, isLog, colour) {
       line: { width: 1.6, color: colour(COLOURS[(runs.length > 1 ? i : j) % COLOURS.length]),
               dash: runs.length > 1 ? DASHES[split] ?? "dashdot" : "solid" },
     })));
-  const axis = { gridcolor: colour("--line"), zeroline: false, automargin: true, exponentformat: "e" };
+  const axis = {
+    gridcolor: colour("--line"), zeroline: false, automargin: true,
+    exponentformat: "e", minexponent: 6,
+  };
   Plotly.react(place, lines, {
     margin: { l: 45, r: 8, t: 6, b: 36 }, paper_bgcolor: "transparent", plot_bgcolor: "transparent",
     font: { color: colour("--soft"), size: 12, family: "system-ui, sans-serif" },
@@ -98,15 +110,18 @@ function figure(grid, name) {
   return place;
 }
 
-/** The list of runs again, every few seconds, unless something is ticked or has the focus. */
+/** The parts of the page that a mark names again, unless something in them is ticked or focused. */
 function refresh(mark) {
   setInterval(async () => {
-    if (document.hidden || document.querySelector("input:checked, tbody :focus")) return;
+    if (document.hidden || document.querySelector("tbody input:checked, tbody :focus")) return;
     const got = await fetch(location.href).catch(() => null);
     if (!got?.ok) return;
-    const fresh = new DOMParser().parseFromString(await got.text(), "text/html").querySelector("tbody");
-    if (fresh) document.querySelector("tbody").replaceWith(fresh);
-  }, 1000 * mark.dataset.fresh);
+    const fresh = new DOMParser().parseFromString(await got.text(), "text/html");
+    for (const part of mark.dataset.fresh.split(" ")) {
+      const now = fresh.querySelector(part);
+      if (now) document.querySelector(part)?.replaceWith(now);
+    }
+  }, 5000);
 }
 
 function tick(words, changed) {
