@@ -245,6 +245,18 @@ def test_a_run_at_work_and_one_that_was_killed(runs):
     assert "killed?" in html(runs, "/")
 
 
+def test_a_run_at_work_tells_how_long_it_has_been(runs):
+    (folder,) = run_folders(runs)
+    whole = folder.events.read_text().splitlines()
+    ended = summary(folder)["seconds"]
+    assert ended == json.loads(whole[-1])["seconds"]
+    epoch = next(i for i, line in enumerate(whole) if '"kind": "epoch"' in line)
+    folder.events.write_text("\n".join(whole[: epoch + 1]) + "\n")
+    began = json.loads(whole[0])["time"]
+    os.utime(folder.events, (began + 90, began + 90))
+    assert summary(folder)["seconds"] == pytest.approx(90, abs=0.01)
+
+
 def test_an_empty_folder_says_what_to_do(tmp_path):
     for folder in (tmp_path, tmp_path / "absent"):
         assert "snellen train digits" in html(folder, "/")

@@ -15,11 +15,12 @@ from ._verbs import HELP, Verb
               help="Where it listens; else on a free port.")  # fmt: skip
 @click.option("--open", "in_browser", is_flag=True, help="Open the address in the browser too.")
 def command(runs: str, port: int, in_browser: bool) -> None:
-    """Show the runs of a folder (runs), or one run, in the browser.
+    """Show runs in the browser.
 
-    Live curves, the doctor's findings, settings, pictures; runs side by side; what to do when. It
-    prints an address that holds only on this machine and until it ends, with a key that every
-    request needs. It reads, and never writes. Ctrl-C is how it ends: exit code 0.
+    All runs of a folder (runs), or one: live curves, the doctor's findings, settings, pictures, runs
+    side by side, and what to do when. It prints an address that holds on this machine alone and
+    until it ends, with a key that every request needs. It reads, and never writes. Ctrl-C is how it
+    ends: exit code 0.
     """
     if runs != "runs" or os.path.exists(runs):
         existing(runs)

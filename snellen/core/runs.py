@@ -61,7 +61,7 @@ def summary(folder: RunFolder) -> dict[str, Any]:
         "epochs": f"{mark.get('epoch', 0)}/{recipe.get('epochs') or '?'}",
         "status": _status(folder, end),
         "started": _when(began),
-        "seconds": _seconds(began, end),
+        "seconds": _seconds(folder, began, end),
         "metrics": metrics,
     }
 
@@ -160,11 +160,13 @@ def _when(event: Mapping[str, Any]) -> str:
         return ""
 
 
-def _seconds(began: Mapping[str, Any], end: Mapping[str, Any]) -> float | None:
+def _seconds(folder: RunFolder, began: Mapping[str, Any], end: Mapping[str, Any]) -> float | None:
     """How long it took, or has taken until its last sign of life."""
     try:
-        return max(0.0, end["seconds"] if "seconds" in end else end["time"] - began["time"])
-    except (KeyError, TypeError, ValueError):
+        if end.get("kind") == "end":
+            return float(end["seconds"])
+        return max(0.0, os.path.getmtime(folder.events) - began["time"])
+    except (KeyError, TypeError, ValueError, OSError):
         return None
 
 
