@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,12 @@ from snellen.doctor.finding import Finding
 from snellen.studio.answer import Answer, Asked
 from snellen.studio.app import answer
 from snellen.studio.curves import MOST, panels, thin
+from snellen.studio.server import NEEDED
 from snellen.studio.shelf import Shelf
 
 PAGES = registry.collect("snellen.studio.pages", "PAGES")
+absent = [name for name in NEEDED if not find_spec(name)]
+pytestmark = pytest.mark.skipif(bool(absent), reason=f"{absent} not installed: snellen[studio]")
 EVIL = '<script>alert("1")</script>'
 
 
@@ -181,6 +185,7 @@ def test_events_that_are_not_as_they_should_be_are_passed_over():
     odd = [{"kind": "metric"}, {"kind": "metric", "step": "x", "value": 1}, {"kind": "step"},
            {"kind": "step", "step": 1, "values": [1]}, json.loads(event(1, "high"))]  # fmt: skip
     assert panels(odd) == {}
+    assert panels([json.loads(event(1, 10**400))] * 4000)["f1"]["val"][1][0] == 10**400
 
 
 # fmt: off

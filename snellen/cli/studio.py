@@ -17,10 +17,10 @@ from ._verbs import HELP, Verb
 def command(runs: str, port: int, in_browser: bool) -> None:
     """Show runs in the browser.
 
-    All runs of a folder (runs), or one: live curves, the doctor's findings, settings, pictures, runs
-    side by side, and what to do when. It prints an address that holds on this machine alone and
-    until it ends, with a key that every request needs. It reads, and never writes. Ctrl-C is how it
-    ends: exit code 0.
+    All runs of a folder (runs), or one: live curves, the doctor's findings, settings, pictures,
+    runs side by side, and what to do when. It prints an address that holds on this machine alone
+    and until it ends, with a key that every request needs. It reads, and never writes. Ctrl-C is
+    how it ends: exit code 0.
     """
     if runs != "runs" or os.path.exists(runs):
         existing(runs)

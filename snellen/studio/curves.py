@@ -28,7 +28,7 @@ def panels(events: Iterable[dict[str, Any]], most: int = MOST) -> Panels:
             if isinstance(value, int | float):
                 steps, values = found.setdefault(panel, {}).setdefault(line, ([], []))
                 steps.append(step)
-                values.append(float(value))
+                values.append(value)
     return {panel: {name: thin(*line, most) for name, line in lines.items()}
             for panel, lines in found.items()}  # fmt: skip
 
