@@ -21,14 +21,12 @@ from .serve.bench import Row, bench
 from .serve.export import COMPARED, Exported, Tell, Wish, batch_size, export, spread
 from .serve.predict import Predictor, restore
 from .serve.runtime import pick
-from .tasks.compute import Compute, is_here
 from .train import checkpoint, verb
 from .train.evaluate import evaluate
-from .train.feed import Streamed
+from .train.judge import compute_of, feed_of
 from .train.logbook import plan_of, read_config
 from .train.prepare import read_source
 from .train.recipe import Recipe
-from .train.residence import as_fed
 
 
 class Run:
@@ -83,9 +81,8 @@ class Run:
                 f"{self.path} has no weights/best.safetensors{hint or ': no epoch was finished'}"
             )
         recipe = plan_of(self.config).recipe
-        compute = Compute.of(recipe.device, recipe.amp, recipe.channels_last) if (
-            is_here(recipe.device)) else Compute.of("cpu")  # fmt: skip
-        return restore(self.folder.best, self._model, compute, decoding=recipe.decoding)
+        place = self.folder.best, self._model, compute_of(recipe)
+        return restore(*place, decoding=recipe.decoding)
 
     def predict(self, images: Any) -> list[Prediction]:
         """Paths, pictures or arrays -> a prediction each; of a folder, one for each picture in it,
@@ -97,10 +94,8 @@ class Run:
         """The scores on other data, or on the run's own validation part."""
         recipe, task = self._recipe(data), self.predictor.task
         part, source = verb.part_to_judge(recipe, data, _warn, task.spec)
-        part = task.aligned(part, source)
-        part = as_fed(part, task, recipe)
-        loader = Streamed(part, task, recipe.batch or 64, 0, readers=recipe.readers or 0)
-        return evaluate(self.predictor.net, task, loader, self.predictor.compute).metrics
+        feed = feed_of(part, source, task, recipe)
+        return evaluate(self.predictor.net, task, feed, self.predictor.compute).metrics
 
     def export(
         self,

@@ -39,20 +39,24 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     config = _yaml(folder.config)
     recipe = config.get("recipe", {})
     mark = _json(folder.weights / "last.json").get("meta", {})
-    metrics = mark.get("metrics", {})
+    metrics = mark.get("metrics") or config.get("metrics", {})  # of an ensemble
     score = next((name for name in metrics if name != "loss"), None)
     status, started = _story(folder.events)
     return {
         "run": str(folder.path),
-        "task": mark.get("task") or recipe.get("task"),
+        "task": mark.get("task") or config.get("task") or recipe.get("task"),
         "model": recipe.get("model"),
         "data": recipe.get("data"),
         "best": f"{score} {metrics[score]:.4f}" if score else "",
-        "epochs": f"{mark.get('epoch', 0)}/{recipe.get('epochs') or '?'}",
+        "epochs": _epochs(mark, recipe) if "members" not in config else "",
         "status": status,
         "started": started,
         "metrics": metrics,
     }
+
+
+def _epochs(mark: dict[str, Any], recipe: dict[str, Any]) -> str:
+    return f"{mark.get('epoch', 0)}/{recipe.get('epochs') or '?'}"
 
 
 def _story(events: Path) -> tuple[str, str]:

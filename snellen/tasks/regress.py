@@ -20,6 +20,7 @@ from ..data.pixels import stack
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ._cells import Columns, known
+from ._pooling import mean_of_shares
 from ._spread import spread_rows, targets_of
 from .drawing import draw_lines
 from .heads import full
@@ -149,6 +150,23 @@ class Regress(Task):
             loss_BV = self._loss()(out, true_BV, reduction="none")
         total = torch.where(known_BV, loss_BV, 0).sum()
         return {"loss": total / known_BV.sum().clamp(min=1)}
+
+    def pool(self, outs: Sequence[Tensor], tasks: Sequence[Task]) -> Tensor:
+        """Raw numbers of each, in units of its own training -> those of the mean of the numbers; of
+        bins the mean of the shares, which must be of the same points.
+        """
+        if any(task.spec.get("bins") != self.spec.get("bins") for task in tasks):
+            raise UsageError("some learned their numbers straight and others as a choice among bins;"
+                             " an ensemble wants the same bins= of all")  # fmt: skip
+        if "bins" not in self.spec:
+            units = [task._statistics(out) for task, out in zip(tasks, outs, strict=True)]
+            values = [out * std_V + mean_V for out, (mean_V, std_V) in zip(outs, units, strict=True)]
+            return self._standardised(torch.stack(values).mean(0))
+        if any(task.spec["quantiles"] != self.spec["quantiles"] for task in tasks):
+            raise UsageError(f"bins={self.spec['bins']} lie elsewhere in each network, as they "
+                             "learned from other data; an ensemble wants the same points of all")  # fmt: skip
+        columns = zip(*(self._choices(out) for out in outs), strict=True)
+        return torch.cat([mean_of_shares(column) for column in columns], 1)
 
     def decode(self, out: Tensor, batch: Batch) -> list[Prediction]:
         """Raw numbers -> values_V in their own units."""
