@@ -11,12 +11,12 @@ from typing import Any
 from torch import nn
 
 from .core.errors import DataError, UsageError
-from .core.events import read_events
 from .core.runfolder import find
 from .data.sample import Prediction
 from .data.source import SampleSet
 from .doctor.finding import Finding
 from .doctor.report import html as findings_html
+from .improve.ensemble import ensemble as pooled
 from .serve.bench import Row, bench
 from .serve.export import COMPARED, Exported, Tell, Wish, batch_size, export, spread
 from .serve.predict import Predictor, restore
@@ -25,6 +25,7 @@ from .train import checkpoint, verb
 from .train.evaluate import evaluate
 from .train.judge import compute_of, feed_of
 from .train.logbook import plan_of, read_config
+from .train.outcome import metrics_of, status_of
 from .train.prepare import read_source
 from .train.recipe import Recipe
 
@@ -52,16 +53,12 @@ class Run:
     @cached_property
     def status(self) -> str:
         """How the training ended; 'running' where it was killed or still runs."""
-        return next(
-            (e["status"] for e in reversed(self._events()) if e["kind"] == "end"), "running"
-        )
+        return status_of(self.folder)
 
     @cached_property
     def metrics(self) -> dict[str, float]:
         """The scores of the best epoch, by eval's names; empty where no epoch was finished."""
-        if not self.folder.best.exists():
-            return {}
-        return dict(checkpoint.load_weights(self.folder.best)[1].get("metrics", {}))
+        return metrics_of(self.folder)
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -158,9 +155,6 @@ class Run:
             )
         return recipe
 
-    def _events(self) -> list[dict[str, Any]]:
-        return list(read_events(self.folder.events)) if self.folder.events.exists() else []
-
     def __repr__(self) -> str:
         scores = ", ".join(f"{k} {v:.4f}" for k, v in self.metrics.items()) or "no scores"
         found = f"{len(self.findings)} findings"
@@ -194,6 +188,18 @@ def train(data: Any = None, *, model: str | nn.Module | None = None, **settings:
     if isinstance(model, str):
         settings["model"] = model
     return Run(verb.train(data, own, settings), own)
+
+
+def ensemble(
+    *runs: str | Path | Run, data: Any = None, average: str = "predictions",
+    name: str | None = None, project: str | Path = "runs",
+) -> Run:  # fmt: skip
+    """Runs, or files of their checkpoints -> the Run whose answer is the mean of theirs, or which
+    has the mean of their weights (average="weights"); its `metrics` are on `data`, or on what all
+    of them held out, and those of each stand in `config["members"]`.
+    """
+    paths = [run.path if isinstance(run, Run) else run for run in runs]
+    return Run(pooled(paths, data, average, name=name, project=project, say=_warn).path)
 
 
 def load(path: str | Path, model: nn.Module | None = None) -> Run:

@@ -1,0 +1,176 @@
+"""Searches settings: many trainings, of which the best is said, and where to look next (notes 003).
+
+Each trial is a run in the folder of the search. What is searched is told by the values:
+lr=1e-4..1e-1 is a range, optim=sgd,adamw a list, anything else stays as it is.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core import registry
+from ..core.errors import Diverged, Interrupted, UsageError
+from ..core.events import plain
+from ..core.runfolder import claim, numbered
+from ..train.recipe import resolve_name
+from ..train.verb import read_settings
+from .methods import Method, Wish
+from .space import Axis, read_axis
+from .trials import FILE, TABLE, Say, Trial, Trials, read_search, typed
+
+OWN = ("recipe", "quiet")  # words of sn.train that are no settings of a recipe
+Stage = tuple[int, int | None]  # how many trials, of how many epochs
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search found: its folder, the name of the score, the trials, the best first.
+
+    `advice` says where the best lies at the edge of what was searched; `command` trains it again.
+    """
+
+    path: Path
+    score: str
+    trials: tuple[Trial, ...]
+    advice: tuple[str, ...]
+    command: str
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the highest score, of equal ones the lowest loss."""
+        return self.trials[0]
+
+
+def tune(
+    data: Any = None,
+    *,
+    trials: int | None = None,
+    method: str = "random",
+    folds: int | None = None,
+    say: Say = print,
+    **settings: Any,
+) -> Search:
+    """Settings, of which ranges and lists are searched -> what was found.
+
+    `folds` scores each trial by cross-validation. The same call goes on with a search that was
+    broken off, where `data` is a path or a word. Raises UsageError where nothing is to be searched
+    or no trial could be made, DataError where the data cannot be used, Interrupted after Ctrl-C;
+    what was done is kept.
+    """
+    how: Method = registry.get(f"{__package__}.methods", "METHODS", method)
+    fixed, axes = split_words(settings)
+    data = fixed.pop("data", None) if data is None else data
+    _refuse(data, fixed, axes, folds)
+    wish = Wish(axes, trials, fixed.get("epochs"), fixed.get("seed") or 0)
+    stages = how.rungs(wish)
+    project, name = fixed.pop("project", "runs"), _name(fixed.pop("name", None), data)
+    what = {"data": str(data), "fixed": fixed, "searched": {a.name: str(a) for a in axes},
+            "method": method, "folds": folds, "trials": None if how.extends else trials}  # fmt: skip
+    say = say if not settings.get("quiet") else lambda text: None
+    folder = _folder(Path(project), name, what, goes_on=isinstance(data, str | Path | None))
+    judge = Trials(folder, what, data, fixed, folds or 1, say)
+    judge.total = sum(count for count, _ in stages)
+    say(_plan(axes, stages, judge))
+    _ask(how, wish, judge)
+    return _found(judge, axes, data, fixed)
+
+
+def split_words(settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[Axis]]:
+    """Settings as typed -> those that stay, and what is searched.
+
+    >>> split_words({"lr": "0.01..0.5", "epochs": "3"})
+    ({'epochs': 3}, [Range(name='lr', low=0.01, high=0.5, whole=False)])
+    """
+    said = {w: v for w, v in settings.items() if w not in OWN and v is not None}
+    axes = {w: axis for w, v in said.items() if (axis := read_axis(resolve_name(w)[0], v))}
+    fixed = read_settings({word: value for word, value in said.items() if word not in axes})
+    if twice := {axis.name for axis in axes.values()} & fixed.keys():
+        raise UsageError(f"{min(twice)} is said twice, to be searched and to stay")
+    recipe = {"recipe": settings["recipe"]} if settings.get("recipe") is not None else {}
+    return {**recipe, **fixed}, list(axes.values())
+
+
+def _refuse(data: Any, fixed: Mapping[str, Any], axes: Sequence[Axis], folds: int | None) -> None:
+    if data is None and "recipe" not in fixed:
+        raise UsageError("no data: snellen tune digits lr=1e-4..1e-1")
+    if not axes:
+        raise UsageError("nothing is to be searched: give a range, lr=1e-4..1e-1, or a list, "
+                         "optim=sgd,adamw; `snellen train` trains one setting")  # fmt: skip
+    if folds is not None and folds < 2:
+        raise UsageError(f"folds={folds}: two or more are wanted; leave it out for one split")
+    if folds and (both := [name for name in ("val", "fold") if fixed.get(name) is not None]):
+        raise UsageError(f"folds={folds} holds out each part in turn, so {both[0]}= says nothing; "
+                         "leave one of them out")  # fmt: skip
+
+
+def _name(typed: str | None, data: Any) -> str:
+    """What the folder of the search is called, before its number."""
+    said = typed or (Path(data).stem if isinstance(data, str | Path) else "arrays")
+    return (re.sub(r"[^\w.-]+", "_", said).strip("._-") or "search") + "-tune"
+
+
+def _folder(project: Path, name: str, what: dict[str, Any], *, goes_on: bool) -> Path:
+    """The folder of the same search where it was broken off, else a new one."""
+    for _, path in sorted(numbered(project, name), reverse=goes_on):
+        if goes_on and (path / FILE).is_file() and read_search(path)["what"] == _spelled(what):
+            return path
+    return claim(project, name)
+
+
+def _spelled(what: dict[str, Any]) -> Any:
+    return json.loads(json.dumps(plain(what)))
+
+
+def _plan(axes: Sequence[Axis], stages: Sequence[Stage], judge: Trials) -> str:
+    """What is going to be done, in a line or two."""
+    each = ", then ".join(
+        f"{count} trials" + (f" of {epochs} epochs" if epochs else "") for count, epochs in stages
+    )
+    logs = [axis.name for axis in axes if getattr(axis, "is_log", False)]
+    log = f" ({', '.join(logs)} by factors)" if logs else ""
+    old = f"; {len(judge.done)} are there already, name= another search to begin anew"
+    searched = " ".join(f"{axis.name}={axis}" for axis in axes)
+    return f"{searched}{log}: {each} in {judge.folder}{old if judge.done else ''}"
+
+
+def _ask(how: Method, wish: Wish, judge: Trials) -> None:
+    """Run the method; a search without a single trial leaves no folder."""
+    judge.write()
+    try:
+        how.run(wish, judge)
+    except (KeyboardInterrupt, Interrupted) as error:
+        raise Interrupted(
+            f"interrupted after {len(judge.done)} of {judge.total} trials; they are kept in "
+            f"{judge.folder}, and the same command goes on"
+        ) from error
+    finally:
+        _drop_empty(judge.folder)
+
+
+def _drop_empty(folder: Path) -> None:
+    """Take away our own two files where nothing else was made."""
+    if {path.name for path in folder.iterdir()} <= {FILE, TABLE}:
+        for name in (FILE, TABLE):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _found(judge: Trials, axes: Sequence[Axis], data: Any, fixed: Mapping[str, Any]) -> Search:
+    """What the trials say together; raises the reason where none has a score."""
+    trials = judge.latest()
+    best = trials[0]
+    if best.score is None:
+        refused = [trial for trial in trials if trial.why]
+        if len(refused) == len(trials):
+            raise UsageError(f"none of {len(trials)} trials could be made: {refused[0].why}")
+        raise Diverged(f"each of {len(trials)} trials diverged; try smaller lr=; {judge.folder}")
+    advice = tuple(said for axis in axes if (said := axis.edge(best.settings[axis.name])))
+    long = {"epochs": best.epochs} if best.epochs is not None else {}
+    words = {k: v for k, v in {**fixed, **best.settings, **long}.items() if v is not None}
+    place = shlex.quote(str(data)) if isinstance(data, str | Path) else "DATA"
+    command = f"snellen train {'' if data is None else place + ' '}{typed(words)}"
+    return Search(judge.folder, judge.score, tuple(trials), advice, command)
