@@ -35,8 +35,9 @@ def open_data(
 
     Held out class by class; the same seed holds out the same rows. With split=0 and no validation
     data, `val` is None. A `fold`, the k-th of K, is held out of train whatever there is to validate
-    on, and whatever the seed: runs that differ in it are judged by the same samples. `counts_from` is a network's own Source.counts_from, to be read alike.
-    Raises DataError naming the path, the row or the class that cannot be used.
+    on, and whatever the seed: runs of one fold are judged by the same samples. `counts_from` is a
+    network's own Source.counts_from, to be read alike. Raises DataError naming the path, the row or
+    the class that cannot be used.
 
     >>> import numpy as np
     >>> source = open_data((np.zeros((10, 8, 8), np.uint8), [0, 1] * 5))

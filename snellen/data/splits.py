@@ -104,7 +104,7 @@ def stratified_k_fold(labels_N: Labels, k: int, seed: int) -> list[tuple[list[in
 
 
 def parse_fold(word: str) -> tuple[int, int]:
-    """"2/5" -> (2, 5): the second of five folds. Raises UsageError for anything else.
+    """ "2/5" -> (2, 5): the second of five folds. Raises UsageError for anything else.
 
     >>> parse_fold("2/5")
     (2, 5)

@@ -27,8 +27,8 @@ from ..train.judge import compute_of, feed_of
 from ..train.logbook import plan_of, write_config, write_surroundings
 from ..train.plan import Plan
 from ..train.prepare import freeze, read_source
-from ..train.recipe import Recipe
 from ..train.rebuild import network
+from ..train.recipe import Recipe
 from ..train.session import settle_norms
 from ..train.verb import part_to_judge
 from ..version import __version__

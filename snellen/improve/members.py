@@ -12,8 +12,8 @@ from ..core.runfolder import RunFolder, find
 from ..tasks.task import Task
 from ..train.checkpoint import load_weights
 from ..train.logbook import plan_of, read_config
-from ..train.recipe import Recipe
 from ..train.rebuild import task_of
+from ..train.recipe import Recipe
 from ..train.verb import whereabouts
 
 SUFFIX = ".safetensors"

@@ -49,9 +49,7 @@ class Range:
         >>> round(Range("lr", 1e-4, 1e-1).share(1e-2), 6)
         0.666667
         """
-        low, high, at = (
-            math.log10(n) if self.is_log else n for n in (self.low, self.high, value)
-        )
+        low, high, at = (math.log10(n) if self.is_log else n for n in (self.low, self.high, value))
         return (at - low) / (high - low)
 
     def points(self, count: int) -> tuple[Any, ...]:
@@ -65,9 +63,9 @@ class Range:
     def edge(self, value: float) -> str:
         """What to say where the best lies in the outer tenth: widen there (notes 003).
 
-        >>> Range("lr", 1e-4, 1e-1).edge(0.09)
-        'lr=0.09 lies in the upper tenth of 0.0001..0.1: what is better may lie beyond it; next lr=0.00285..2.85'
-        >>> Range("lr", 1e-4, 1e-1).edge(0.01)
+        >>> print(Range("lr", 1, 90).edge(80))
+        lr=80 lies in the upper tenth of 1..90, and better may lie beyond; next lr=8.43..759
+        >>> Range("lr", 1, 90).edge(10)
         ''
         """
         share = self.share(value)
@@ -76,8 +74,8 @@ class Range:
         low, high = _around(value, self)
         side = "lower" if share <= EDGE else "upper"
         return (
-            f"{self.name}={value:g} lies in the {side} tenth of {self}: what is better may lie "
-            f"beyond it; next {self.name}={low:g}..{high:g}"
+            f"{self.name}={value:g} lies in the {side} tenth of {self}, and better may lie beyond; "
+            f"next {self.name}={low:g}..{high:g}"
         )
 
     def __str__(self) -> str:
@@ -103,13 +101,13 @@ class Choice:
         """The same of three numbers or more: the least or the greatest is the best.
 
         >>> Choice("batch", (16, 32, 64)).edge(64)
-        'batch=64 is the greatest of 16,32,64: what is better may lie beyond it'
+        'batch=64 is the greatest of 16,32,64, and better may lie beyond'
         """
         numbers = [v for v in self.values if isinstance(v, int | float) and v is not True]
         if len(numbers) < max(3, len(self.values)) or min(numbers) < value < max(numbers):
             return ""
         side = "least" if value == min(numbers) else "greatest"
-        return f"{self.name}={value:g} is the {side} of {self}: what is better may lie beyond it"
+        return f"{self.name}={value:g} is the {side} of {self}, and better may lie beyond"
 
     def __str__(self) -> str:
         return ",".join(map(word, self.values))

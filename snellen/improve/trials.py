@@ -71,7 +71,13 @@ class Trials:
     """The trials of one search in its folder; calling it tries settings, or finds them tried."""
 
     def __init__(
-        self, folder: Path, what: Mapping[str, Any], data: Any, fixed: Settings, folds: int, say: Say
+        self,
+        folder: Path,
+        what: Mapping[str, Any],
+        data: Any,
+        fixed: Settings,
+        folds: int,
+        say: Say,
     ) -> None:
         self.folder, self.what, self.data, self.say = folder, dict(what), data, say
         self.fixed, self.folds = {**QUIET, **fixed}, folds

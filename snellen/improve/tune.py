@@ -68,8 +68,10 @@ def tune(
     wish = Wish(axes, trials, fixed.get("epochs"), fixed.get("seed") or 0)
     stages = how.rungs(wish)
     project, name = fixed.pop("project", "runs"), _name(fixed.pop("name", None), data)
-    what = {"data": str(data), "fixed": fixed, "searched": {a.name: str(a) for a in axes},
-            "method": method, "folds": folds, "trials": None if how.extends else trials}  # fmt: skip
+    what = {
+        "data": str(data), "fixed": dict(fixed), "searched": {a.name: str(a) for a in axes},
+        "method": method, "folds": folds, "trials": None if how.extends else trials,
+    }  # fmt: skip
     say = say if not settings.get("quiet") else lambda text: None
     folder = _folder(Path(project), name, what, goes_on=isinstance(data, str | Path | None))
     judge = Trials(folder, what, data, fixed, folds or 1, say)

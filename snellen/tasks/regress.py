@@ -156,15 +156,21 @@ class Regress(Task):
         bins the mean of the shares, which must be of the same points.
         """
         if any(task.spec.get("bins") != self.spec.get("bins") for task in tasks):
-            raise UsageError("some learned their numbers straight and others as a choice among bins;"
-                             " an ensemble wants the same bins= of all")  # fmt: skip
+            raise UsageError(
+                "some learned their numbers straight, others as a choice among bins; an ensemble "
+                "wants the same bins= of all"
+            )
         if "bins" not in self.spec:
-            units = [task._statistics(out) for task, out in zip(tasks, outs, strict=True)]
-            values = [out * std_V + mean_V for out, (mean_V, std_V) in zip(outs, units, strict=True)]
+            values = [
+                out * out.new_tensor(task.spec["std"]) + out.new_tensor(task.spec["mean"])
+                for out, task in zip(outs, tasks, strict=True)
+            ]
             return self._standardised(torch.stack(values).mean(0))
         if any(task.spec["quantiles"] != self.spec["quantiles"] for task in tasks):
-            raise UsageError(f"bins={self.spec['bins']} lie elsewhere in each network, as they "
-                             "learned from other data; an ensemble wants the same points of all")  # fmt: skip
+            raise UsageError(
+                f"bins={self.spec['bins']} lie elsewhere in each network, as they learned from "
+                "other data; an ensemble wants the same points of all"
+            )
         columns = zip(*(self._choices(out) for out in outs), strict=True)
         return torch.cat([mean_of_shares(column) for column in columns], 1)
 
