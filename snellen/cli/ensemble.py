@@ -24,7 +24,7 @@ from ._verbs import HELP, Verb
 def command(
     runs: tuple[str, ...], data: str | None, average: str, name: str | None, project: str
 ) -> None:
-    """Make one run of several, that answers with the mean of theirs.
+    """Make one run of several: the mean of their answers.
 
     RUN is a run, whose best weights count, or a checkpoint: RUN/weights/last,
     RUN/weights/previous. Each and the ensemble are scored on the same samples. The ensemble is a

@@ -22,15 +22,15 @@ from ..core.events import plain, unplain
 from ..core.files import write_json, write_text
 from ..core.runfolder import RunFolder, numbered
 from ..core.words import duration, number
+from ..train.logbook import plan_of, read_config
 from ..train.outcome import metrics_of, status_of
-from ..train.prepare import task_kind
-from ..train.recipe import Recipe
 from ..train.standing import rank
 from ..train.verb import train
 from .draws import Settings
 from .space import word
 
 FILE, TABLE = "search.json", "trials.csv"
+ENDS = ("finished", "stopped early")
 QUIET = {"doctor": False, "preflight": "off"}  # where the user does not say otherwise
 Say = Callable[[str], None]
 
@@ -71,17 +71,11 @@ class Trials:
     """The trials of one search in its folder; calling it tries settings, or finds them tried."""
 
     def __init__(
-        self,
-        folder: Path,
-        what: Mapping[str, Any],
-        data: Any,
-        fixed: Settings,
-        folds: int,
-        say: Say,
+        self, folder: Path, what: Mapping[str, Any], data: Any, score: str, say: Say
     ) -> None:
-        self.folder, self.what, self.data, self.say = folder, dict(what), data, say
-        self.fixed, self.folds = {**QUIET, **fixed}, folds
-        self.score = task_kind(Recipe(task=fixed.get("task"))).score
+        self.folder, self.what, self.data, self.say = folder, what, data, say
+        self.fixed: Settings = what["fixed"]
+        self.folds, self.score = what["folds"] or 1, score
         self.done = {(trial.number, trial.epochs): trial for trial in read_trials(folder)}
         self.total = 0
 
@@ -124,20 +118,22 @@ class Trials:
         return self._trial(number, settings, epochs, runs, began)
 
     def _run(self, number: int, settings: Settings, epochs: int | None, fold: int) -> RunFolder:
-        """One training: found where it has diverged, resumed where it began, else begun."""
+        """One training: found where it has ended, resumed where it began, else begun."""
         name = f"trial{number}" + (f"-fold{fold}" if self.folds > 1 else "")
         longer = {} if epochs is None else {"epochs": epochs}
-        begun = [path for _, path in sorted(numbered(self.folder, name))
-                 if (path / "weights" / "last.json").exists()]  # fmt: skip
-        if begun and status_of(RunFolder(begun[-1])) == "diverged":
-            return RunFolder(begun[-1])
+        begun = [RunFolder(path) for _, path in sorted(numbered(self.folder, name))]
+        begun = [run for run in begun if (run.weights / "last.json").exists()]
+        if begun and _has_ended(begun[-1], epochs):
+            return begun[-1]
         if begun:
             again = None if isinstance(self.data, str | Path) else self.data
-            path = train(again, None, {"resume": begun[-1], "quiet": True, **longer})
+            path = train(again, None, {"resume": begun[-1].path, "quiet": True, **longer})
         else:
             folds = {"fold": f"{fold}/{self.folds}"} if self.folds > 1 else {}
             home = {"project": str(self.folder), "name": name, "quiet": True}
-            path = train(self.data, None, {**self.fixed, **settings, **longer, **folds, **home})
+            path = train(
+                self.data, None, {**QUIET, **self.fixed, **settings, **longer, **folds, **home}
+            )
         run = RunFolder(path)
         if status_of(run) == "interrupted":
             raise Interrupted(f"{run} was interrupted and is saved")
@@ -163,23 +159,34 @@ class Trials:
         )  # fmt: skip
 
 
+def _has_ended(run: RunFolder, epochs: int | None) -> bool:
+    """Whether a run diverged, or came to its end and is not to go on for more epochs."""
+    status, had = status_of(run), plan_of(read_config(run)).recipe.epochs or 0
+    return status == "diverged" or (status in ENDS and had >= (epochs or 0))
+
+
 def read_trials(folder: Path) -> list[Trial]:
     """What search.json lists; raises DataError where it cannot be read."""
     if not (folder / FILE).exists():
         return []
-    found = read_search(folder)["trials"]
-    return [Trial(**{**one, "runs": tuple(one["runs"])}) for one in found]
-
-
-def read_search(folder: Path) -> dict[str, Any]:
-    """search.json."""
     try:
         found = unplain(json.loads((folder / FILE).read_text(encoding="utf-8")))
-        if not isinstance(found, dict) or "trials" not in found:
-            raise ValueError("it lists no trials")
-    except (OSError, ValueError) as error:
+        return [Trial(**{**one, "runs": tuple(one["runs"])}) for one in found["trials"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder / FILE} cannot be read: {error}; name= another search") from error
-    return found
+
+
+def searches(folder: Path, what: Mapping[str, Any]) -> bool:
+    """Whether a folder is that of a search for the same.
+
+    >>> searches(Path("absent"), {"data": "digits"})
+    False
+    """
+    try:
+        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return bool(found["what"] == json.loads(json.dumps(plain(what))))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def said(trial: Trial, score: str) -> str:

@@ -4,7 +4,6 @@ Each trial is a run in the folder of the search. What is searched is told by the
 lr=1e-4..1e-1 is a range, optim=sgd,adamw a list, anything else stays as it is.
 """
 
-import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -14,13 +13,14 @@ from typing import Any
 
 from ..core import registry
 from ..core.errors import Diverged, Interrupted, UsageError
-from ..core.events import plain
 from ..core.runfolder import claim, numbered
-from ..train.recipe import resolve_name
+from ..data.open import both
+from ..train.prepare import task_kind
+from ..train.recipe import Recipe, resolve_name
 from ..train.verb import read_settings
 from .methods import Method, Wish
 from .space import Axis, read_axis
-from .trials import FILE, TABLE, Say, Trial, Trials, read_search, typed
+from .trials import FILE, TABLE, Say, Trial, Trials, searches, typed
 
 OWN = ("recipe", "quiet")  # words of sn.train that are no settings of a recipe
 Stage = tuple[int, int | None]  # how many trials, of how many epochs
@@ -62,23 +62,27 @@ def tune(
     what was done is kept.
     """
     how: Method = registry.get(f"{__package__}.methods", "METHODS", method)
+    if not isinstance(val := settings.get("val"), str | Path | None):
+        data, settings["val"] = both(data, val), None
     fixed, axes = split_words(settings)
     data = fixed.pop("data", None) if data is None else data
     _refuse(data, fixed, axes, folds)
-    wish = Wish(axes, trials, fixed.get("epochs"), fixed.get("seed") or 0)
+    project, name = fixed.pop("project", "runs"), fixed.pop("name", None)
+    base = _base(fixed)
+    wish = Wish(axes, trials, base.epochs, base.seed)
     stages = how.rungs(wish)
-    project, name = fixed.pop("project", "runs"), _name(fixed.pop("name", None), data)
     what = {
-        "data": str(data), "fixed": dict(fixed), "searched": {a.name: str(a) for a in axes},
+        "data": str(data), "fixed": fixed, "searched": {a.name: str(a) for a in axes},
         "method": method, "folds": folds, "trials": None if how.extends else trials,
     }  # fmt: skip
+    home = Path(project), _name(name, base.data if data is None else data)
+    folder = _folder(*home, what, goes_on=isinstance(data, str | Path | None))
     say = say if not settings.get("quiet") else lambda text: None
-    folder = _folder(Path(project), name, what, goes_on=isinstance(data, str | Path | None))
-    judge = Trials(folder, what, data, fixed, folds or 1, say)
+    judge = Trials(folder, what, data, task_kind(base).score, say)
     judge.total = sum(count for count, _ in stages)
     say(_plan(axes, stages, judge))
     _ask(how, wish, judge)
-    return _found(judge, axes, data, fixed)
+    return _found(judge, axes)
 
 
 def split_words(settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[Axis]]:
@@ -90,8 +94,9 @@ def split_words(settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[Axis]
     said = {w: v for w, v in settings.items() if w not in OWN and v is not None}
     axes = {w: axis for w, v in said.items() if (axis := read_axis(resolve_name(w)[0], v))}
     fixed = read_settings({word: value for word, value in said.items() if word not in axes})
-    if twice := {axis.name for axis in axes.values()} & fixed.keys():
-        raise UsageError(f"{min(twice)} is said twice, to be searched and to stay")
+    names = [axis.name for axis in axes.values()]
+    if twice := [name for i, name in enumerate(names) if name in {*names[:i], *fixed}]:
+        raise UsageError(f"{twice[0]} is said twice; keep the one you mean")
     recipe = {"recipe": settings["recipe"]} if settings.get("recipe") is not None else {}
     return {**recipe, **fixed}, list(axes.values())
 
@@ -109,22 +114,25 @@ def _refuse(data: Any, fixed: Mapping[str, Any], axes: Sequence[Axis], folds: in
                          "leave one of them out")  # fmt: skip
 
 
+def _base(fixed: Mapping[str, Any]) -> Recipe:
+    """The recipe of all trials, without what is searched."""
+    said = dict(fixed)
+    name = said.pop("recipe", None)
+    base = registry.get("snellen.recipes", "RECIPES", name) if name else Recipe()
+    return base.change(**said)
+
+
 def _name(typed: str | None, data: Any) -> str:
     """What the folder of the search is called, before its number."""
     said = typed or (Path(data).stem if isinstance(data, str | Path) else "arrays")
     return (re.sub(r"[^\w.-]+", "_", said).strip("._-") or "search") + "-tune"
 
 
-def _folder(project: Path, name: str, what: dict[str, Any], *, goes_on: bool) -> Path:
+def _folder(project: Path, name: str, what: Mapping[str, Any], *, goes_on: bool) -> Path:
     """The folder of the same search where it was broken off, else a new one."""
-    for _, path in sorted(numbered(project, name), reverse=goes_on):
-        if goes_on and (path / FILE).is_file() and read_search(path)["what"] == _spelled(what):
-            return path
-    return claim(project, name)
-
-
-def _spelled(what: dict[str, Any]) -> Any:
-    return json.loads(json.dumps(plain(what)))
+    same = (path for _, path in sorted(numbered(project, name), reverse=True)
+            if goes_on and searches(path, what))  # fmt: skip
+    return next(same, None) or claim(project, name)
 
 
 def _plan(axes: Sequence[Axis], stages: Sequence[Stage], judge: Trials) -> str:
@@ -161,7 +169,7 @@ def _drop_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _found(judge: Trials, axes: Sequence[Axis], data: Any, fixed: Mapping[str, Any]) -> Search:
+def _found(judge: Trials, axes: Sequence[Axis]) -> Search:
     """What the trials say together; raises the reason where none has a score."""
     trials = judge.latest()
     best = trials[0]
@@ -172,7 +180,8 @@ def _found(judge: Trials, axes: Sequence[Axis], data: Any, fixed: Mapping[str, A
         raise Diverged(f"each of {len(trials)} trials diverged; try smaller lr=; {judge.folder}")
     advice = tuple(said for axis in axes if (said := axis.edge(best.settings[axis.name])))
     long = {"epochs": best.epochs} if best.epochs is not None else {}
-    words = {k: v for k, v in {**fixed, **best.settings, **long}.items() if v is not None}
-    place = shlex.quote(str(data)) if isinstance(data, str | Path) else "DATA"
-    command = f"snellen train {'' if data is None else place + ' '}{typed(words)}"
+    words = {k: v for k, v in {**judge.fixed, **best.settings, **long}.items() if v is not None}
+    data = "DATA" if not isinstance(judge.data, str | Path | None) else str(judge.data or "")
+    place = f"{shlex.quote(data)} " if data else ""
+    command = f"snellen train {place}{typed(words)}"
     return Search(judge.folder, judge.score, tuple(trials), advice, command)

@@ -163,7 +163,7 @@ class Regress(Task):
         if "bins" not in self.spec:
             values = [
                 out * out.new_tensor(task.spec["std"]) + out.new_tensor(task.spec["mean"])
-                for out, task in zip(outs, tasks, strict=True)
+                for out, task in zip(map(full, outs), tasks, strict=True)
             ]
             return self._standardised(torch.stack(values).mean(0))
         if any(task.spec["quantiles"] != self.spec["quantiles"] for task in tasks):
