@@ -5,7 +5,7 @@ that began from the same weights. Statistics of batch norm are no mean of statis
 computed anew with the averaged weights, as torch.optim.swa_utils.update_bn does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -28,15 +28,19 @@ def mean_weights(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     }  # fmt: skip
 
 
-def refuse_unlike(members: Sequence[Member]) -> None:
-    """Raise UsageError where weights of different networks or data would be averaged."""
+def say_unlike(members: Sequence[Member], say: Callable[[str], None]) -> None:
+    """Raise UsageError where weights of different networks or data would be averaged; say what is
+    to be minded of others.
+    """
     first = members[0]
     for other in members[1:]:
-        for name in ("model", "spec"):
+        for name, what in (("model", "networks"), ("spec", "training data")):
             if first.meta[name] != other.meta[name]:
-                what = "networks" if name == "model" else "training data"
                 raise UsageError(
                     f"average=weights wants checkpoints of one network and one training part, and "
                     f"{first.name} and {other.name} are of different {what}; "
                     "average=predictions takes them"
                 )
+    if len({member.run.path.resolve() for member in members}) > 1:
+        say("note: these weights are of several trainings; unless they began from the same ones, "
+            "their mean answers as an untrained network does")  # fmt: skip

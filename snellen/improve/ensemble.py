@@ -20,6 +20,7 @@ from ..core.runfolder import RunFolder, create
 from ..data.open import need_labels
 from ..data.source import Source
 from ..tasks.pooled import Pooled
+from ..tasks.task import Task
 from ..train.checkpoint import save_best
 from ..train.evaluate import evaluate
 from ..train.feed import Streamed
@@ -32,7 +33,7 @@ from ..train.recipe import Recipe
 from ..train.session import settle_norms
 from ..train.verb import part_to_judge
 from ..version import __version__
-from .average import mean_weights, refuse_unlike
+from .average import mean_weights, say_unlike
 from .members import Member, read_members
 
 Tell = Callable[[int, int], None]
@@ -72,7 +73,9 @@ def ensemble(
     began, members = time.monotonic(), read_members(paths)
     first = members[0]
     if average == "weights":
-        refuse_unlike(members)
+        say_unlike(members, say)
+    elif type(first.task).pool is Task.pool:
+        first.task.pool((), ())  # which says why not, before anything is read
     feed = _held_out(members, data, say)
     net, how = _averaged(members, say) if average == "weights" else _pooled(members)
     named: dict[str, Scores] = {}

@@ -148,25 +148,24 @@ def _plan(axes: Sequence[Axis], stages: Sequence[Stage], judge: Trials) -> str:
 
 
 def _ask(how: Method, wish: Wish, judge: Trials) -> None:
-    """Run the method; a search without a single trial leaves no folder."""
+    """Run the method; a search without a single run leaves no folder."""
     judge.write()
     try:
         how.run(wish, judge)
     except (KeyboardInterrupt, Interrupted) as error:
-        raise Interrupted(
-            f"interrupted after {len(judge.done)} of {judge.total} trials; they are kept in "
-            f"{judge.folder}, and the same command goes on"
-        ) from error
+        kept = f"; what was done is kept in {judge.folder}" if _has_runs(judge.folder) else ""
+        raise Interrupted(f"interrupted after {len(judge.done)} of {judge.total} trials{kept}, "
+                          "and the same command goes on") from error  # fmt: skip
     finally:
-        _drop_empty(judge.folder)
+        if not _has_runs(judge.folder):
+            for name in (FILE, TABLE):
+                (judge.folder / name).unlink(missing_ok=True)
+            judge.folder.rmdir()
 
 
-def _drop_empty(folder: Path) -> None:
-    """Take away our own two files where nothing else was made."""
-    if {path.name for path in folder.iterdir()} <= {FILE, TABLE}:
-        for name in (FILE, TABLE):
-            (folder / name).unlink(missing_ok=True)
-        folder.rmdir()
+def _has_runs(folder: Path) -> bool:
+    """Whether anything beside our own two files is there."""
+    return not {path.name for path in folder.iterdir()} <= {FILE, TABLE}
 
 
 def _found(judge: Trials, axes: Sequence[Axis]) -> Search:
