@@ -20,12 +20,13 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from . import nn, optim
-    from .api import Run, load, train
+    from .api import Run, ensemble, load, train
     from .data.sample import Batch, Prediction, Sample, Target
     from .doctor.finding import Finding
     from .doctor.gradcheck import gradcheck
     from .doctor.watch import doctor
     from .explain.look import explain
+    from .improve.tune import tune
     from .models import model, models
     from .nn.conv_by_shape import accelerate
     from .train.recipe import Recipe
@@ -34,6 +35,8 @@ FACE = {  # name -> where it lives
     "train": "snellen.api:train",
     "load": "snellen.api:load",
     "Run": "snellen.api:Run",
+    "tune": "snellen.improve.tune:tune",
+    "ensemble": "snellen.api:ensemble",
     "doctor": "snellen.doctor.watch:doctor",
     "Finding": "snellen.doctor.finding:Finding",
     "explain": "snellen.explain.look:explain",
@@ -51,8 +54,9 @@ FACE = {  # name -> where it lives
 }
 
 __all__ = [  # noqa: RUF022 (in the order in which one meets them)
-    "train", "load", "Run", "doctor", "Finding", "explain", "gradcheck", "accelerate", "model",
-    "models", "Recipe", "Sample", "Target", "Prediction", "Batch", "nn", "optim",
+    "train", "load", "Run", "tune", "ensemble", "doctor", "Finding", "explain", "gradcheck",
+    "accelerate", "model", "models", "Recipe", "Sample", "Target", "Prediction", "Batch", "nn",
+    "optim",
     "SnellenError", "UsageError", "DataError", "Diverged", "DoctorError", "__version__",
 ]  # fmt: skip
 

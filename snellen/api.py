@@ -11,26 +11,26 @@ from typing import Any
 from torch import nn
 
 from .core.errors import DataError, UsageError
-from .core.events import read_events
 from .core.runfolder import find
 from .data.sample import Prediction
 from .data.source import SampleSet
 from .doctor.finding import Finding
 from .doctor.report import html as findings_html
 from .explain.look import Explanation
+from .improve.ensemble import ensemble as pooled
 from .serve.bench import Row, bench
 from .serve.explain import explain
 from .serve.export import COMPARED, Exported, Tell, Wish, batch_size, export, spread
-from .serve.predict import Predictor, need_module, restore
+from .serve.predict import Predictor, restore
 from .serve.runtime import pick
-from .tasks.compute import Compute, is_here
 from .train import checkpoint, verb
 from .train.evaluate import evaluate
-from .train.feed import Streamed
+from .train.judge import compute_of, feed_of
 from .train.logbook import plan_of, read_config
+from .train.outcome import metrics_of, status_of
 from .train.prepare import read_source
+from .train.rebuild import need_module
 from .train.recipe import Recipe
-from .train.residence import as_fed
 
 
 class Run:
@@ -56,16 +56,12 @@ class Run:
     @cached_property
     def status(self) -> str:
         """How the training ended; 'running' where it was killed or still runs."""
-        return next(
-            (e["status"] for e in reversed(self._events()) if e["kind"] == "end"), "running"
-        )
+        return status_of(self.folder)
 
     @cached_property
     def metrics(self) -> dict[str, float]:
         """The scores of the best epoch, by eval's names; empty where no epoch was finished."""
-        if not self.folder.best.exists():
-            return {}
-        return dict(checkpoint.load_weights(self.folder.best)[1].get("metrics", {}))
+        return metrics_of(self.folder)
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -85,9 +81,8 @@ class Run:
                 f"{self.path} has no weights/best.safetensors{hint or ': no epoch was finished'}"
             )
         recipe = plan_of(self.config).recipe
-        compute = Compute.of(recipe.device, recipe.amp, recipe.channels_last) if (
-            is_here(recipe.device)) else Compute.of("cpu")  # fmt: skip
-        return restore(self.folder.best, self._model, compute, decoding=recipe.decoding)
+        place = self.folder.best, self._model, compute_of(recipe)
+        return restore(*place, decoding=recipe.decoding)
 
     def predict(self, images: Any) -> list[Prediction]:
         """Paths, pictures or arrays -> a prediction each; of a folder, one for each picture in it,
@@ -99,10 +94,8 @@ class Run:
         """The scores on other data, or on the run's own validation part."""
         recipe, task = self._recipe(data), self.predictor.task
         part, source = verb.part_to_judge(recipe, data, _warn, task.spec)
-        part = task.aligned(part, source)
-        part = as_fed(part, task, recipe)
-        loader = Streamed(part, task, recipe.batch or 64, 0, readers=recipe.readers or 0)
-        return evaluate(self.predictor.net, task, loader, self.predictor.compute).metrics
+        feed = feed_of(part, source, task, recipe)
+        return evaluate(self.predictor.net, task, feed, self.predictor.compute).metrics
 
     def export(
         self,
@@ -185,9 +178,6 @@ class Run:
             )
         return recipe
 
-    def _events(self) -> list[dict[str, Any]]:
-        return list(read_events(self.folder.events)) if self.folder.events.exists() else []
-
     def __repr__(self) -> str:
         scores = ", ".join(f"{k} {v:.4f}" for k, v in self.metrics.items()) or "no scores"
         found = f"{len(self.findings)} findings"
@@ -221,6 +211,18 @@ def train(data: Any = None, *, model: str | nn.Module | None = None, **settings:
     if isinstance(model, str):
         settings["model"] = model
     return Run(verb.train(data, own, settings), own)
+
+
+def ensemble(
+    *runs: str | Path | Run, data: Any = None, average: str = "predictions",
+    name: str | None = None, project: str | Path = "runs",
+) -> Run:  # fmt: skip
+    """Runs, or files of their checkpoints -> the Run whose answer is the mean of theirs, or which
+    has the mean of their weights (average="weights"); its `metrics` are on `data`, or on what all
+    of them held out, and those of each stand in `config["members"]`.
+    """
+    paths = [run.path if isinstance(run, Run) else run for run in runs]
+    return Run(pooled(paths, data, average, name=name, project=project, say=_warn).path)
 
 
 def load(path: str | Path, model: nn.Module | None = None) -> Run:

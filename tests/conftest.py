@@ -30,6 +30,16 @@ def _own_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="module")
+def undrawn():
+    """Trainings without report.html: of a tiny one, drawing it takes nearly all the time."""
+    from snellen.train import finish
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finish, "write_report", lambda *args: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data sets: SNELLEN_TEST_DATA, else shared/data beside the clone."""

@@ -8,8 +8,9 @@ import pytest
 import snellen as sn
 
 NAMES = (
-    "train", "load", "Run", "doctor", "Finding", "explain", "gradcheck", "accelerate", "model",
-    "models", "Recipe", "Sample", "Target", "Prediction", "Batch", "nn", "optim",
+    "train", "load", "Run", "tune", "ensemble", "doctor", "Finding", "explain", "gradcheck",
+    "accelerate", "model", "models", "Recipe", "Sample", "Target", "Prediction", "Batch", "nn",
+    "optim",
     "SnellenError", "UsageError", "DataError", "Diverged", "DoctorError", "__version__",
 )  # fmt: skip
 

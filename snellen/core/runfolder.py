@@ -48,11 +48,19 @@ class RunFolder:
 
 
 def create(project: str | Path, name: str) -> RunFolder:
-    """Make runs/<name>-N with the first free N; two trainings at once never share one.
+    """Make runs/<name>-N, as `claim` does, with the folders of a run in it."""
+    folder = RunFolder(claim(project, name))
+    folder.weights.mkdir()
+    folder.plots.mkdir()
+    return folder
+
+
+def claim(project: str | Path, name: str) -> Path:
+    """Make the folder <project>/<name>-N with the first free N; two at once never share one.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     [create(folder, "digits").path.name for _ in range(2)]
+    ...     [claim(folder, "digits").name for _ in range(2)]
     ['digits-1', 'digits-2']
     """
     if not name or name in (".", "..") or any(c in name for c in '/\\\0:*?"<>|'):
@@ -60,21 +68,18 @@ def create(project: str | Path, name: str) -> RunFolder:
     project = Path(project)
     try:
         project.mkdir(parents=True, exist_ok=True)
-        number = max((taken for taken, _ in _numbered(project, name)), default=0) + 1
+        number = max((taken for taken, _ in numbered(project, name)), default=0) + 1
         while True:
-            folder = RunFolder(project / f"{name}-{number}")
+            folder = project / f"{name}-{number}"
             try:
-                folder.path.mkdir()
-                break
+                folder.mkdir()
+                return folder
             except FileExistsError:
                 number += 1
-        folder.weights.mkdir()
-        folder.plots.mkdir()
     except OSError as error:
         raise UsageError(
             f"project={project} cannot hold a run: {error.strerror}; name a folder you may write to"
         ) from error
-    return folder
 
 
 def find(path: str | Path) -> RunFolder:
@@ -88,7 +93,7 @@ def find(path: str | Path) -> RunFolder:
     if folder.config.is_file():
         return folder
     if not folder.path.exists():
-        kin = _numbered(folder.path.parent, folder.path.name)
+        kin = numbered(folder.path.parent, folder.path.name)
         hint = f"the newest of that name is {max(kin)[1]}" if kin else "`snellen runs` lists yours"
         raise DataError(f"no run at {path}: there is no such folder; {hint}")
     if folder.path.is_file():
@@ -100,7 +105,7 @@ def find(path: str | Path) -> RunFolder:
     raise DataError(f"{path} is not a run; {hint}")
 
 
-def _numbered(project: Path, name: str) -> list[tuple[int, Path]]:
+def numbered(project: Path, name: str) -> list[tuple[int, Path]]:
     """(number, folder) of each run of a name."""
     tails = ((p.name[len(name) + 1 :], p) for p in project.glob(f"{glob_safe(name)}-*"))
     return [(int(tail), p) for tail, p in tails if tail.isdecimal()]

@@ -50,7 +50,9 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     began, end = _ends(folder.events)
     recipe = _recipe(folder, began)
     mark = _dict(read_json(folder.weights / "last.json").get("meta"))
-    metrics = {k: v for k, v in _dict(mark.get("metrics")).items() if isinstance(v, int | float)}
+    config = {} if mark else read_settings(folder)  # an ensemble has no last weights
+    told = _dict(mark.get("metrics") or config.get("metrics"))
+    metrics = {k: v for k, v in told.items() if isinstance(v, int | float)}
     score = next((name for name in metrics if name != "loss"), None)
     return {
         "run": str(folder.path),
@@ -58,12 +60,16 @@ def summary(folder: RunFolder) -> dict[str, Any]:
         "model": recipe.get("model"),
         "data": recipe.get("data"),
         "best": f"{score} {metrics[score]:.4f}" if score else "",
-        "epochs": f"{mark.get('epoch', 0)}/{recipe.get('epochs') or '?'}",
+        "epochs": "" if "members" in config else _epochs(mark, recipe),
         "status": _status(folder, end),
         "started": _when(began),
         "seconds": _seconds(folder, began, end),
         "metrics": metrics,
     }
+
+
+def _epochs(mark: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
+    return f"{mark.get('epoch', 0)}/{recipe.get('epochs') or '?'}"
 
 
 def read_json(path: Path) -> dict[str, Any]:

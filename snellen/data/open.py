@@ -10,7 +10,7 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from ..core import registry
-from ..core.errors import DataError
+from ..core.errors import DataError, UsageError
 from ._unknown import of_runs, unknown
 from .answers import ALONE, alone
 from .arrays import from_arrays, from_numbers
@@ -21,7 +21,7 @@ from .loaders import unloaded
 from .mapped import from_map_dataset, from_maps
 from .samples import counted_alike, from_samples, gives_samples
 from .source import UNLABELLED, Format, Part, SampleSet, Source
-from .splits import random_split, stratified_split
+from .splits import k_fold, parse_fold, random_split, stratified_k_fold, stratified_split
 
 OF_NUMBERS = ("tag", "regress")  # tasks of columns in place of classes
 OF_MAPS = "segment"  # of a class for each pixel
@@ -29,14 +29,16 @@ TWICE = "data is a (train, val) pair and val= is given too; leave one out"
 
 
 def open_data(
-    data: Any, *, val: Any = None, split: float = 0.2, seed: int = 0, task: str = "classify",
-    counts_from: int | None = None,
+    data: Any, *, val: Any = None, split: float = 0.2, fold: str | None = None, seed: int = 0,
+    task: str = "classify", counts_from: int | None = None,
 ) -> Source:  # fmt: skip
     """Data -> Source for a task; `val` is its own, the given one, or `split` of train held out.
 
     Held out class by class; the same seed holds out the same rows. With split=0 and no validation
-    data, `val` is None. `counts_from` is a network's own Source.counts_from, to be read alike.
-    Raises DataError naming the path, the row or the class that cannot be used.
+    data, `val` is None. A `fold`, the k-th of K, is held out of train whatever there is to validate
+    on, and whatever the seed: runs of one fold are judged by the same samples. `counts_from` is a
+    network's own Source.counts_from, to be read alike. Raises DataError naming the path, the row or
+    the class that cannot be used.
 
     >>> import numpy as np
     >>> source = open_data((np.zeros((10, 8, 8), np.uint8), [0, 1] * 5))
@@ -47,6 +49,8 @@ def open_data(
         if val is not None:
             raise DataError(TWICE)
         data, val = data
+    if fold is not None and val is not None:
+        raise UsageError(f"fold={fold} and val= cannot both be said: each says what is held out")
     source = _told(data, task)
     if counts_from is not None:
         (source,) = counted_alike({"": source}, counts_from)
@@ -62,6 +66,8 @@ def open_data(
         need_labels(other)
         source, other = counted_alike({"train": source, "val": other}, counts_from)
         return _with_val(source, other, task)
+    if fold is not None:
+        return _hold_out_fold(source, fold)
     if source.val is not None or not split:
         return source
     return _hold_out(source, split, seed)
@@ -193,6 +199,15 @@ def _hold_out(source: Source, split: float, seed: int) -> Source:
             else stratified_split(labels, split, seed))  # fmt: skip
     train, val = (Part(source.train, part) for part in rows)
     return replace(source, train=train, val=val, facts={**source.facts, "split": split})
+
+
+def _hold_out_fold(source: Source, fold: str) -> Source:
+    k, count = parse_fold(fold)
+    labels = source.train.labels()
+    folds = (k_fold(len(source.train), count, 0) if labels is None
+             else stratified_k_fold(labels, count, 0))  # fmt: skip
+    train, val = (Part(source.train, rows) for rows in folds[k - 1])
+    return replace(source, train=train, val=val, facts={**source.facts, "fold": fold})
 
 
 def _with_val(source: Source, other: Source, task: str) -> Source:

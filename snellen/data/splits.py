@@ -104,6 +104,18 @@ def stratified_k_fold(labels_N: Labels, k: int, seed: int) -> list[tuple[list[in
     ]
 
 
+def parse_fold(word: str) -> tuple[int, int]:
+    """ "2/5" -> (2, 5): the second of five folds. Raises UsageError for anything else.
+
+    >>> parse_fold("2/5")
+    (2, 5)
+    """
+    first, _, second = str(word).partition("/")
+    if first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second) > 1:
+        return int(first), int(second)
+    raise UsageError(f"fold={word} names no fold; 2/5 is the second of five, 1/2 the first of two")
+
+
 def split_three(
     labels_N: Labels, val: float, test: float, seed: int
 ) -> tuple[list[int], list[int], list[int]]:

@@ -1,6 +1,6 @@
 """A trained network at work: from files, arrays or pictures to predictions."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,21 +11,18 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from ..core import registry
 from ..core.errors import DataError, UsageError
 from ..data.datasets import pictures_of
 from ..data.images import pictures_in, read_image
 from ..data.inputs import Inputs
 from ..data.pixels import as_tensor, image_tensor
 from ..data.sample import Prediction, Sample, Target
-from ..models import model as build_model
 from ..tasks.compute import Compute, at_once
 from ..tasks.objects import objects
 from ..tasks.overlay import map_picture
 from ..tasks.reading import near
-from ..tasks.settle import own_copy
 from ..tasks.task import Task
-from ..train import checkpoint
+from ..train.rebuild import rebuild
 from .names import Names
 
 Item = TypeVar("Item")
@@ -154,25 +151,8 @@ def restore(
     decoding: str | None = None,
 ) -> Predictor:
     """weights/best.safetensors -> predictor. A run of the user's own module needs that module."""
-    weights, meta = checkpoint.load_weights(path)
-    if "spec" not in meta:
-        raise DataError(f"{path} holds weights only, no task; train with weights={path} instead")
-    task: Task = registry.get("snellen.tasks", "TASKS", meta["task"])(meta["spec"])
-    need_module(path.parent.parent, meta, model)
-    how = dict(meta["model"])
-    net = task.build(build_model(**how) if model is None else own_copy(model, task))
-    checkpoint.fit_into(net, weights)
+    net, task, _ = rebuild(path, model)
     return Predictor(net, task, compute or Compute.of("cpu"), decoding=decoding)
-
-
-def need_module(run: Path, meta: Mapping[str, Any], model: nn.Module | None) -> None:
-    """Raise UsageError where a run's weights are of the user's own module, and it is not given."""
-    how = meta.get("model", {})
-    if model is None and how.get("name") is None:
-        raise UsageError(
-            f"{run} was trained with your own module {how.get('class')}; "
-            f"give it: sn.load({str(run)!r}, model=net); sn.Run({str(run)!r}) reads the rest"
-        )
 
 
 def as_images(images: Any, inputs: Inputs, read: Read) -> Iterator[Tensor]:

@@ -18,6 +18,7 @@ from ..data.pixels import stack
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ..nn.losses import Loss, fit_head
+from ._pooling import mean_of_shares
 from .drawing import draw_label
 from .task import Metric, Task
 
@@ -136,6 +137,10 @@ class Classify(Task):
         for i, aux_BK in enumerate(getattr(net, "aux_logits", ()) if net.training else ()):
             parts[f"aux{i}"] = getattr(net, "aux_weight", 0.3) * of_aux(aux_BK, labels_B, **how)
         return parts
+
+    def pool(self, outs: Sequence[Tensor], tasks: Sequence[Task]) -> Tensor:
+        """logits_BK of each -> logits_BK whose softmax is the mean of theirs."""
+        return mean_of_shares(outs)
 
     def decode(self, out: Tensor, batch: Batch) -> list[Prediction]:
         """logits_BK -> label, its probability, and all K probabilities."""

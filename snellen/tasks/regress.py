@@ -20,6 +20,7 @@ from ..data.pixels import stack
 from ..data.sample import Batch, Prediction, Sample, Target
 from ..data.source import Problem, SampleSet, Source
 from ._cells import Columns, known
+from ._pooling import mean_of_shares
 from ._spread import spread_rows, targets_of
 from .drawing import draw_lines
 from .heads import full
@@ -158,6 +159,29 @@ class Regress(Task):
         columns = zip(self._choices(out), self.points(), strict=True)
         values_BV = torch.stack([c.softmax(1) @ points.to(c) for c, points in columns], 1)
         return self._standardised(values_BV), self.names()
+
+    def pool(self, outs: Sequence[Tensor], tasks: Sequence[Task]) -> Tensor:
+        """Raw numbers of each, in units of its own training -> those of the mean of the numbers; of
+        bins the mean of the shares, which must be of the same points.
+        """
+        if any(task.spec.get("bins") != self.spec.get("bins") for task in tasks):
+            raise UsageError(
+                "some learned their numbers straight, others as a choice among bins; an ensemble "
+                "wants the same bins= of all"
+            )
+        if "bins" not in self.spec:
+            values = [
+                out * out.new_tensor(task.spec["std"]) + out.new_tensor(task.spec["mean"])
+                for out, task in zip(map(full, outs), tasks, strict=True)
+            ]
+            return self._standardised(torch.stack(values).mean(0))
+        if any(task.spec["quantiles"] != self.spec["quantiles"] for task in tasks):
+            raise UsageError(
+                f"bins={self.spec['bins']} lie elsewhere in each network, as they learned from "
+                "other data; an ensemble wants the same points of all"
+            )
+        columns = zip(*(self._choices(out) for out in outs), strict=True)
+        return torch.cat([mean_of_shares(column) for column in columns], 1)
 
     def decode(self, out: Tensor, batch: Batch) -> list[Prediction]:
         """Raw numbers -> values_V in their own units."""

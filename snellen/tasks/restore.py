@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import DataError, UnknownName, UsageError
+from ..core.modes import evaluating
 from ..data.inputs import Inputs
 from ..data.pixels import stack
 from ..data.sample import Batch, Prediction, Sample, Target
@@ -22,7 +23,6 @@ from ..data.source import Problem, SampleSet, Source
 from ..nn.likeness import ssim
 from ._poorer import Poorer
 from ._spread import spread_rows
-from .compute import evaluating
 from .drawing import picture_of
 from .heads import full
 from .task import Metric, Task

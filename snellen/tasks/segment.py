@@ -21,6 +21,7 @@ from ..data.source import Problem, SampleSet, Source
 from ..nn.dice import dice_loss
 from ._framed import OneByOne, common_size, framed, frames_of, input_hw
 from ._pixels import PixelScores
+from ._pooling import mean_of_shares
 from ._spread import spread_rows
 from .heads import full
 from .overlay import draw_map
@@ -166,6 +167,10 @@ class Segment(Task):
             weight = getattr(net, "aux_weight", 0.5)
             parts[f"aux{i}"] = weight * self._loss()(aux_BKHW, true_BHW)
         return parts
+
+    def pool(self, outs: Sequence[Tensor], tasks: Sequence[Task]) -> Tensor:
+        """logits_BKHW of each -> logits_BKHW whose softmax is the mean of theirs."""
+        return mean_of_shares(outs)
 
     def decode(self, out: Tensor, batch: Batch) -> Sequence[Prediction]:
         """logits_BKHW -> the class of each pixel of the picture, and of each class how sure."""

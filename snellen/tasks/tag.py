@@ -21,6 +21,7 @@ from ..data.source import Problem, SampleSet, Source
 from ..nn.attributes import attribute_hinge, attribute_logistic
 from ..nn.presence import PresenceHead
 from ._cells import Columns, known
+from ._pooling import mean_of_odds
 from ._spread import spread_rows, targets_of
 from .drawing import draw_lines
 from .heads import end_in, full
@@ -146,6 +147,10 @@ class Tag(Task):
         known_BA = ~true_BA.isnan()
         scores_BA = torch.where(known_BA, scores_BA, SURE)  # of what is not known: no loss
         return {"loss": self._loss()(scores_BA, true_BA.nan_to_num(1.0))}
+
+    def pool(self, outs: Sequence[Tensor], tasks: Sequence[Task]) -> Tensor:
+        """scores_BA of each -> scores_BA whose probabilities are the mean of theirs."""
+        return mean_of_odds(outs)
 
     def decode(self, out: Tensor, batch: Batch) -> list[Prediction]:
         """scores_BA -> which hold, and the probability of each in scores_K."""

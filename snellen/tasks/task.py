@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from ..core.errors import UsageError
 from ..data.inputs import Inputs
 from ..data.relabel import in_order_of
 from ..data.sample import Batch, Prediction, Sample, Target
@@ -139,6 +140,15 @@ class Task(ABC):
     def infer(self, net: nn.Module, batch: Batch) -> Any:
         """batch -> raw out. Free-running generation and proposals happen here."""
         return net(batch.x)
+
+    def pool(self, outs: Sequence[Any], tasks: Sequence["Task"]) -> Any:
+        """Raw outs of several networks, and the task of each -> the raw out whose prediction is the
+        mean of theirs; raises UsageError where predictions have no mean.
+        """
+        raise UsageError(
+            f"task={self.name} has no mean of several networks' answers: what one of them finds is "
+            "not what another finds; average=weights makes one network of checkpoints of one run"
+        )
 
     @abstractmethod
     def decode(self, out: Any, batch: Batch) -> Sequence[Prediction]:

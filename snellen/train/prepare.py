@@ -130,7 +130,7 @@ def read_source(recipe: Recipe, data: Any, note: Note, counts_from: int | None =
         )
     source = open_data(
         recipe.data if data is None else data, val=recipe.val, split=recipe.split,
-        seed=recipe.seed, task=recipe.task or "classify", counts_from=counts_from,
+        fold=recipe.fold, seed=recipe.seed, task=recipe.task or "classify", counts_from=counts_from,
     )  # fmt: skip
     source = task_kind(recipe).adapt(source)
     for problem in source.problems:

@@ -50,6 +50,9 @@ class Recipe:
     model: str | None = setting(None, "a name of `snellen models`", ("arch", "net", "network"))
     val: str | None = setting(None, "validation data, where `data` has none", ("val_data",))
     split: float = setting(0.2, "share held out where there is no validation data", ("val_split",))
+    fold: str | None = setting(
+        None, "hold out one of K equal parts of the training data: 2/5 is the second of five"
+    )
     epochs: int | None = setting(
         None, "passes over the data", ("max_epochs", "num_epochs", "n_epochs")
     )

@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
+from torch import nn
 from torch.optim import Optimizer
 
 from ..core.compiled import is_here
@@ -26,13 +27,15 @@ from ..doctor.watch import Doctor, doctor
 from ..nn.conv_by_shape import accelerate, choices, recall
 from ..nn.precise_norm import recompute_statistics
 from ..optim.by_name import build as build_optimiser
-from ..tasks.task import Phase
+from ..tasks.compute import Compute
+from ..tasks.task import Phase, Task
 from ..version import __version__
 from . import checkpoint
 from .allocator import tuned
 from .compiling import compile_forward, uncompiled
 from .evaluate import Evaluation, evaluate
 from .examine import examine
+from .feed import Feed
 from .listening import items
 from .logbook import Logbook
 from .loop import Augment, Loop
@@ -153,11 +156,9 @@ class Session:
 
     def _settle_norms(self) -> None:
         """Batch norm statistics over the training part, or NORM_BATCHES batches drawn of it."""
-        compute, task = self.job.compute, self.job.task
-        batches = self.job.train.drawn(NORM_BATCHES)
         quiet = self.doc.suspended() if self.doc is not None else nullcontext()
-        with quiet, uncompiled(self.loop.net), compute.autocast():
-            recompute_statistics(self.loop.net, (compute.ready(task, b).x for b in batches))
+        with quiet, uncompiled(self.loop.net):
+            settle_norms(self.loop.net, self.job.task, self.job.train, self.job.compute)
 
     def save(self) -> None:
         """A checkpoint: weights, and all that the coming steps depend on."""
@@ -266,6 +267,13 @@ class Session:
 
     def _lr(self) -> float:
         return float(self.loop.optimisers[0][1].param_groups[0]["lr"])
+
+
+def settle_norms(net: nn.Module, task: Task, train: Feed, compute: Compute) -> None:
+    """Batch norm statistics of a network in training mode over NORM_BATCHES batches of `train`."""
+    batches = train.drawn(NORM_BATCHES)
+    with compute.autocast():
+        recompute_statistics(net, (compute.ready(task, batch).x for batch in batches))
 
 
 def make_loop(job: Job) -> Loop:

@@ -29,18 +29,22 @@ class Standing:
 
         What is better starts the count of `stale` anew, but no lower loss at a score of 1.
         """
-        rank, held = _rank(scores, name), _rank(self.metrics, name)
-        better = not self.epoch or rank[0] > held[0] or (rank > held and held[0] != PERFECT)
+        now, held = rank(scores, name), rank(self.metrics, name)
+        better = not self.epoch or now[0] > held[0] or (now > held and held[0] != PERFECT)
         self.stale = 0 if better else self.stale + 1
-        if self.epoch and rank < held:
+        if self.epoch and now < held:
             return False
         self.epoch, self.metrics = epoch, dict(scores)
         self.score = scores.get(name, -scores["loss"])
         return True
 
 
-def _rank(scores: Mapping[str, float], name: str) -> tuple[float, float]:
-    """What epochs are compared by: the higher the better; what is no number comes last."""
+def rank(scores: Mapping[str, float], name: str) -> tuple[float, float]:
+    """What epochs and runs are compared by: the higher the better; what is no number comes last.
+
+    >>> rank({"accuracy": 0.5, "loss": 2.0}, "accuracy") > rank({"accuracy": 0.5}, "accuracy")
+    True
+    """
     gain = -scores.get("loss", math.nan)
     score = scores.get(name, gain)
     score, gain = (-math.inf if math.isnan(value) else value for value in (score, gain))
