@@ -90,5 +90,5 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/.made
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.core
 	@echo "installing the tools of the tests (once) ..."
-	@$(INSTALL) --no-build-isolation -e '.[dev,fast,export,studio]'
+	@$(INSTALL) --no-build-isolation -e '.[dev,fast,export,search,studio]'
 	@touch $@

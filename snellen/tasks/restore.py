@@ -177,6 +177,10 @@ class Restore(Task):
         found = [one for some in out for one in (full(some.detach()) + self._mean(some)).cpu()]
         return [Prediction(image_CHW=to_bytes(one)) for one in found]
 
+    def evidence(self, out: Any, batch: Batch) -> tuple[Tensor, list[str]]:
+        """Refused: a picture is no score."""
+        raise UsageError("task=restore tells a picture, and there is no score to explain")
+
     def metric(self) -> "Restored":
         """How much of the error is gone."""
         return Restored(self)
