@@ -144,7 +144,12 @@ SAID = {  # what the task's own decode says of the answer that is explained
 }
 
 
-@pytest.mark.parametrize("name", sorted(TASKS))
+def test_a_picture_as_the_answer_has_no_score_to_explain():
+    with pytest.raises(sn.UsageError, match="task=restore tells a picture"):
+        explain(of_task("restore"), PICTURE, "gradcam")
+
+
+@pytest.mark.parametrize("name", sorted(TASKS.keys() - {"restore"}))
 def test_every_task_is_explained_by_what_it_says(name):
     predictor = of_task(name)
     found = explain(predictor, PICTURE, "gradcam")

@@ -56,7 +56,7 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     score = next((name for name in metrics if name != "loss"), None)
     return {
         "run": str(folder.path),
-        "task": mark.get("task") or recipe.get("task"),
+        "task": mark.get("task") or config.get("task") or recipe.get("task"),
         "model": recipe.get("model"),
         "data": recipe.get("data"),
         "best": f"{score} {metrics[score]:.4f}" if score else "",
