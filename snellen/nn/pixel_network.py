@@ -1,0 +1,156 @@
+"""PixelCNN and PixelRNN (notes 003; arXiv:1601.06759): a picture is told pixel by pixel.
+
+p(x) = p(x_1) p(x_2 | x_1) ... : each pixel a softmax over its levels, given all that came before.
+A masked 7x7 convolution of type A, residual blocks of type B, two layers of 1x1 convolutions. The
+likelihood is exact and its training is parallel; drawing takes one pass a pixel. PixelCNN's 3x3
+masks miss a wedge on the upper right (arXiv:1606.05328), the Diagonal BiLSTM misses nothing.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..core.errors import UnknownName, UsageError
+from ..core.numbers import check_counts
+from ..core.parts import Part
+from ._labels import holds
+from .diagonal_lstm import DiagonalBiLSTM
+from .masked_conv import MaskedConv2d
+from .row_lstm import RowLSTM
+
+PARTS = {
+    "PixelCNN": Part(
+        "Generative models", "sn.nn.pixel_cnn",
+        "masked convolutions give every pixel's softmax, given the pixels before it, in one pass",
+        "003",
+    ),
+    "PixelRNN": Part(
+        "Generative models", "sn.nn.pixel_rnn",
+        "the same by an LSTM over rows or diagonals: slower, and it sees farther", "003",
+    ),
+    "Bits per dimension": Part(
+        "Generative models", "sn.nn.bits_per_dimension",
+        "-log2 p(x) a pixel and colour; log2 K where nothing is learned", "003",
+    ),
+    "Ancestral sampling": Part(
+        "Generative models", "sn.nn.draw_pictures", "pixel after pixel, each from its softmax", "003"
+    ),
+}  # fmt: skip
+
+
+class PixelNetwork(nn.Module):
+    """levels_BCHW (whole numbers 0..K-1) -> logits_BKCHW of each pixel, given those before it.
+
+    `blocks` keep `width` maps and look back only. Raises UsageError for levels out of range.
+
+    >>> PixelNetwork([], levels=4, channels=3, width=6)(torch.zeros(2, 3, 5, 5)).shape
+    torch.Size([2, 4, 3, 5, 5])
+    """
+
+    def __init__(self, blocks: list[nn.Module], *, levels: int, channels: int, width: int) -> None:
+        super().__init__()
+        check_counts(levels=levels - 1, channels=channels, width=width)
+        self.levels, self.channels = levels, channels
+        self.first = MaskedConv2d(channels, width, 7, "A", channels)
+        self.blocks = nn.ModuleList(blocks)
+        self.head = nn.Sequential(
+            nn.ReLU(), MaskedConv2d(width, width, 1, "B", channels),
+            nn.ReLU(), MaskedConv2d(width, levels * channels, 1, "B", channels),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """levels_BCHW -> logits_BKCHW."""
+        if x.ndim != 4 or x.shape[1] != self.channels or not holds((x >= 0) & (x < self.levels)):
+            raise UsageError(
+                f"x of shape {tuple(x.shape)}; (batch, {self.channels}, height, width) of levels "
+                f"0..{self.levels - 1} is wanted: of pixels in 0..1 make (x * K).long()"
+            )
+        x = x.to(self.first.conv.weight) * (2 / (self.levels - 1)) - 1
+        x = self.first(x)
+        for block in self.blocks:
+            x = x + block(x)
+        return self.head(x).unflatten(1, (self.levels, self.channels))
+
+
+def pixel_cnn(
+    levels: int = 256, *, channels: int = 1, width: int = 32, depth: int = 3
+) -> PixelNetwork:
+    """-> PixelCNN of `depth` residual blocks: ReLU and masked 1x1, 3x3, 1x1, half as wide inside.
+
+    Raises UsageError where half the width cannot be shared out among the channels.
+
+    >>> pixel_cnn(2, width=8)(torch.zeros(1, 1, 4, 4)).shape
+    torch.Size([1, 2, 1, 4, 4])
+    """
+    half = _half(width, channels)
+
+    def block() -> nn.Module:
+        return nn.Sequential(
+            nn.ReLU(), MaskedConv2d(width, half, 1, "B", channels),
+            nn.ReLU(), MaskedConv2d(half, half, 3, "B", channels),
+            nn.ReLU(), MaskedConv2d(half, width, 1, "B", channels),
+        )  # fmt: skip
+
+    blocks = [block() for _ in range(depth)]
+    return PixelNetwork(blocks, levels=levels, channels=channels, width=width)
+
+
+def pixel_rnn(
+    levels: int = 256, *, kind: str = "diagonal", channels: int = 1, width: int = 32, depth: int = 2
+) -> PixelNetwork:
+    """-> PixelRNN of `depth` residual LSTMs, of `kind` row or diagonal, with half as wide states.
+
+    Raises UnknownName for another kind, UsageError where half the width cannot be shared out.
+
+    >>> pixel_rnn(2, kind="row", width=8)(torch.zeros(1, 1, 4, 4)).shape
+    torch.Size([1, 2, 1, 4, 4])
+    """
+    half, layers = _half(width, channels), {"row": RowLSTM, "diagonal": DiagonalBiLSTM}
+    if kind not in layers:
+        raise UnknownName(kind, layers, "kinds of PixelRNN")
+    blocks: list[nn.Module] = [
+        nn.Sequential(
+            layers[kind](width, half, colours=channels), MaskedConv2d(half, width, 1, "B", channels)
+        )
+        for _ in range(depth)
+    ]
+    return PixelNetwork(blocks, levels=levels, channels=channels, width=width)
+
+
+def _half(width: int, channels: int) -> int:
+    if width < 2 or width % (2 * channels):
+        raise UsageError(f"width {width} for {channels} channels; twice a multiple is wanted")
+    return width // 2
+
+
+def bits_per_dimension(logits_BKCHW: Tensor, levels_BCHW: Tensor) -> Tensor:
+    """logits_BKCHW and the true levels_BCHW -> bits_B, -log2 p(x) / (C H W) of each picture.
+
+    >>> bits_per_dimension(torch.zeros(1, 256, 3, 2, 2), torch.zeros(1, 3, 2, 2))
+    tensor([8.])
+    """
+    nats = F.cross_entropy(logits_BKCHW, levels_BCHW.long(), reduction="none")
+    return nats.flatten(1).mean(1) / math.log(2)
+
+
+@torch.no_grad()
+def draw_pictures(
+    net: nn.Module, shape: tuple[int, int, int, int], generator: torch.Generator | None = None
+) -> Tensor:
+    """net (levels_BCHW -> logits_BKCHW), shape (B, C, H, W) -> levels_BCHW drawn pixel by pixel.
+
+    One pass of the network for each pixel and colour. The network's weights say on which device.
+
+    >>> draw_pictures(pixel_cnn(2, width=8), (2, 1, 3, 3)).unique().tolist()
+    [0, 1]
+    """
+    device = next((p.device for p in net.parameters()), None)
+    x = torch.zeros(shape, dtype=torch.long, device=device)
+    for row in range(shape[2]):
+        for column in range(shape[3]):
+            for colour in range(shape[1]):
+                p_BK = net(x)[:, :, colour, row, column].softmax(1)
+                x[:, colour, row, column] = torch.multinomial(p_BK, 1, generator=generator)[:, 0]
+    return x
