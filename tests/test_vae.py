@@ -88,17 +88,17 @@ def test_many_draws_close_the_gap():
 
 
 def test_digits_are_told_better_than_pixel_by_pixel():
-    """BOUNDS"""
-    x = torch.tensor(load_digits().images / 16).float()[:, None]
+    """Three seeds: a bound 4.3 nats or more above the baseline, evidence 0.6 or more above it."""
+    x = torch.tensor(load_digits().images > 7).double()[:, None]
     train, test = x[:1400], x[1400:]
-    p_HW = train.mean((0, 1)).clamp(0.001, 0.999)
-    baseline = (test * p_HW.log() + (1 - test) * (1 - p_HW).log()).sum((1, 2, 3)).mean().item()
+    p_HW = (train.sum((0, 1)) + 1) / (len(train) + 2)
+    baseline = Bernoulli(p_HW).log_prob(test).sum((1, 2, 3)).mean().item()
     torch.manual_seed(0)
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 16))
     decoder = nn.Sequential(
         nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.Unflatten(1, (1, 8, 8))
     )
-    net = VAE(encoder, decoder, 8)
+    net = VAE(encoder, decoder, 8).double()
     optimizer = torch.optim.Adam(net.parameters(), lr=0.005)
     for _ in range(250):
         loss = -net.elbo(train[torch.randint(1400, (64,))]).mean()
@@ -107,7 +107,7 @@ def test_digits_are_told_better_than_pixel_by_pixel():
         optimizer.step()
     with torch.no_grad():
         bound, evidence = net.elbo(test, 20).mean().item(), net.evidence(test, 20).mean().item()
-    assert baseline + 2 < bound < evidence
+    assert baseline + 3 < bound < evidence
     drawn = net.draw(4, torch.Generator().manual_seed(0))
     assert drawn.shape == (4, 1, 8, 8)
     assert ((drawn > 0) & (drawn < 1)).all()

@@ -5,7 +5,6 @@ states of its left and its upper neighbour. A second one runs from the right; it
 row lower, else they would hold pixels not yet told. Together they know all that came before.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,6 +27,7 @@ class DiagonalBiLSTM(nn.Module):
 
     Raises UsageError where `hidden` cannot be shared out among the colours.
 
+    >>> import torch
     >>> DiagonalBiLSTM(4, 6)(torch.zeros(2, 4, 5, 3)).shape
     torch.Size([2, 6, 5, 3])
     """
@@ -39,7 +39,9 @@ class DiagonalBiLSTM(nn.Module):
             MaskedConv2d(inputs, 4 * hidden, 1, "B", colours) for _ in range(2)
         )
         self.states = nn.ModuleList(
-            nn.Sequential(nn.ConstantPad1d((1, 0), 0.0), nn.Conv1d(hidden, 4 * hidden, 2, bias=False))
+            nn.Sequential(
+                nn.ConstantPad1d((1, 0), 0.0), nn.Conv1d(hidden, 4 * hidden, 2, bias=False)
+            )
             for _ in range(2)
         )
 
@@ -57,6 +59,7 @@ class DiagonalBiLSTM(nn.Module):
 def skew(x: Tensor) -> Tensor:
     """x_BCHW -> (B, C, H, W + H - 1), row i shifted right by i, with zeros around.
 
+    >>> import torch
     >>> skew(torch.tensor([[[[1, 2], [3, 4]]]]))
     tensor([[[[1, 2, 0],
               [0, 3, 4]]]])
@@ -69,6 +72,7 @@ def skew(x: Tensor) -> Tensor:
 def unskew(x: Tensor) -> Tensor:
     """(B, C, H, W + H - 1) -> x_BCHW: undoes `skew`.
 
+    >>> import torch
     >>> unskew(skew(torch.tensor([[[[1, 2], [3, 4]]]])))
     tensor([[[[1, 2],
               [3, 4]]]])

@@ -63,7 +63,9 @@ class MaskedConv2d(nn.Module):
         to_O1 = torch.arange(outputs)[:, None] % self.colours
         from_I = torch.arange(inputs) % self.colours
         mask = before.expand(outputs, inputs, height, width).clone()
-        mask[:, :, height // 2, width // 2] = from_I <= to_O1 if self.kind == "B" else from_I < to_O1
+        mask[:, :, height // 2, width // 2] = (
+            from_I <= to_O1 if self.kind == "B" else from_I < to_O1
+        )
         return mask.float()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ PARTS = {
         "-log2 p(x) a pixel and colour; log2 K where nothing is learned", "003",
     ),
     "Ancestral sampling": Part(
-        "Generative models", "sn.nn.draw_pictures", "pixel after pixel, each from its softmax", "003"
+        "Generative models", "sn.nn.draw_pictures", "pixel by pixel, each from its softmax", "003"
     ),
 }  # fmt: skip
 

@@ -34,7 +34,7 @@ PARTS = {
 class VAE(nn.Module):
     """x_BCHW in 0..1 -> logits_BCHW, the picture seen through the mean of q(z|x).
 
-    `encoder`: x -> (B, 2 latent), means, then log-variances; `decoder`: z_BD -> logits of x's shape.
+    `encoder`: x -> (B, 2 latent), means, then log-variances; `decoder`: z_BD -> logits like x.
     Each pixel is a Bernoulli variable; a gray one is the share of ones.
 
     >>> encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 4))
@@ -70,7 +70,7 @@ class VAE(nn.Module):
         return mean_BD, (log_variance_BD / 2).exp()
 
     def elbo(self, x: Tensor, draws: int = 1) -> Tensor:
-        """x_BCHW -> bound_B on log p(x), in nats, from `draws` of z; its negative mean is the loss."""
+        """x_BCHW -> bound_B on log p(x), in nats, by `draws` of z; minus its mean is the loss."""
         mean_BD, std_BD = self.encode(x)
         told_SB = self._told(x, reparametrise(mean_BD, std_BD, draws))
         zero, one = mean_BD.new_zeros(()), mean_BD.new_ones(())
@@ -100,9 +100,7 @@ class VAE(nn.Module):
         if logits.shape[1:] != x.shape[1:]:
             raise UsageError(f"the decoder gives {tuple(logits.shape[1:])} a picture; the shape "
                              f"of x is wanted, {tuple(x.shape[1:])}")  # fmt: skip
-        lost = F.binary_cross_entropy_with_logits(
-            logits, x_SBCHW.flatten(0, 1), reduction="none"
-        )
+        lost = F.binary_cross_entropy_with_logits(logits, x_SBCHW.flatten(0, 1), reduction="none")
         return -lost.flatten(1).sum(1).view(z_SBD.shape[:2])
 
 
