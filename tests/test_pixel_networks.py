@@ -110,6 +110,9 @@ def test_digits_are_told_in_fewer_bits_than_pixel_by_pixel(name, steps):
         lambda: N.pixel_rnn(2, kind="column"),
         lambda: N.pixel_cnn(2, width=8)(torch.zeros(4, 4)),
         lambda: N.pixel_cnn(2, width=8)(torch.full((1, 1, 4, 4), 2)),
+        lambda: N.bits_per_dimension(torch.zeros(1, 2, 1, 3, 3), torch.zeros(1, 1, 3, 4)),
+        lambda: N.bits_per_dimension(torch.zeros(1, 2, 1, 3, 3), torch.full((1, 1, 3, 3), 2)),
+        lambda: N.draw_pictures(N.pixel_cnn(2, width=8), (0, 1, 3, 3)),
     ],
 )
 def test_what_cannot_work_is_refused_in_words(wrong):

@@ -6,11 +6,7 @@ likelihood is exact and its training is parallel; drawing takes one pass a pixel
 masks miss a wedge on the upper right (arXiv:1606.05328), the Diagonal BiLSTM misses nothing.
 """
 
-import math
-
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..core.errors import UnknownName, UsageError
 from ..core.numbers import check_counts
@@ -30,13 +26,6 @@ PARTS = {
         "Generative models", "sn.nn.pixel_rnn",
         "the same by an LSTM over rows or diagonals: slower, and it sees farther", "003",
     ),
-    "Bits per dimension": Part(
-        "Generative models", "sn.nn.bits_per_dimension",
-        "-log2 p(x) a pixel and colour; log2 K where nothing is learned", "003",
-    ),
-    "Ancestral sampling": Part(
-        "Generative models", "sn.nn.draw_pictures", "pixel by pixel, each from its softmax", "003"
-    ),
 }  # fmt: skip
 
 
@@ -45,13 +34,16 @@ class PixelNetwork(nn.Module):
 
     `blocks` keep `width` maps and look back only. Raises UsageError for levels out of range.
 
+    >>> import torch
     >>> PixelNetwork([], levels=4, channels=3, width=6)(torch.zeros(2, 3, 5, 5)).shape
     torch.Size([2, 4, 3, 5, 5])
     """
 
     def __init__(self, blocks: list[nn.Module], *, levels: int, channels: int, width: int) -> None:
         super().__init__()
-        check_counts(levels=levels - 1, channels=channels, width=width)
+        check_counts(levels=levels, channels=channels, width=width)
+        if levels == 1:
+            raise UsageError("levels=1 leaves nothing to tell; two or more are wanted")
         self.levels, self.channels = levels, channels
         self.first = MaskedConv2d(channels, width, 7, "A", channels)
         self.blocks = nn.ModuleList(blocks)
@@ -81,6 +73,7 @@ def pixel_cnn(
 
     Raises UsageError where half the width cannot be shared out among the channels.
 
+    >>> import torch
     >>> pixel_cnn(2, width=8)(torch.zeros(1, 1, 4, 4)).shape
     torch.Size([1, 2, 1, 4, 4])
     """
@@ -104,6 +97,7 @@ def pixel_rnn(
 
     Raises UnknownName for another kind, UsageError where half the width cannot be shared out.
 
+    >>> import torch
     >>> pixel_rnn(2, kind="row", width=8)(torch.zeros(1, 1, 4, 4)).shape
     torch.Size([1, 2, 1, 4, 4])
     """
@@ -123,34 +117,3 @@ def _half(width: int, channels: int) -> int:
     if width < 2 or width % (2 * channels):
         raise UsageError(f"width {width} for {channels} channels; twice a multiple is wanted")
     return width // 2
-
-
-def bits_per_dimension(logits_BKCHW: Tensor, levels_BCHW: Tensor) -> Tensor:
-    """logits_BKCHW and the true levels_BCHW -> bits_B, -log2 p(x) / (C H W) of each picture.
-
-    >>> bits_per_dimension(torch.zeros(1, 256, 3, 2, 2), torch.zeros(1, 3, 2, 2))
-    tensor([8.])
-    """
-    nats = F.cross_entropy(logits_BKCHW, levels_BCHW.long(), reduction="none")
-    return nats.flatten(1).mean(1) / math.log(2)
-
-
-@torch.no_grad()
-def draw_pictures(
-    net: nn.Module, shape: tuple[int, int, int, int], generator: torch.Generator | None = None
-) -> Tensor:
-    """net (levels_BCHW -> logits_BKCHW), shape (B, C, H, W) -> levels_BCHW drawn pixel by pixel.
-
-    One pass of the network for each pixel and colour. The network's weights say on which device.
-
-    >>> draw_pictures(pixel_cnn(2, width=8), (2, 1, 3, 3)).unique().tolist()
-    [0, 1]
-    """
-    device = next((p.device for p in net.parameters()), None)
-    x = torch.zeros(shape, dtype=torch.long, device=device)
-    for row in range(shape[2]):
-        for column in range(shape[3]):
-            for colour in range(shape[1]):
-                p_BK = net(x)[:, :, colour, row, column].softmax(1)
-                x[:, colour, row, column] = torch.multinomial(p_BK, 1, generator=generator)[:, 0]
-    return x

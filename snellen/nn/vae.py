@@ -90,6 +90,7 @@ class VAE(nn.Module):
     def draw(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Number -> pixels_BCHW in 0..1 that the decoder expects of so many z from N(0, 1)."""
         like = next(self.decoder.parameters())
+        check_counts(count=count)
         z_BD = torch.randn(count, self.latent, generator=generator, device=like.device)
         return self.decoder(z_BD.to(like)).sigmoid()
 
@@ -111,4 +112,5 @@ def reparametrise(mean_BD: Tensor, std_BD: Tensor, draws: int = 1) -> Tensor:
     tensor([[[1., 1.]]])
     """
     check_counts(draws=draws)
-    return mean_BD + std_BD * torch.randn(draws, *mean_BD.shape).to(mean_BD)
+    shape = (draws, *mean_BD.shape)
+    return mean_BD + std_BD * torch.randn(shape, dtype=mean_BD.dtype, device=mean_BD.device)
