@@ -63,7 +63,7 @@ def test_the_bound_lies_below_the_evidence_by_the_divergence_from_the_posterior(
     drawn_RB = torch.stack([net.elbo(x, 500) for _ in range(20)]).detach()
     error_B = drawn_RB.std(0) / 20**0.5
     assert ((drawn_RB.mean(0) - elbo_B).abs() < 4.5 * error_B).all()
-    assert (drawn_RB.mean(0) < evidence_B - 4.5 * error_B).all()
+    assert (elbo_B < evidence_B).all()
 
 
 def test_gradient_of_the_bound_is_right_on_average():
