@@ -102,17 +102,21 @@ def test_digits_are_told_in_fewer_bits_than_pixel_by_pixel(name, steps):
     "wrong",
     [
         lambda: N.MaskedConv2d(1, 1, 4, "A"),
+        lambda: N.MaskedConv2d(1, 1, (3, 3, 3), "A"),
         lambda: N.MaskedConv2d(1, 1, 3, "C"),
         lambda: N.MaskedConv2d(0, 1, 3, "A"),
         lambda: N.RowLSTM(4, 4, colours=3),
+        lambda: N.DiagonalBiLSTM(4, 4, colours=0),
         lambda: N.pixel_cnn(1),
         lambda: N.pixel_cnn(2, width=9),
+        lambda: N.pixel_cnn(2, depth=-1),
         lambda: N.pixel_rnn(2, kind="column"),
         lambda: N.pixel_cnn(2, width=8)(torch.zeros(4, 4)),
         lambda: N.pixel_cnn(2, width=8)(torch.full((1, 1, 4, 4), 2)),
         lambda: N.bits_per_dimension(torch.zeros(1, 2, 1, 3, 3), torch.zeros(1, 1, 3, 4)),
         lambda: N.bits_per_dimension(torch.zeros(1, 2, 1, 3, 3), torch.full((1, 1, 3, 3), 2)),
         lambda: N.draw_pictures(N.pixel_cnn(2, width=8), (0, 1, 3, 3)),
+        lambda: N.draw_pictures(N.pixel_cnn(2, width=8), (3, 3)),
     ],
 )
 def test_what_cannot_work_is_refused_in_words(wrong):

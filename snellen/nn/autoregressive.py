@@ -50,12 +50,14 @@ def draw_pictures(
     """net (levels_BCHW -> logits_BKCHW), shape (B, C, H, W) -> levels_BCHW drawn pixel by pixel.
 
     One pass of the network for each pixel and colour; the network's weights say on which device.
-    Raises UsageError for sizes that are no whole numbers from 1 up.
+    Raises UsageError for a shape that is not four whole numbers from 1 up.
 
     >>> from snellen.nn.pixel_network import pixel_cnn
     >>> draw_pictures(pixel_cnn(2, width=8), (2, 1, 3, 3)).unique().tolist()
     [0, 1]
     """
+    if len(shape) != 4:
+        raise UsageError(f"shape {tuple(shape)}; (batch, channels, height, width) is wanted")
     check_counts(**dict(zip(("batch", "channels", "height", "width"), shape, strict=True)))
     device = next((p.device for p in net.parameters()), None)
     x = torch.zeros(shape, dtype=torch.long, device=device)

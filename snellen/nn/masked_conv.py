@@ -47,12 +47,13 @@ class MaskedConv2d(nn.Module):
     ) -> None:
         super().__init__()
         sides = (kernel, kernel) if isinstance(kernel, int) else kernel
-        check_counts(inputs=inputs, outputs=outputs, height=sides[0], width=sides[1],
-                     colours=colours)  # fmt: skip
+        check_counts(inputs=inputs, outputs=outputs, colours=colours)
         if kind not in KINDS:
             raise UnknownName(kind, KINDS, "kinds of masks")
-        if not (sides[0] % 2 and sides[1] % 2):
-            raise UsageError(f"a kernel of {sides} has no centre; odd sides are wanted")
+        if len(sides) != 2 or not all(isinstance(s, int) and s > 0 and s % 2 for s in sides):
+            raise UsageError(
+                f"a kernel of {kernel!r} has no centre; odd sides are wanted: 3, (1, 3)"
+            )
         self.kind, self.colours = kind, colours
         self.conv = nn.Conv2d(inputs, outputs, sides, padding=(sides[0] // 2, sides[1] // 2))
         self.register_buffer("mask", self._mask(outputs, inputs, *sides), persistent=False)

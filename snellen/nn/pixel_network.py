@@ -9,7 +9,7 @@ masks miss a wedge on the upper right (arXiv:1606.05328), the Diagonal BiLSTM mi
 from torch import Tensor, nn
 
 from ..core.errors import UnknownName, UsageError
-from ..core.numbers import check_counts
+from ..core.numbers import check_counts, check_naturals
 from ..core.parts import Part
 from ._labels import holds
 from .diagonal_lstm import DiagonalBiLSTM
@@ -54,12 +54,13 @@ class PixelNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """levels_BCHW -> logits_BKCHW."""
-        if x.ndim != 4 or x.shape[1] != self.channels or not holds((x >= 0) & (x < self.levels)):
+        top = self.levels - 1
+        if x.ndim != 4 or x.shape[1] != self.channels or not holds((x >= 0) & (x <= top)):
             raise UsageError(
                 f"x of shape {tuple(x.shape)}; (batch, {self.channels}, height, width) of levels "
-                f"0..{self.levels - 1} is wanted: of pixels in 0..1 make (x * K).long()"
+                f"0..{top} is wanted: of pixels in 0..1 make (x * {top}).round()"
             )
-        x = x.to(self.first.conv.weight) * (2 / (self.levels - 1)) - 1
+        x = x.to(self.first.conv.weight) * (2 / top) - 1
         x = self.first(x)
         for block in self.blocks:
             x = x + block(x)
@@ -77,7 +78,7 @@ def pixel_cnn(
     >>> pixel_cnn(2, width=8)(torch.zeros(1, 1, 4, 4)).shape
     torch.Size([1, 2, 1, 4, 4])
     """
-    half = _half(width, channels)
+    half = _half(width, channels, depth)
 
     def block() -> nn.Module:
         return nn.Sequential(
@@ -101,7 +102,7 @@ def pixel_rnn(
     >>> pixel_rnn(2, kind="row", width=8)(torch.zeros(1, 1, 4, 4)).shape
     torch.Size([1, 2, 1, 4, 4])
     """
-    half, layers = _half(width, channels), {"row": RowLSTM, "diagonal": DiagonalBiLSTM}
+    half, layers = _half(width, channels, depth), {"row": RowLSTM, "diagonal": DiagonalBiLSTM}
     if kind not in layers:
         raise UnknownName(kind, layers, "kinds of PixelRNN")
     blocks: list[nn.Module] = [
@@ -113,7 +114,9 @@ def pixel_rnn(
     return PixelNetwork(blocks, levels=levels, channels=channels, width=width)
 
 
-def _half(width: int, channels: int) -> int:
-    if width < 2 or width % (2 * channels):
+def _half(width: int, channels: int, depth: int) -> int:
+    check_counts(width=width, channels=channels)
+    check_naturals(depth=depth)
+    if width % (2 * channels):
         raise UsageError(f"width {width} for {channels} channels; twice a multiple is wanted")
     return width // 2

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import UsageError
+from ..core.numbers import check_counts
 from ..core.parts import Part
 from .masked_conv import MaskedConv2d
 
@@ -43,7 +44,8 @@ class RowLSTM(nn.Module):
 
 def check_shares_out(hidden: int, colours: int) -> None:
     """UsageError where some colour would have fewer maps than another."""
-    if hidden < 1 or hidden % colours:
+    check_counts(hidden=hidden, colours=colours)
+    if hidden % colours:
         raise UsageError(f"{hidden} hidden maps for {colours} colours; a multiple is wanted")
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ..core.errors import UsageError
 from ..core.numbers import check_counts
 from ..core.parts import Part
-from ._labels import holds, widen
+from ._labels import check_floats, holds, widen
 from .divergence import gaussian_kl
 
 PARTS = {
@@ -56,8 +56,9 @@ class VAE(nn.Module):
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x_BCHW -> mean_BD, std_BD of q(z|x).
 
-        Raises UsageError for pixels outside 0..1, and for an encoder of another width.
+        Raises UsageError for pixels that are no floats in 0..1, and an encoder of another width.
         """
+        check_floats(x, "pixels")
         if not holds((x >= 0) & (x <= 1)):
             raise UsageError("x has pixels outside 0..1; of bytes make x / 255")
         out = self.encoder(x)
