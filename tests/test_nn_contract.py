@@ -24,6 +24,9 @@ LAYERS = {  # name -> (how it is made, the shapes of what it takes)
     "peephole": (lambda: N.PeepholeLSTMCell(3, 4), [(2, 3)]),
     "coupled": (lambda: N.CoupledLSTMCell(3, 4), [(2, 3)]),
     "reset_before": (lambda: N.ResetBeforeGRUCell(3, 4), [(2, 3)]),
+    "masked": (lambda: N.MaskedConv2d(2, 4, 3, "A", colours=2), [(2, 2, 3, 4)]),
+    "row_lstm": (lambda: N.RowLSTM(2, 2), [(2, 2, 3, 4)]),
+    "diagonal_lstm": (lambda: N.DiagonalBiLSTM(2, 2), [(2, 2, 3, 2)]),
     "recurrent": (lambda: N.Recurrent(N.PeepholeLSTMCell(3, 4)), [(2, 4, 3)]),
     "attention": (lambda: N.AdditiveAttention(3, 4, 5), [(2, 3), (2, 6, 4)]),
 }

@@ -23,6 +23,7 @@ GROUPS = (  # in the order of the page
     "Augmentations",
     "Sequence models",
     "Detection and segmentation",
+    "Generative models",
 )
 
 
