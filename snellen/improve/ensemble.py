@@ -89,8 +89,8 @@ def ensemble(
             "model": how, "metrics": scores}  # fmt: skip
     save_best(folder.best, net.state_dict(), meta)
     facts = {"network": how, "average": average, "members": named, "metrics": scores}
-    _write(folder, first, data, facts)
-    _log(folder, first, time.monotonic() - began)
+    recipe = _write(folder, first, data, facts)
+    _log(folder, recipe, time.monotonic() - began)
     return Ensemble(folder.path, scores, named)
 
 
@@ -167,8 +167,8 @@ def _score(net: nn.Module, first: Member, feed: Streamed) -> Scores:
     return evaluate(compute.place(net), first.task, feed, compute).metrics
 
 
-def _write(folder: RunFolder, first: Member, data: Any, facts: dict[str, Any]) -> None:
-    """config.yaml of a run that is judged by what the members were."""
+def _write(folder: RunFolder, first: Member, data: Any, facts: dict[str, Any]) -> Recipe:
+    """config.yaml of a run that is judged by what the members were -> its recipe."""
     plan, judged = plan_of(first.config), dict[str, Any]()
     places = dict(first.config.get("places", {}))
     if isinstance(data, str | Path):
@@ -184,11 +184,12 @@ def _write(folder: RunFolder, first: Member, data: Any, facts: dict[str, Any]) -
     set_by = {**plan.set_by, **dict.fromkeys(said, "you")}
     write_config(folder, Plan(recipe, set_by, ()), {**kept, "places": places, **facts})
     write_surroundings(folder, recipe.threads)
+    return recipe
 
 
-def _log(folder: RunFolder, first: Member, seconds: float) -> None:
+def _log(folder: RunFolder, recipe: Recipe, seconds: float) -> None:
     """The two events by which `snellen runs` knows it."""
     log = folder.open_events()
-    log.write("start", 0, command=sys.argv, recipe=first.recipe.as_dict(), set_by={})
+    log.write("start", 0, command=sys.argv, recipe=recipe.as_dict(), set_by={})
     log.write("end", 0, status="finished", seconds=round(seconds, 3))
     log.close()
