@@ -18,9 +18,11 @@ from snellen.doctor.probes.additivity import additivity
 from snellen.doctor.probes.direction import pushed
 from snellen.doctor.probes.horizon import horizon
 from snellen.doctor.probes.logs import unstable
+from snellen.doctor.probes.losses import LossCall
 from snellen.doctor.probes.penalty import penalty_gradients
 from snellen.doctor.probes.pixels import pixels, touched
 from snellen.doctor.probes.received import received
+from snellen.doctor.replay import Unfit, loss_of
 from snellen.doctor.watch import doctor
 
 
@@ -152,6 +154,16 @@ def test_a_body_that_is_cut_off_from_all_heads_is_detached():
             (out["box"].square().mean() + out["kind"].logsumexp(1).mean()).backward()
             optimizer.step()
     assert [f.id for f in doc.findings] == ["graph-detached"]
+
+
+def test_a_loss_that_was_given_other_targets_leaves_the_outputs_to_be_asked():
+    heard = LossCall("binary_cross_entropy_with_logits", {}, (3,), (3,), torch.float32)
+    call = loss_of(None, heard)
+    assert call(torch.zeros(5, 3), torch.zeros(5, 3)) > 0
+    with pytest.raises(Unfit, match="other targets"):
+        call(torch.zeros(5, 3), torch.zeros(5, 4))  # boxes, say, beside whether there is one
+    replay = replay_of(Heads(), torch.randn(5, 6), torch.zeros(5, 4), call)
+    assert replay.loss(torch.zeros(5, 3), 5) is None
 
 
 def test_additivity_tells_an_affine_network_from_a_bent_one():
