@@ -18,9 +18,11 @@ from snellen.doctor.probes.additivity import additivity
 from snellen.doctor.probes.direction import pushed
 from snellen.doctor.probes.horizon import horizon
 from snellen.doctor.probes.logs import unstable
+from snellen.doctor.probes.losses import LossCall
 from snellen.doctor.probes.penalty import penalty_gradients
 from snellen.doctor.probes.pixels import pixels, touched
 from snellen.doctor.probes.received import received
+from snellen.doctor.replay import Unfit, loss_of
 from snellen.doctor.watch import doctor
 
 
@@ -104,6 +106,64 @@ def ask(function, net, x, **more):
     replay = replay_of(net, x, **more)
     with replay.patient.replayed(statistics=False) as inner:
         return function(replay, inner)
+
+
+class Heads(nn.Module):
+    """A body, and two heads of which one has a sigmoid; or a sine beside an affine skip."""
+
+    def __init__(self, skips=False, cut=False):
+        super().__init__()
+        self.body, self.first = nn.Linear(6, 9), nn.Linear(9, 3)
+        self.last = nn.Linear(6 if skips else 9, 3)
+        self.skips, self.cut = skips, cut
+
+    def forward(self, x):
+        h = self.body(x).detach() if self.cut else self.body(x)
+        if self.skips:
+            return self.first(torch.sin(h)) + self.last(x)
+        return {"box": self.first(h).sigmoid(), "kind": self.last(h)}
+
+
+class Added(nn.Module):
+    def __init__(self, branch):
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x):
+        return x + self.branch(x)
+
+
+def test_additivity_counts_the_layers_of_what_is_affine_and_of_nothing_else():
+    x = torch.randn(12, 6)
+    assert ask(additivity, Heads(skips=True), x)["layers"] == 1  # not the two of the sine's way
+    head = ask(additivity, Heads(), x)
+    assert (head["layers"], head["bent"]) == (2, False)  # the sigmoid is not on its way
+    asleep = nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 6))
+    nn.init.zeros_(asleep[2].weight)
+    added = Added(asleep)
+    assert ask(additivity, nn.Sequential(added, nn.Linear(6, 9), nn.Linear(9, 4)), x)["bent"]
+
+
+def test_a_body_that_is_cut_off_from_all_heads_is_detached():
+    net = Heads(cut=True)
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    with doctor(net, optimizer) as doc:
+        for _ in range(60):
+            out = net(torch.randn(16, 6))
+            optimizer.zero_grad()
+            (out["box"].square().mean() + out["kind"].logsumexp(1).mean()).backward()
+            optimizer.step()
+    assert [f.id for f in doc.findings] == ["graph-detached"]
+
+
+def test_a_loss_that_was_given_other_targets_leaves_the_outputs_to_be_asked():
+    heard = LossCall("binary_cross_entropy_with_logits", {}, (3,), (3,), torch.float32)
+    call = loss_of(None, heard)
+    assert call(torch.zeros(5, 3), torch.zeros(5, 3)) > 0
+    with pytest.raises(Unfit, match="other targets"):
+        call(torch.zeros(5, 3), torch.zeros(5, 4))  # boxes, say, beside whether there is one
+    replay = replay_of(Heads(), torch.randn(5, 6), torch.zeros(5, 4), call)
+    assert replay.loss(torch.zeros(5, 3), 5) is None
 
 
 def test_additivity_tells_an_affine_network_from_a_bent_one():

@@ -1,5 +1,6 @@
 """The watch changes nothing, sees what happened, and never stops a training."""
 
+import json
 import random
 import shutil
 
@@ -317,6 +318,13 @@ def test_the_users_own_hooks_and_errors_stay():
     assert len(heard) == 1  # the culprit search ran the network again, unheard
     assert list(net._forward_hooks) == [mine.id]
     assert not net._forward_pre_hooks
+
+
+def test_to_json_gives_the_text_and_writes_it_where_a_file_is_named(tmp_path):
+    with doctor(nn.Linear(2, 2)) as doc:
+        pass
+    assert json.loads(doc.to_json()) == {"version": 1, "findings": []}
+    assert doc.to_json(tmp_path / "f.json") == (tmp_path / "f.json").read_text()
 
 
 def test_raise_if_and_wrong_arguments():

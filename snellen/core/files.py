@@ -87,6 +87,15 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda beside: _write_bytes(beside, data), len(data))
 
 
+def json_text(value: Any) -> str:
+    """JSON as the files of a run hold it: indented, with a line's end.
+
+    >>> json_text({"epochs": 3})
+    '{\\n "epochs": 3\\n}\\n'
+    """
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically, indented, UTF-8.
 
@@ -98,7 +107,7 @@ def write_json(path: Path, value: Any) -> None:
      "epochs": 3
     }
     """
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json_text(value))
 
 
 def appended(path: Path) -> TextIO:

@@ -18,7 +18,7 @@ LossOf = Callable[[Any, Tensor], Tensor]
 
 
 class Unfit(ValueError):
-    """An output that the loss which was heard does not take."""
+    """An output or a target that the loss which was heard does not take."""
 
 
 def select(value: Any, rows: Tensor, batch_size: int) -> Any:
@@ -51,7 +51,12 @@ def loss_of(loss_fn: Any, template: Any) -> LossOf | None:
         fitting = [t for _, t in tensors_of(out) if tuple(t.shape[1:]) == tail]
         if not fitting:
             raise Unfit(f"no output of shape (N, *{tail}), which {template.function} was given")
-        return function(fitting[0], target, **template.more)
+        try:
+            return function(fitting[0], target, **template.more)
+        except (ValueError, RuntimeError) as error:
+            if tuple(target.shape[1:]) == template.target_tail:
+                raise
+            raise Unfit(f"{template.function} was given other targets: {error}") from error
 
     return call
 

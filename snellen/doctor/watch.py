@@ -14,7 +14,7 @@ from torch.optim.optimizer import Optimizer
 from torch.utils.data import DataLoader
 
 from ..core.errors import DoctorError, UsageError
-from ..core.files import write_json
+from ..core.files import json_text, write_text
 from . import autograd, preflight
 from .chart import Chart
 from .check import judge, must_be_checks, silenced
@@ -285,11 +285,14 @@ class Doctor:
 
             raise DoctorError(text(found), found)
 
-    def to_json(self, path: str | Path) -> None:
-        """Write findings.json."""
+    def to_json(self, path: str | Path | None = None) -> str:
+        """What findings.json holds; written to a file where one is named."""
         from .report import document
 
-        write_json(Path(path), document(self.findings, self.ignored))
+        said = json_text(document(self.findings, self.ignored))
+        if path is not None:
+            write_text(Path(path), said)
+        return said
 
     def __repr__(self) -> str:
         found = ", ".join(f.id for f in self.findings) or "nothing"

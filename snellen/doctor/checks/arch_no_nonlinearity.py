@@ -28,7 +28,7 @@ class NoNonlinearity(Check):
         if not rows or not all(row.get("error", 1.0) < ERROR for row in rows):
             return None
         last = rows[-1]
-        if last.get("layers", 0) < LAYERS or _has_activation(chart):
+        if last.get("layers", 0) < LAYERS or last.get("bent", _has_activation(chart)):
             return None
         meant = last.get("rank", 1 << 30) < min(last.get("widths") or [0])
         return self.finding(
@@ -41,17 +41,18 @@ class NoNonlinearity(Check):
 
 
 def _has_activation(chart: Chart) -> bool:
-    """Whether one was heard before the last layer of weights: a branch at zero is still there."""
+    """Whether one was heard before the last layer of weights, where no graph was looked at."""
     traces = list(chart.layers.values())
     places = [i for i, trace in enumerate(traces) if has_weights(trace)]
     return any(activation_of(trace) for trace in traces[: places[-1] if places else None])
 
 
 def sick() -> list[Chart]:
-    """Two linear layers; a softmax at their end."""
+    """Two linear layers; the same beside another head, which has an activation."""
     flat = [answer("additivity", t, error=3e-7, layers=2, rank=64, widths=[784, 10])
             for t in (4, 20, 40)]  # fmt: skip
-    return [_without(training(sick=tuple(flat)))]
+    head = answer("additivity", 40, error=3e-7, layers=2, rank=64, widths=[784, 10], bent=False)
+    return [_without(training(sick=tuple(flat))), training(sick=(head,))]
 
 
 def healthy() -> list[Chart]:
@@ -60,8 +61,9 @@ def healthy() -> list[Chart]:
     one = answer("additivity", 20, error=2e-7, layers=1, rank=10, widths=[784, 10])
     asleep = answer("additivity", 4, error=1e-9, layers=4, rank=64, widths=[64, 10])
     thin = answer("additivity", 20, error=1e-7, layers=2, rank=3, widths=[64, 64])
-    return [training(sick=(asleep, bent)), _without(training(sick=(one,))),
-            training(sick=(asleep,)), _without(training(sick=(thin,)))]  # fmt: skip
+    zero = answer("additivity", 4, error=1e-9, layers=4, rank=64, widths=[64, 10], bent=True)
+    return [training(sick=(asleep, bent)), training(sick=(asleep,)),
+            *(_without(training(sick=(row,))) for row in (one, thin, zero))]  # fmt: skip
 
 
 def _without(chart: Chart) -> Chart:

@@ -32,7 +32,7 @@ class AugmentationDestroys(Check):
     bad = "x = x + 20 * torch.randn_like(x)"
     good = "x = x + 0.1 * torch.randn_like(x)"
     explains = ("lr-too-low", "gen-underfit", "label-misaligned", "data-unnormalised",
-                "data-outlier", "output-constant")  # fmt: skip
+                "data-outlier", "output-constant", "data-shift-train-val")  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:
         """Only where the loss does not fall; permuted pixels keep their distances."""

@@ -26,7 +26,7 @@ class ConstantInput(Check):
     explains = (
         "data-unnormalised", "output-constant", "arch-dead-relu", "lr-too-low", "params-no-grad",
         "weights-not-updating", "init-zero", "data-not-centred", "init-too-small",
-        "grad-vanishing", "gen-underfit",
+        "grad-vanishing", "gen-underfit", "bn-stale-stats",
     )  # fmt: skip
 
     def look(self, chart: Chart) -> Finding | None:

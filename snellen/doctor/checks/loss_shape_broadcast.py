@@ -26,7 +26,7 @@ class ShapeBroadcast(Check):
     do = "give both one shape: target.unsqueeze(1), or prediction.squeeze(1)"
     bad = "loss = F.mse_loss(net(x), y)          # (64, 1) and (64,)"
     good = "loss = F.mse_loss(net(x).squeeze(1), y)"
-    explains = ("output-constant", "lr-too-low", "gen-underfit")
+    explains = ("output-constant", "lr-too-low", "lr-too-high", "gen-underfit")
 
     def look(self, chart: Chart) -> Finding | None:
         """Spread over the predictions is legal: a scalar, a row; so are pairs within a sample."""

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ._replay import Replay, only_output
+from ..loader import tensors_of
+from ._replay import Replay
 
 MOVE, SINGLY, SAMPLINGS = 0.05, 12, 3
 
@@ -26,13 +27,13 @@ def effects(replay: Replay, net: nn.Module) -> dict[str, Any] | None:
              * torch.randn(p.shape, generator=draw).to(p)
              for name, p in silent.items()}  # fmt: skip
 
-    def result(changed: dict[str, Tensor]) -> Tensor | None:
+    def result(changed: dict[str, Tensor]) -> list[Tensor]:
         out = functional_call(net, changed, args, kwargs) if changed else net(*args, **kwargs)
         loss = replay.loss(out, min(16, replay.size))
-        return loss if loss is not None else only_output(out)
+        return [loss] if loss is not None else _numbers(out)
 
     before = result({})
-    if before is None or not torch.isfinite(before).all():
+    if not before or not all(torch.isfinite(t).all() for t in before):
         return None
     effect = {name: _change(before, result({name: moved[name]}))
               for name in [*moved][-SINGLY:]}  # fmt: skip
@@ -69,11 +70,16 @@ def _turn(replay: Replay, name: str) -> int:
     return layers.index(layer) if layer in layers else -1
 
 
-def _change(before: Tensor, after: Tensor | None) -> float:
-    if after is None or after.shape != before.shape:
+def _numbers(out: Any) -> list[Tensor]:
+    return [t for _, t in tensors_of(out) if t.is_floating_point() and t.dim() and t.numel()]
+
+
+def _change(before: list[Tensor], after: list[Tensor]) -> float:
+    """The least relative change of all outputs: which of them the loss takes is not known."""
+    if [t.shape for t in after] != [t.shape for t in before]:
         return 0.0
-    size = before.abs().amax().clamp(min=1e-12)
-    return ((after - before).abs().amax() / size).item()
+    return min(((b - a).abs().amax() / a.abs().amax().clamp(min=1e-12)).item()
+               for a, b in zip(before, after, strict=True))  # fmt: skip
 
 
 REPLAYS = {"effects": effects}
