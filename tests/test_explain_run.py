@@ -121,7 +121,8 @@ def of_task(name):
     kind = TASKS[name]
     task = kind.from_source(kind.adapt(source), 64)
     torch.manual_seed(0)
-    net = sn.model(task.usual_model(), classes=task.num_outputs() or len(task.names()))
+    outputs, channels = task.num_outputs() or len(task.names()), task.inputs().channels
+    net = sn.model(task.usual_model(), classes=outputs, channels=channels)
     return Predictor(task.build(net), task, Compute.of("cpu"))
 
 
