@@ -222,3 +222,10 @@ def test_samples_of_ones_own_with_a_text_are_learned_from():
     assert [task.check(one) for one in items] == [[]] * 4
     assert [p.id for p in task.check(sample(" \n"))] == ["label-missing"]
     assert task.draw(items[0]).size[0] >= 256
+
+
+def test_it_is_written_as_a_graph_of_any_number_of_pictures():
+    net = sn.model("show_attend_tell-small", classes=6, steps=2, **SMALL).eval()
+    two, three = torch.randn(2, 3, 16, 16), torch.randn(3, 3, 16, 16)
+    graph = torch.export.export(net, (two,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    torch.testing.assert_close(graph.module()(three), net(three))

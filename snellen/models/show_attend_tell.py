@@ -68,7 +68,7 @@ class Teller(nn.Module):
             return logits.unflatten(0, words.shape[:-1])
         keys = cells(map)
         projected = self.decoder.attention.key(keys)
-        first_B = torch.full((len(map),), FIRST, device=map.device)
+        first_B = torch.full((map.shape[0],), FIRST, device=map.device)
         return generate(
             lambda words, state: self.decoder(words, keys, state, projected=projected),
             first_B, self.steps, choose=lambda logits_BV: logits_BV.argmax(1),
@@ -92,7 +92,7 @@ def cells(map_BCHW: Tensor) -> Tensor:
     rows = torch.linspace(-1, 1, height, device=map_BCHW.device, dtype=map_BCHW.dtype)
     cols = torch.linspace(-1, 1, width, device=map_BCHW.device, dtype=map_BCHW.dtype)
     place_2HW = torch.stack([cols.expand(height, -1), rows[:, None].expand(-1, width)])
-    placed = torch.cat([map_BCHW, place_2HW.expand(len(map_BCHW), -1, -1, -1)], 1)
+    placed = torch.cat([map_BCHW, place_2HW.expand(map_BCHW.shape[0], -1, -1, -1)], 1)
     return placed.flatten(2).transpose(1, 2)
 
 

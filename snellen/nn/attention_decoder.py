@@ -58,7 +58,7 @@ class AttentionDecoder(nn.Module):
         projected: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """words_BT, keys_BSK, state_BH -> logits_BTV, weights_BTS, state_BH."""
-        asked = (len(words), self.start.in_features)
+        asked = (words.shape[0], self.start.in_features)
         if words.ndim != 2 or not words.shape[1] or keys.ndim != 3 or keys.shape[::2] != asked:
             raise UsageError(
                 f"words of shape {tuple(words.shape)} and keys of shape {tuple(keys.shape)}; "
