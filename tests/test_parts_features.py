@@ -182,7 +182,7 @@ ROWS = {
         "Noise": ["Gaussian noise"],
         "Test-time crops (10-crop; adjacent)": ["Test-time crops (five, ten)"],
     },
-    "Sequence models": {  # the cells and how gradients pass through them
+    "Sequence models": {  # of those that are no tasks
         "Vanilla RNN": ["Vanilla RNN", "by hand: rnn"],
         "LSTM": ["LSTM", "by hand: lstm"],
         "Peephole LSTM (variant 1)": ["Peephole LSTM", "by hand: peephole"],
@@ -192,6 +192,13 @@ ROWS = {
         "BPTT formulas (U, V, W)": ["by hand: rnn"],
         "Truncated BPTT": ["Truncated backpropagation through time", "by hand: rnn"],
         "RNN vanishing/exploding analysis": ["Vanishing and exploding gradients", "by hand: rnn"],
+        "char-RNN, sampling by probability (not argmax), temperature":
+            ["Character model (char-RNN)", "Sampling by probability and temperature"],
+        "Seq2seq, decoder 1 plain (context every step, no feedback)": ["Seq2seq decoder 1, plain"],
+        "Seq2seq, decoder 2 feedback (context as initial state only)":
+            ["Seq2seq decoder 2, feedback"],
+        "Seq2seq, decoder 3 peek (feedback + context each step)": ["Seq2seq decoder 3, peek"],
+        "Seq2seq, decoder 4 attention (Bahdanau)": ["Seq2seq decoder 4, attention"],
     },
 }  # fmt: skip
 ALL = [(group, row) for group, rows in ROWS.items() for row in rows]

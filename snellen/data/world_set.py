@@ -161,6 +161,10 @@ WORLDS: dict[str, Callable[[], Source]] = {  # task -> its data where `shapes` i
     ),
     "tag": lambda: world_source(World(most=3), ATTRIBUTES),
     "regress": lambda: world_source(World(), ()),
+    "caption": lambda: world_source(
+        World(48, 48, most=2, smallest=0.15, largest=0.24, hidden=0.0, clutter=3, noise=6.0,
+              empty=0.0), ()
+    ),
     "pose": _people,
     "restore": lambda: world_source(World(height=48, width=48, noise=0.0), ()),
     "track": _videos,

@@ -53,7 +53,7 @@ class AdditiveAttention(nn.Module):
 
         `projected` is self.key(keys): a decoder computes it once for all of its steps.
         """
-        asked = (len(keys), self.query.in_features)
+        asked = (keys.shape[0], self.query.in_features)
         if keys.ndim != 3 or query.shape != asked or keys.shape[2] != self.key.in_features:
             raise UsageError(
                 f"query of shape {tuple(query.shape)} and keys of shape {tuple(keys.shape)}; "

@@ -12,12 +12,14 @@ from .coco_results import run_lengths
 COLUMNS = ("file", "label", "score", "x1", "y1", "x2", "y2")
 NUMBERS = ("file", "label", "value")
 MAPPED = ("file", "label", "score", "share")
+TOLD = ("file", "text", "score")
 
 
 def objects(found: Prediction, names: Sequence[str]) -> list[dict[str, Any]]:
     """Prediction -> [{"label", "score"}], "scores" of all classes where they are known; with "box"
     [x1, y1, x2, y2] for each box, "segmentation" (COCO's run lengths) for each mask and "keypoints"
     [[x, y, visibility], ...] for each person;
+    {"text", "score"} of a sentence;
     {"label", "score"} of every attribute, held or not; {"label", "value"} of every number;
     {"label", "score", "share"} of every class that a map has, with its share of the pixels;
     {"label"}, width x height, of a picture.
@@ -43,9 +45,10 @@ def objects(found: Prediction, names: Sequence[str]) -> list[dict[str, Any]]:
         return _named("score", found.scores_K.tolist(), names)
     if found.image_CHW is not None:
         return [{"label": "x".join(str(side) for side in reversed(found.image_CHW.shape[-2:]))}]
+    score = round(found.score or 0.0, 6)
     if found.label is None:
-        return []
-    said: dict[str, Any] = {"label": names[found.label], "score": round(found.score or 0.0, 6)}
+        return [] if found.text is None else [{"text": found.text, "score": score}]
+    said: dict[str, Any] = {"label": names[found.label], "score": score}
     if found.scores_K is None:
         return [said]
     scores = zip(names, found.scores_K.tolist(), strict=True)
@@ -83,7 +86,8 @@ def csv_table(
     """
     numbers = any(one.values_V is not None for one in found)
     mapped = any(one.semantic_HW is not None for one in found)
-    head = NUMBERS if numbers else MAPPED if mapped else COLUMNS
+    told = any(one.text is not None for one in found)
+    head = NUMBERS if numbers else MAPPED if mapped else TOLD if told else COLUMNS
     rows = [
         [file, *(o[word] for word in head[1:4] if word in o), *o.get("box", ())]
         for file, one in zip(files, found, strict=True)
