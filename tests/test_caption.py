@@ -188,9 +188,9 @@ def coco(folder, count=12):
     return folder
 
 
-def test_coco_captions_train_predict_eval_and_resume(tmp_path):
+def test_coco_captions_train_predict_and_eval(tmp_path):
     data = coco(tmp_path / "data")
-    settings = {"task": "caption", "imgsz": 16, "batch": 4, "epochs": 2, "threads": 1, "lr": 0.02,
+    settings = {"task": "caption", "imgsz": 16, "batch": 4, "epochs": 1, "threads": 1, "lr": 0.02,
                 "project": tmp_path / "runs", "quiet": True}  # fmt: skip
     run = sn.train(data, **settings)
     assert run.status == "finished"
@@ -204,7 +204,6 @@ def test_coco_captions_train_predict_eval_and_resume(tmp_path):
     told = list(run.predict_files([str(data / "images" / "0.png")]))
     assert [set(one) for one in told] == [{"file", "text", "score"}]
     assert 0 <= told[0]["score"] <= 1
-    assert sn.train(resume=run.path, epochs=3, quiet=True).status == "finished"
     spec = sn.load(run.path).predictor.task.spec
     assert (spec["steps"], spec["captions"], spec["cuts"]) == (7, 2, False)
 
