@@ -114,6 +114,9 @@ def test_bad_pictures_and_folders_are_said(run, tmp_path):
     assert_well_said(ended, 2, ["is a file"])
 
 
+TELLING = {"caption", "restore"}  # sentences and pictures
+
+
 def of_task(name):
     """The task of six drawn scenes, with an untrained network."""
     source = open_data("shapes").of(name)
@@ -145,12 +148,13 @@ SAID = {  # what the task's own decode says of the answer that is explained
 }
 
 
-def test_a_picture_as_the_answer_has_no_score_to_explain():
-    with pytest.raises(sn.UsageError, match="task=restore tells a picture"):
-        of_task("restore").task.evidence([], None)
+@pytest.mark.parametrize("name", sorted(TELLING))
+def test_an_answer_without_a_score_is_not_explained(name):
+    with pytest.raises(sn.UsageError, match=f"task={name} tells .* score to explain"):
+        of_task(name).task.evidence([], None)
 
 
-@pytest.mark.parametrize("name", sorted(TASKS.keys() - {"restore"}))
+@pytest.mark.parametrize("name", sorted(TASKS.keys() - TELLING))
 def test_every_task_is_explained_by_what_it_says(name):
     predictor = of_task(name)
     found = explain(predictor, PICTURE, "gradcam")

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core.errors import DataError
+from ..core.errors import DataError, UsageError
 from ..data.inputs import Inputs
 from ..data.pixels import stack
 from ..data.sample import Batch, Prediction, Sample, Target
@@ -144,6 +144,13 @@ class Caption(Task):
         score_B = (sure_BT * there_BT).sum(1) / there_BT.sum(1)
         pairs = zip(words_BT.tolist(), score_B.tolist(), strict=True)
         return [Prediction(text=known.text(words), score=score) for words, score in pairs]
+
+    def evidence(self, out: Any, batch: Batch) -> tuple[Tensor, list[str]]:
+        """Refused: a sentence is no score of the whole picture."""
+        raise UsageError(
+            "task=caption tells a sentence, and there is no one score to explain; "
+            "net.head.weights(map, words) says where it looks at each word"
+        )
 
     def metric(self) -> Metric:
         """BLEU-4, and the share of sentences told exactly."""
