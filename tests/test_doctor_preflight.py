@@ -115,6 +115,19 @@ def test_twenty_samples_that_cannot_be_learnt():
     assert "check-cannot-overfit-20" in found
 
 
+def test_a_loss_that_still_falls_after_two_hundred_steps_shows_nothing():
+    model = nn.Linear(3, 1)
+    nn.init.zeros_(model.weight)
+    x = torch.randn(64, 3)
+    y = x @ torch.tensor([[2.0], [-9.0], [0.7]]) + 8
+    loader = DataLoader(TensorDataset(x, y), 32, shuffle=True)
+    doc = doctor(model, torch.optim.SGD(model.parameters(), 0.03), F.mse_loss, train=loader)
+    with doc:
+        found = ids(doc.preflight())
+    assert doc.chart.exams["memory"]["learnt"] is False
+    assert "check-cannot-overfit-20" not in found
+
+
 def test_a_network_without_parameters_to_learn_and_a_loss_without_slope_are_left_alone():
     live = Live(nn.Linear(2, 1), 4, lambda net, rows: torch.rand(()) * net.weight.sum(), None)
     assert slopes.look(Case(live=live)) is not None  # seeded before each call: it repeats

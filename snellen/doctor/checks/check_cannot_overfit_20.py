@@ -14,7 +14,10 @@ class CannotOverfit20(Check):
 
     id = "check-cannot-overfit-20"
     signal = "a copy of the network on 20 samples, without dropout and weight decay, three rates"
-    threshold = "loss at 1 % of its start, or 95 % of the labels right, within 200 steps of Adam"
+    threshold = (
+        "loss at 1 % of its start, or 95 % of the labels right, within 200 steps of Adam; or still"
+        " falling then"
+    )
     source = "notes 002 and CS231n: before training, overfit a tiny subset"
     why = "the fault is in the network, its loss or its gradients, not in the amount of data"
     do = "look at the other findings; else check the loss, detached parts and the last activation"
@@ -23,7 +26,7 @@ class CannotOverfit20(Check):
     explains = ("gen-underfit",)
 
     def look(self, chart: Chart) -> Finding | None:
-        """A trial that ran out of time says nothing."""
+        """A trial that ran out of time, or whose loss still falls at its end, says nothing."""
         exam = chart.exams.get("memory") or {}
         start, end, count = (num(exam, key) for key in ("start", "end", "samples"))
         if exam.get("learnt") is not False or not exam.get("finished") or start is None:

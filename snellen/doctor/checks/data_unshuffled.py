@@ -4,7 +4,7 @@ from ..chart import Chart
 from ..check import Check
 from ..finding import Finding
 from ._cases import examined, training
-from ._readings import num, num_classes
+from ._readings import num, num_classes, num_optimizers
 
 BATCHES, SHARE, ROWS = 5, 0.8, 8
 RUNS = 0.1  # of the runs that labels in random order have
@@ -21,7 +21,7 @@ class Unshuffled(Check):
     do = "DataLoader(..., shuffle=True)"
     bad = "DataLoader(train, batch_size=64)"
     good = "DataLoader(train, batch_size=64, shuffle=True)"
-    explains = ("gen-overfit", "output-constant", "lr-too-high", "bn-stale-stats")
+    explains = ("gen-overfit", "gen-underfit", "output-constant", "lr-too-high", "bn-stale-stats")
 
     def look(self, chart: Chart) -> Finding | None:
         """By chance a batch of 8 in two classes is pure once in 128 times."""
@@ -29,8 +29,8 @@ class Unshuffled(Check):
             return sorted_order
         if chart.facts.get("targets") != "class" or num_classes(chart) < 2:
             return None
-        rows = [r for r in chart.batches.get("train", ()) if (r.get("shape") or [0])[0] >= ROWS]
-        rows = [r for r in rows if r.get("target_min") is not None and _one_label(r)]
+        dealt = [r for r in chart.batches.get("train", ()) if r.get("target_min") is not None]
+        rows = [r for r in dealt or _heard(chart) if _one_label(r) and r["target_shape"][0] >= ROWS]
         pure = [r for r in rows if r["target_min"] == r.get("target_max")]
         labels = {r["target_min"] for r in pure}
         if len(rows) < BATCHES or len(pure) < SHARE * len(rows) or len(labels) < 2:
@@ -60,26 +60,43 @@ class Unshuffled(Check):
         )
 
 
+def _heard(chart: Chart) -> list[dict]:
+    """Without a loader: what the loss was given, where one loss a step has one thing to teach.
+
+    A critic is given all real samples, then all made ones.
+    """
+    rows = [r for r in chart.loss_calls if r.get("target_min") is not None]
+    alone = len({r.get("step") for r in rows}) == len(rows) == len(chart.loss_calls)
+    return rows if alone and num_optimizers(chart) == 1 else []
+
+
 def _one_label(row: dict) -> bool:
     """One label a sample; pictures of labels may well hold one class."""
     return "int" in str(row.get("target_dtype")) and len(row.get("target_shape") or ()) == 1
 
 
+HEARD = {"target_min": lambda t: t // 8, "target_max": lambda t: t // 8,
+         "target_dtype": "int64", "target_shape": [64]}  # fmt: skip
+
+
 def sick() -> list[Chart]:
-    """A folder of classes read in order; seen before the training."""
+    """A folder of classes read in order; seen before the training; batches cut by hand."""
     order = examined("order", shuffled=False, runs=10, expected=900.0, samples=1000)
     return [
         training(sick=(order,)),
         training(batch={"target_min": lambda t: t // 8, "target_max": lambda t: t // 8}),
+        training(batch={"target_min": None}, loss_call=HEARD),
     ]
 
 
 def healthy() -> list[Chart]:
-    """Drawn at random, two classes; a few pure batches."""
+    """Drawn at random, two classes; a few pure batches; a critic's turns."""
     mixed = examined("order", shuffled=False, runs=870, expected=900.0, samples=1000)
     two = {"target_min": 0, "target_max": lambda t: int(t % 9 > 0)}
     return [training(batch=two, facts={"classes": 2}, loss_call={"classes": 2, "value": 0.69},
-                     step={"loss": 0.69}), training(sick=(mixed,))]  # fmt: skip
+                     step={"loss": 0.69}), training(sick=(mixed,)),
+            training(batch={"target_min": None}, loss_call=HEARD,
+                     facts={"num_optimizers": 2})]  # fmt: skip
 
 
 CHECKS = {Unshuffled.id: Unshuffled()}
