@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from .runfolder import SEALS
 from .sealed import CHANGED, MISSING, Damage, json_bytes, read_json
 
 FOLDER = "export"  # of a run
 SUFFIX = ".sha256.json"  # after the name of the file
-RUN = f"run{SUFFIX}"  # the record of what a training wrote, in its run
 
 
 def record(path: Path) -> Path:
@@ -62,7 +62,7 @@ def exported_damages(file: Path) -> list[Damage] | None:
 def _of_run(file: Path) -> list[Damage] | None:
     """One file that a training wrote, by the record of its run; None if it is not named."""
     for folder in (file.parent, file.parent.parent):
-        mark = folder / RUN
+        mark = folder / SEALS
         if mark.is_file() and _name(file, mark) in read_json(mark).facts.get("files", {}):
             return [damage for damage in _record_damages(mark) if damage.file == file]
     return None

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from .errors import DataError, UsageError
 from .events import EventLog
-from .exports import RUN
 
 MARK = "config.yaml"
+SEALS = "run.sha256.json"  # the record of what a training wrote
 
 
 class RunFolder:
@@ -34,7 +34,7 @@ class RunFolder:
         self.predictions = self.path / "predictions.csv"
         self.report = self.path / "report.html"
         self.log = self.path / "log.txt"
-        self.seals = self.path / RUN
+        self.seals = self.path / SEALS
 
     def open_events(self) -> EventLog:
         """The event log, for appending."""
