@@ -41,7 +41,8 @@ PARTS = {
         "|change| / |weight| of a step, about 1e-3; measured for every weight of a training",
     ),
     "Initial loss": _reading(
-        "sn.doctor", "ln K, or (K-1) delta of the hinge; `init-loss-unexpected`"
+        "sn.doctor",
+        "ln K of a cross-entropy, which `init-loss-unexpected` judges; (K-1) delta of the hinge",
     ),
     "Overfitting 20 samples": _reading(
         "sn.doctor", "`snellen doctor --preflight`; `check-cannot-overfit-20`", "002 003"
