@@ -69,8 +69,8 @@ def test_impossible_splits_are_refused():
 
 
 @pytest.mark.parametrize(("split", "words"), [
-    (lambda: stratified_k_fold([0, 1] * 5, 3.0, 0), r"k=3\.0"),
-    (lambda: k_fold(10, "3", 0), "k='3'"),
+    (lambda: stratified_k_fold([0, 1] * 5, 3.0, 0), r"3\.0 folds"),
+    (lambda: k_fold(10, "3", 0), "'3' folds"),
     (lambda: random_split(10, "a fifth", 0), "split='a fifth'"),
     (lambda: split_three([0] * 9, None, 0.1, 0), "val=None"),
     (lambda: random_split(10, 0.2, -1), "seed=-1"),

@@ -121,6 +121,7 @@ def test_the_word_shapes_has_data_for_a_task(task):
         "detect": target.boxes_N4, "instances": target.masks_NHW, "segment": target.semantic_HW,
         "localise": target.label, "tag": target.attributes_A, "regress": target.values_V,
         "pose": target.keypoints_NK2, "track": target.identities_N, "caption": target.text,
+        "restore": target.image_CHW,
     }  # fmt: skip
     assert held[task] is not None
     if task == "segment":

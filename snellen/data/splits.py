@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import UsageError
-from ..core.numbers import check_counts, check_finite, check_naturals
+from ..core.numbers import check_finite, check_naturals
 from ..core.parts import Part
 
 PARTS = {
@@ -161,10 +161,10 @@ def _part(labels: np.ndarray, share: float, seed: int) -> tuple[list[int], list[
 
 
 def _check_folds(k: int, count: int) -> None:
-    check_counts(k=k)
-    if not 2 <= k <= count:
+    is_whole = isinstance(k, int | np.integer) and not isinstance(k, bool)
+    if not is_whole or not 2 <= k <= count:
         raise UsageError(
-            f"{k} folds of {count} samples; a whole number between 2 and {count} is possible"
+            f"{k!r} folds of {count} samples; a whole number between 2 and {count} is possible"
         )
 
 

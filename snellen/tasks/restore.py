@@ -235,7 +235,7 @@ class Restored(Metric):
     3 dB more PSNR; SSIM of the restored pictures, 0 where it is below.
 
     >>> from snellen.data.open import open_data
-    >>> source = Restore.adapt(open_data("shapes"))
+    >>> source = open_data("shapes", task="restore")
     >>> task = Restore.from_source(source)
     >>> scores, truth = task.metric(), source.train[0].target
     >>> scores.update([Prediction(image_CHW=truth.image_CHW)], [truth])
