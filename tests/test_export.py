@@ -588,3 +588,14 @@ def save_digit(path: Path) -> None:
     from sklearn.datasets import load_digits
 
     Image.fromarray((load_digits().images[0] * 15).astype(np.uint8)).save(path)
+
+
+def test_a_network_that_ends_openvinos_process_is_refused(run, tmp_path, monkeypatch):
+    """Nothing in a process can catch a signal of its own arithmetic."""
+    room = pytest.importorskip("snellen.serve.runtimes.openvino")
+    pytest.importorskip("openvino")
+    dies = "import os, signal; os.kill(os.getpid(), signal.SIGFPE)"
+    monkeypatch.setattr(room, "COMPILED", dies)
+    with pytest.raises(sn.UsageError, match=r"ends the process \(signal 8\).*take format=onnx"):
+        sn.load(run).export("openvino", precision="int8", out=tmp_path / "it.xml")
+    assert list(tmp_path.iterdir()) == [run]

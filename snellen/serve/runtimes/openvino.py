@@ -4,10 +4,13 @@ Made of the ONNX graph. A graph for any number of pictures is compiled once for 
 is faster, and once for any other number.
 """
 
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...core.errors import UsageError
 from ..runtime import KEY, Card, Graph, Run, Runtime
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ class OpenVino(Runtime):
             model.set_rt_info("\n".join(graph.card.spec["classes"]), [KEY, "classes"])
         openvino.save_model(model, path, compress_to_fp16=graph.card.precision == "bf16")
         between.unlink()
+        if graph.card.precision == "int8":
+            _refuse_fatal(path)
 
     def card(self, path: Path) -> str | None:
         """Out of the .xml."""
@@ -89,6 +94,34 @@ def _core() -> Any:
     import openvino
 
     return openvino.Core()
+
+
+COMPILED = """
+import sys, openvino
+core = openvino.Core()
+for one in (True, False):
+    model = core.read_model(sys.argv[1])
+    shape = model.input(0).partial_shape
+    if one and shape[0].is_dynamic:
+        shape[0] = 1
+        model.reshape(shape)
+    core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": sys.argv[2]})
+"""
+
+
+def _refuse_fatal(path: Path) -> None:
+    """Raise UsageError, without the files, where OpenVINO ends the process that compiles them.
+
+    2026.4 divides by zero for some small networks in int8 on processors without AMX (SIGFPE),
+    which nothing in the process can catch; so another one tries first, in about a second.
+    """
+    tried = [sys.executable, "-c", COMPILED, str(path), _hint(_core(), "int8")]
+    died = subprocess.run(tried, capture_output=True, check=False).returncode
+    if died < 0:
+        for file in (path, *(path.with_suffix(end) for end in OpenVino.beside)):
+            file.unlink(missing_ok=True)
+        raise UsageError(f"OpenVINO ends the process (signal {-died}) while it compiles this "
+                         "network in int8 here; take format=onnx, or precision=fp32")  # fmt: skip
 
 
 def _hint(core: Any, precision: str) -> str:
