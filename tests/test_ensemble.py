@@ -89,6 +89,8 @@ def test_what_is_made_is_a_run_as_any_other(digits, tmp_path):
     x = [np.full((8, 8), 99, np.uint8)]
     wanted = (probabilities(both, x) + probabilities(digits[0], x)) / 2
     torch.testing.assert_close(probabilities(four, x), wanted, atol=1e-6, rtol=0)
+    both.folder.config.write_text("recipe: {}\n")
+    assert run_cli("verify", both.path).code == 3  # of a run that has ended all is sealed
 
 
 def test_members_are_scored_as_eval_scores_them_and_may_be_deleted(digits, tmp_path):

@@ -109,11 +109,11 @@ def test_fast_gradient_sign_of_a_linear_network_has_a_closed_form():
     assert found.map == pytest.approx(0.02, rel=1e-4)
 
 
-def learned():
+def learned(seed=0):
     """A small network that tells digits apart, in a second."""
     from sklearn.datasets import load_digits
 
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     x, y = load_digits(return_X_y=True)
     x_NCHW, y_N = torch.tensor(x).float().view(-1, 1, 8, 8) / 16, torch.tensor(y)
     net = nn.Sequential(nn.Conv2d(1, 12, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
@@ -135,7 +135,7 @@ ENDS = Meaning(bounds=(torch.tensor(0.0), torch.tensor(1.0)))
 
 
 def test_fast_gradient_signs_take_a_trained_network_below_guessing(digits):
-    """Accuracy on 60 held-out digits was .93 to .97 and .00 to .08 after, of three seeds."""
+    """Accuracy on 60 held-out digits was .95 to .97, and after it .05 to .07, of three seeds."""
     net, x_NCHW, y_N = digits
     made = [explain(net, x, "fgsm", target=int(y), eps=0.2, meaning=ENDS).made
             for x, y in zip(x_NCHW[:60], y_N, strict=False)]  # fmt: skip

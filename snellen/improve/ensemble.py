@@ -24,6 +24,7 @@ from ..tasks.task import Task
 from ..train.checkpoint import save_best
 from ..train.evaluate import evaluate
 from ..train.feed import Streamed
+from ..train.finish import seal
 from ..train.judge import compute_of, feed_of
 from ..train.logbook import plan_of, write_config, write_surroundings
 from ..train.plan import Plan
@@ -91,6 +92,7 @@ def ensemble(
     facts = {"network": how, "average": average, "members": named, "metrics": scores}
     recipe = _write(folder, first, data, facts)
     _log(folder, recipe, time.monotonic() - began)
+    seal(folder)
     return Ensemble(folder.path, scores, named)
 
 
